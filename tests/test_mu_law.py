@@ -1,0 +1,96 @@
+"""Mu-law: expected values, round trips, and what it refuses."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wavedil import mu_law
+from wavedil.errors import UserError
+
+LEVELS = [2, 3, 16, 255, 256, 257, 1024, 65536]
+
+
+def companded(x, levels):
+    mu = levels - 1
+    x = np.asarray(x, np.float64)
+    return np.sign(x) * np.log1p(mu * np.abs(x)) / np.log1p(mu)
+
+
+def test_codes_equal_those_of_tensorflow_wavenet_and_nv_wavenet():
+    x = np.array([-1, 1, 0.6, -0.25, 0.01, 0.33, -0.9999, 0.42, 0.1, -0.45])
+    np.testing.assert_array_equal(mu_law.encode(x), [0, 255, 243, 32, 157, 230, 0, 235, 203, 18])
+
+
+@pytest.mark.parametrize("levels", LEVELS)
+def test_silence_and_full_scale_take_the_middle_and_the_ends(levels):
+    codes = mu_law.encode(np.array([-1.0, 0.0, 1.0]), levels)
+    np.testing.assert_array_equal(codes, [0, levels // 2, levels - 1])
+
+
+@pytest.mark.parametrize("levels", LEVELS)
+def test_encoding_a_decoded_code_gives_the_code(levels):
+    codes = np.arange(levels)
+    np.testing.assert_array_equal(mu_law.encode(mu_law.decode(codes, levels), levels), codes)
+
+
+@given(x=st.floats(-1, 1), levels=st.integers(2, 65536))
+def test_decoding_moves_a_sample_by_at_most_half_a_level(x, levels):
+    restored = mu_law.decode(mu_law.encode(x, levels), levels)
+    # Levels are 2 / mu apart where they are uniform: after companding. The slack is float32's.
+    moved = abs(companded(restored, levels) - companded(x, levels))
+    assert moved <= 1 / (levels - 1) + 1e-6
+
+
+@given(a=st.floats(-1, 1), b=st.floats(-1, 1))
+def test_louder_samples_never_take_a_lower_code(a, b):
+    low, high = sorted([a, b])
+    assert mu_law.encode(low) <= mu_law.encode(high)
+
+
+def test_codes_do_not_depend_on_how_a_long_recording_is_cut_into_pieces():
+    x = np.random.default_rng(0).uniform(-1, 1, (2, (1 << 20) + 7)).astype(np.float32)
+    whole = mu_law.encode(x)
+    assert whole.shape == x.shape
+    np.testing.assert_array_equal(whole[1], mu_law.encode(x[1]))
+
+
+@pytest.mark.parametrize(("levels", "dtype"), [(256, np.uint8), (257, np.uint16)])
+def test_codes_have_the_smallest_type_and_samples_are_float32(levels, dtype):
+    codes = mu_law.encode(np.zeros((2, 3), np.float32), levels)
+    assert codes.dtype == dtype
+    assert mu_law.decode(codes, levels).dtype == np.float32
+
+
+def test_samples_beyond_full_scale_take_the_outermost_level():
+    np.testing.assert_array_equal(mu_law.encode(np.array([-3.0, 1.5])), [0, 255])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: mu_law.encode(0.0, 1), "levels is 1"),
+        (lambda: mu_law.decode(np.array([0]), 65537), "levels is 65537"),
+        (lambda: mu_law.encode(np.array([0.0, np.nan])), "sample 1 is nan"),
+        (lambda: mu_law.decode(np.array([3, 256])), "codes run from 3 to 256"),
+        (lambda: mu_law.decode(np.array([-1])), "codes run from -1"),
+        (lambda: mu_law.decode(np.array([0.5])), "codes are float64"),
+    ],
+)
+def test_values_out_of_range_are_refused_by_value(call, message):
+    with pytest.raises(UserError, match=message):
+        call()
+
+
+def test_importing_files_and_companding_loads_neither_jax_nor_librosa():
+    code = (
+        "import sys, wavedil.mu_law, wavedil.audio, wavedil.data; "
+        "print([m for m in ('jax', 'grain', 'librosa', 'soundfile') if m in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"

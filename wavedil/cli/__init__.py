@@ -1,0 +1,1 @@
+"""The command line: a verb a file, put together in `main`."""

@@ -1,0 +1,152 @@
+"""`wavedil demo`: from recordings to a trained model, a sound and pictures, in minutes."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from wavedil.cli.evaluate import baseline_bits, bits_table, score
+from wavedil.cli.generate import draw
+from wavedil.cli.train import read, run_training, stopped
+from wavedil.data.settings import CorpusSettings
+from wavedil.errors import UserError
+from wavedil.models.config import WaveNetConfig
+from wavedil.training.settings import RunConfig, TrainingSettings
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from wavedil.data.corpus import Corpus
+    from wavedil.models.wavenet import WaveNet
+
+# Small enough for two cores and three minutes: low bandwidth, and 128 ms of context.
+_SAMPLE_RATE = 8000
+_LABELS = r"pluck_(?P<note>\w+)_(?P<index>\d+)"
+_MODEL = WaveNetConfig(cycles=1, residual_channels=32, skip_channels=128, sample_rate=_SAMPLE_RATE)
+_TRAINING = TrainingSettings(
+    steps=800, batch_size=2, window_size=4096, evaluate_every=200, save_every=200, log_every=10
+)
+_SECONDS = 2.0
+_MARK = "demo.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo:
+    """Train a small model in minutes, hear it and see it.
+
+    Without a folder it makes its own recordings of plucked strings. The same command again resumes.
+
+    Example: wavedil demo recordings --out my-demo
+    """
+
+    folder: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="[FOLDER]")] = None
+    """Your own recordings, rather than plucked strings."""
+    out: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = Path("demo")
+    """Where everything goes."""
+
+
+def demo(args: Demo) -> int:
+    """Trains, scores, generates, draws, and says where things are; returns the exit code.
+
+    Raises:
+      UserError: If the recordings cannot be used, or the folder holds something else.
+    """
+    settings = _claim(args)
+    corpus = read(settings)
+    print("\n".join(corpus.describe()))
+    model_config = dataclasses.replace(_MODEL, labels=corpus.label_values)
+    config = RunConfig(corpus=settings, model=model_config, training=_TRAINING)
+    run = args.out / "run"
+    result = run_training(config, run, corpus)
+    if result.stopped_by is not None:
+        return stopped(result, config, run)
+
+    from wavedil.formats.saved_model import load
+
+    model = load(run)
+    baselines = baseline_bits(corpus, corpus.test, model_config.levels)
+    print("held out, in bits per sample:")
+    print("\n".join(bits_table(score(model, corpus.test).bits_per_sample, baselines)))
+    _sound_and_pictures(args.out, model, corpus, baselines)
+    print(f"hear another: wavedil generate {run} another.wav" + _label_example(corpus))
+    return 0
+
+
+def _claim(args: Demo) -> CorpusSettings:
+    """Makes the output folder ours, with recordings in it unless the user has their own."""
+    source = None if args.folder is None else str(args.folder.resolve())
+    mark = args.out / _MARK
+    if mark.is_file():
+        before = json.loads(mark.read_text())["recordings"]
+        if before != source:
+            raise UserError(
+                f"{args.out} holds a demo of {before or 'plucked strings'}, not of "
+                f"{source or 'plucked strings'}; choose another place with --out"
+            )
+    elif args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):
+        raise UserError(f"{args.out} exists and is no demo's; choose another place with --out")
+    if source is not None and not Path(source).exists():
+        raise UserError(f"{args.folder} does not exist; give a folder of recordings")
+    args.out.mkdir(parents=True, exist_ok=True)
+    mark.write_text(json.dumps({"recordings": source}) + "\n")
+    if source is not None:
+        return CorpusSettings(folder=source, sample_rate=_SAMPLE_RATE)
+
+    from wavedil.data.plucked_strings import write_corpus
+
+    corpus = args.out / "corpus"
+    files = write_corpus(corpus)
+    print(f"{corpus}: {len(files)} recordings of plucked strings")
+    return CorpusSettings(folder=str(corpus.resolve()), labels=_LABELS)
+
+
+def _sound_and_pictures(
+    out: Path, model: "WaveNet", corpus: "Corpus", baselines: dict[str, float]
+) -> None:
+    from wavedil import audio
+    from wavedil.report.pictures import loss_curve, waveform_and_spectrogram
+
+    real, generated = _beside(model, corpus)
+    audio.save(out / "generated.wav", generated, corpus.sample_rate)
+    pair = [("generated", generated), ("held-out recordings", real)]
+    waveform_and_spectrogram(pair, corpus.sample_rate, out / "picture.png")
+    loss_curve(out / "run" / "metrics.jsonl", out / "loss.png", baselines=baselines)
+    print(f"{out / 'generated.wav'}: {_SECONDS:g} s of generated sound")
+    print(f"{out / 'picture.png'}: its waveform and spectrogram, beside held-out recordings")
+    print(f"{out / 'loss.png'}: bits per sample as it trained")
+    print(f"{out / 'run'}: the model, its settings and checkpoints")
+
+
+def _beside(model: "WaveNet", corpus: "Corpus") -> "tuple[np.ndarray, np.ndarray]":
+    """Two seconds of held-out recordings and two seconds generated, in equal pieces.
+
+    A recording is a piece; the model has learnt how one begins and fades, not what follows it.
+    """
+    import numpy as np
+
+    from wavedil import mu_law
+
+    num_samples = round(_SECONDS * corpus.sample_rate)
+    length = sorted(len(recording.codes) for recording in corpus.test)[len(corpus.test) // 2]
+    num_pieces = min(max(1, num_samples // length), len(corpus.test))
+    # Evenly over the list, so that the pieces differ.
+    chosen = [corpus.test[i * len(corpus.test) // num_pieces] for i in range(num_pieces)]
+    size = num_samples // num_pieces
+    silence = model.config.levels // 2
+    real = [
+        np.pad(item.codes[:size], (0, max(0, size - len(item.codes))), constant_values=silence)
+        for item in chosen
+    ]
+    indices = [model.config.label_indices(item.labels) for item in chosen]
+    labels = {name: [index[name] for index in indices] for name in model.config.labels}
+    codes = draw(model, size, count=num_pieces, labels=labels)
+    return tuple(  # type: ignore[return-value]
+        mu_law.decode(np.concatenate(list(pieces)), model.config.levels) for pieces in (real, codes)
+    )
+
+
+def _label_example(corpus: "Corpus") -> str:
+    return "".join(f" --label {name}={values[-1]}" for name, values in corpus.label_values.items())

@@ -1,0 +1,102 @@
+"""`wavedil evaluate`: held-out bits per sample, beside two baselines."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from wavedil.cli.progress import progress
+from wavedil.cli.train import read
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wavedil.data.corpus import Corpus, Recording
+    from wavedil.models.wavenet import WaveNet
+    from wavedil.training.evaluation import Evaluation
+
+# A bigram's table has levels^2 counts; above this it outgrows the memory.
+_MOST_BIGRAM_LEVELS = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Held-out bits per sample of a trained model, beside baselines fitted on the same training data.
+
+    Example: wavedil evaluate run
+    """
+
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """Run folder."""
+    folder: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="[FOLDER]")] = None
+    """Score every recording of this folder or manifest, rather than the run's held-out recordings."""
+    json: bool = False
+    """Print one JSON object."""
+
+
+def evaluate(args: Evaluate) -> None:
+    """Prints the scores.
+
+    Raises:
+      UserError: If the run or the recordings cannot be used.
+    """
+    from wavedil.formats.saved_model import load
+    from wavedil.training.run_folder import RunFolder
+
+    config = RunFolder(args.run).read_config()
+    model = load(args.run)
+    corpus = read(dataclasses.replace(config.corpus, sample_rate=config.model.sample_rate))
+    recordings = corpus.test
+    if args.folder is not None:
+        other = read(
+            dataclasses.replace(
+                config.corpus, folder=str(args.folder), sample_rate=config.model.sample_rate,
+                test=None, held_out=0.5,
+            )
+        )  # fmt: skip
+        recordings = other.train + other.test
+    evaluation = score(model, recordings)
+    baselines = baseline_bits(corpus, recordings, config.model.levels)
+    if args.json:
+        print(
+            json.dumps(
+                {
+                    "bits_per_sample": evaluation.bits_per_sample,
+                    "num_samples": evaluation.num_samples,
+                    "num_files": evaluation.num_files,
+                    "baselines": baselines,
+                }
+            )
+        )
+        return
+    print(f"{evaluation.num_files} recordings, {evaluation.num_samples:,} samples")
+    print("\n".join(bits_table(evaluation.bits_per_sample, baselines)))
+
+
+def score(model: "WaveNet", recordings: "Sequence[Recording]") -> "Evaluation":
+    """Bits per sample over the recordings, with progress."""
+    from wavedil.training.evaluation import evaluate
+
+    with progress("evaluating") as task:
+        return evaluate(model, recordings, progress=task)
+
+
+def baseline_bits(
+    corpus: "Corpus", recordings: "Sequence[Recording]", levels: int
+) -> dict[str, float]:
+    """Bits per sample of the baselines, fitted on the training data, by name."""
+    from wavedil.data.baselines import bigram_bits, histogram_bits
+
+    bits = {"histogram": histogram_bits(corpus.train, recordings, levels)}
+    if levels <= _MOST_BIGRAM_LEVELS:
+        bits["bigram"] = bigram_bits(corpus.train, recordings, levels)
+    return bits
+
+
+def bits_table(model_bits: float, baselines: dict[str, float]) -> list[str]:
+    """The model beside the baselines, a line each, in bits per sample."""
+    rows = {"this model": model_bits, **baselines}
+    return [f"{name:<12}{bits:7.3f} bits per sample" for name, bits in rows.items()]

@@ -1,0 +1,98 @@
+"""`wavedil VERB ...`: finds the verb, and turns a user's mistake into one line and exit code 2."""
+
+import difflib
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wavedil.errors import UserError
+
+USER_ERROR = 2
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Verb:
+    """Where a verb lives; its module is imported when it is asked for, so that `--help` is quick."""
+
+    module: str
+    options: str
+    summary: str
+
+    @property
+    def options_class(self) -> type:
+        """The dataclass of the verb's options."""
+        return getattr(importlib.import_module(f"wavedil.cli.{self.module}"), self.options)
+
+    @property
+    def run(self) -> Callable[[Any], int | None]:
+        """Takes the options; returns an exit code, or None for 0."""
+        return getattr(importlib.import_module(f"wavedil.cli.{self.module}"), self.module)
+
+
+VERBS = {
+    "demo": Verb("demo", "Demo", "Train a small model in minutes, hear it and see it."),
+    "train": Verb("train", "Train", "Train a WaveNet on a folder of recordings."),
+    "generate": Verb("generate", "Generate", "Generate sound with a trained model."),
+    "evaluate": Verb("evaluate", "Evaluate", "Held-out bits per sample of a trained model."),
+    "rf": Verb("rf", "Rf", "Receptive field of a stack of dilated causal convolutions."),
+    "info": Verb("info", "Info", "What a run, a model or a sound file holds."),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; `sys.argv` unless `arguments` are given. Returns the exit code."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        return _dispatch(arguments)
+    except UserError as error:
+        return _fail(str(error))
+    except OSError as error:
+        # Only a path can be at fault here: say which, and the system's own reason.
+        reason = error.strerror or str(error)
+        return _fail(f"{error.filename}: {reason}" if error.filename else reason)
+    except KeyboardInterrupt:
+        print("wavedil: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _dispatch(arguments: Sequence[str]) -> int:
+    from wavedil.cli import options
+
+    name = arguments[0] if arguments else "--help"
+    if name in VERBS:
+        verb = VERBS[name]
+        return verb.run(options.parse(verb.options_class, f"wavedil {name}", arguments[1:])) or 0
+    if name == "--version":
+        print(f"wavedil {_version()}")
+        return 0
+    if not name.startswith("-"):
+        raise UserError(f"unknown verb {name!r}; {_suggestion(name)}; see wavedil --help")
+    # Shell completion needs every option, help the summaries alone.
+    complete = name.startswith("--tyro")
+    summaries = {name: verb.summary for name, verb in VERBS.items()}
+    classes = {name: verb.options_class for name, verb in VERBS.items()} if complete else {}
+    options.parse_verb(summaries, classes, arguments if complete else [name])
+    return 0
+
+
+def _suggestion(name: str) -> str:
+    near = difflib.get_close_matches(name, VERBS, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(VERBS)}"
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("wavedil")
+
+
+def _fail(message: str) -> int:
+    print("wavedil: error: " + " ".join(message.split()), file=sys.stderr)
+    return USER_ERROR
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,197 @@
+"""From words on the command line to frozen dataclasses, by tyro; mistakes become one line."""
+
+import contextlib
+import dataclasses
+import functools
+import io
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, TypeVar, Union
+
+import tyro
+from tyro.constructors import (
+    ConstructorRegistry,
+    PrimitiveConstructorSpec,
+    PrimitiveTypeInfo,
+    StructConstructorSpec,
+    StructTypeInfo,
+)
+
+from wavedil.errors import UserError
+from wavedil.receptive_field import format_dilations, parse_dilations
+from wavedil.settings import Settings
+
+Options = TypeVar("Options")
+
+# Settings that the corpus or another option decides, and that nobody should have to type.
+DERIVED = {
+    "CorpusSettings": ("folder", "levels"),
+    "WaveNetConfig": ("labels", "sample_rate"),
+}
+# What tyro and Python say, and what it means to someone who typed a command.
+_PLAIN_WORDS = (
+    (r"^Unrecognized options: (-[^\s,]+).*", r"unknown option \1"),
+    (r"^Unrecognized options: ", "too many arguments: "),
+    (r": invalid literal for int\(\) with base 10: (.+)", r" is \1, but it must be a whole number"),
+    (r": could not convert string to float: (.+)", r" is \1, but it must be a number"),
+    (r"^Error parsing ", ""),
+)
+_CONFIG = (tyro.conf.FlagCreatePairsOff,)
+
+
+class _RefusedError(Exception):
+    """A `UserError` on its way through tyro, which would dress a `ValueError` in words of its own."""
+
+
+def parse(options: type[Options], prog: str, arguments: Sequence[str]) -> Options:
+    """The options that `arguments` give; prints help and exits with 0 where they ask for it.
+
+    A class with a `from_config` takes the defaults of its options from the file after `--config`.
+
+    Raises:
+      UserError: If an argument is unknown, missing, or refused by the settings it belongs to.
+    """
+    start: dict[str, Any] = {}
+    path = _value_of("--config", arguments)
+    from_config = getattr(options, "from_config", None)
+    if path is not None and from_config is not None:
+        start["default"] = from_config(path)
+    with _one_line_errors():
+        return tyro.cli(
+            options, prog=prog, args=arguments, config=_CONFIG, registry=_registry(), **start
+        )
+
+
+def parse_verb(
+    summaries: Mapping[str, str], classes: Mapping[str, type], arguments: Sequence[str]
+) -> None:
+    """Print the list of verbs or shell completion, as `arguments` ask, and exit.
+
+    Args:
+      summaries: Verb -> what it does, in a line.
+      classes: Verb -> its options, where they are needed.
+      arguments: `--help` or one of tyro's requests for shell completion.
+
+    Raises:
+      UserError: On any other option.
+    """
+    nothing = dataclasses.make_dataclass("Nothing", [])
+    verbs = tuple(
+        Annotated[
+            classes.get(name, nothing),
+            tyro.conf.subcommand(name, description=None if classes else summary),
+        ]
+        for name, summary in summaries.items()
+    )
+    description = (
+        "Raw-audio models of dilated causal convolutions.\n\n"
+        "Example: wavedil demo\n\nwavedil VERB --help says more."
+    )
+    one_of_them: Any = Union[verbs]  # noqa: UP007 - `|` does not take a tuple
+    with _one_line_errors():
+        tyro.cli(
+            one_of_them,
+            prog="wavedil",
+            args=arguments,
+            description=description,
+            config=_CONFIG,
+            registry=_registry(),
+        )
+
+
+def _value_of(option: str, arguments: Sequence[str]) -> str | None:
+    for index, word in enumerate(arguments):
+        if word == option and index + 1 < len(arguments):
+            return arguments[index + 1]
+        if word.startswith(option + "="):
+            return word.removeprefix(option + "=")
+    return None
+
+
+def _registry() -> ConstructorRegistry:
+    registry = ConstructorRegistry()
+    registry.primitive_rule(_dilations_rule)
+    registry.struct_rule(_settings_rule())
+    return registry
+
+
+def _dilations_rule(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
+    """Dilations as people type them: the only tuples of whole numbers among our options."""
+    if info.type != tuple[int, ...]:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="1:512|1,2,4",
+        instance_from_str=lambda words: _unwrapped(parse_dilations, words[0]),
+        is_instance=lambda value: isinstance(value, tuple),
+        str_from_instance=lambda dilations: [format_dilations(dilations)],
+    )
+
+
+def _settings_rule() -> Callable[[StructTypeInfo], StructConstructorSpec | None]:
+    """Groups of settings: derived ones are not offered, and a refusal keeps its own words."""
+    inside = False
+
+    def rule(info: StructTypeInfo) -> StructConstructorSpec | None:
+        nonlocal inside
+        if inside or not (isinstance(info.type, type) and issubclass(info.type, Settings)):
+            return None
+        inside = True  # the standard rule for dataclasses does the rest
+        try:
+            spec: Any = ConstructorRegistry.get_struct_spec(info)
+        finally:
+            inside = False
+        derived = DERIVED.get(info.type.__name__, ())
+        start, settings = info.default, info.type
+
+        def make(**values: Any) -> Any:
+            known = isinstance(start, settings)
+            changed: Any = functools.partial(dataclasses.replace, start) if known else settings
+            return _unwrapped(lambda changes: changed(**changes), values)
+
+        fields = tuple(field for field in spec.fields if field.name not in derived)
+        return dataclasses.replace(spec, fields=fields, instantiate=make)
+
+    return rule
+
+
+def _unwrapped(make: Callable[[Any], Any], value: Any) -> Any:
+    try:
+        return make(value)
+    except UserError as error:
+        raise _RefusedError(str(error)) from error
+
+
+@contextlib.contextmanager
+def _one_line_errors() -> Iterator[None]:
+    captured = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(captured):
+            yield
+    except _RefusedError as refused:
+        raise UserError(str(refused)) from None
+    except SystemExit as stop:
+        if stop.code:
+            raise UserError(_summary_of_box(captured.getvalue())) from None
+        raise
+    sys.stderr.write(captured.getvalue())
+
+
+def _summary_of_box(text: str) -> str:
+    """One line out of the box that tyro draws: what is wrong, the nearest option, where help is."""
+    lines = [line.strip("│ ") for line in text.splitlines() if not line.startswith(("╭", "╰"))]
+    problem, *others = (part.strip() for part in re.split(r"─{3,}", " ".join(lines)))
+    nearest = next((re.search(r"--[\w.-]+", part) for part in others if "meant" in part), None)
+    help_command = re.search(r"wavedil[\w -]* --help", " ".join(others))
+    if problem.startswith("Missing from"):
+        # Names stand at the first indentation, their descriptions deeper.
+        problem = "missing " + ", ".join(re.findall(r"^│ {5}(\S+)", text, re.MULTILINE))
+    for pattern, plain in _PLAIN_WORDS:
+        problem = re.sub(pattern, plain, problem)
+    parts = [problem[:1].lower() + problem[1:]]
+    if nearest:
+        parts.append(f"did you mean {nearest[0]}?")
+    if help_command:
+        parts.append(f"see {help_command[0]}")
+    return "; ".join(parts)

@@ -1,0 +1,126 @@
+"""`wavedil train`: a folder of recordings becomes a run folder with a trained model."""
+
+import dataclasses
+import json
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Self
+
+import tyro
+
+from wavedil.cli.progress import progress
+from wavedil.data.settings import CorpusSettings
+from wavedil.errors import UserError
+from wavedil.models.config import WaveNetConfig
+from wavedil.training.settings import RunConfig, TrainingSettings
+
+if TYPE_CHECKING:
+    from wavedil.data.corpus import Corpus
+    from wavedil.training.loop import TrainingResult
+    from wavedil.training.metrics import Progress
+
+# Its folder is the first argument of the command, and so stands in for it here.
+_ANY_CORPUS = CorpusSettings(folder=".")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    r"""Train a WaveNet on a folder of recordings.
+
+    The run folder holds config.json, metrics.jsonl, checkpoints/ and model/.
+    The same command again resumes from the newest checkpoint; Ctrl-C saves and stops.
+
+    Example: wavedil train recordings run --labels '(?P<digit>\d)_(?P<speaker>\w+)_' --training.steps 4000
+    """
+
+    folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FOLDER")]
+    """Recordings (searched recursively), or a manifest (.csv, .jsonl)."""
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
+    """Folder of the run: made, or resumed."""
+    config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Take settings from the config.json of another run; other options change them."""
+    corpus: Annotated[CorpusSettings, tyro.conf.arg(name="")] = _ANY_CORPUS
+    model: WaveNetConfig = dataclasses.field(default_factory=WaveNetConfig)
+    training: TrainingSettings = dataclasses.field(default_factory=TrainingSettings)
+
+    @classmethod
+    def from_config(cls, path: str) -> Self:
+        """Options whose defaults are those of the run that wrote `path`."""
+        try:
+            config = RunConfig.from_dict(json.loads(Path(path).read_text()))
+        except json.JSONDecodeError as error:
+            raise UserError(
+                f"{path} is not JSON ({error}); give the config.json of a run"
+            ) from None
+        return cls(
+            folder=tyro.MISSING,
+            run=tyro.MISSING,
+            corpus=config.corpus,
+            model=config.model,
+            training=config.training,
+        )
+
+
+def train(args: Train) -> int:
+    """Trains and says where the model is; returns the exit code.
+
+    Raises:
+      UserError: If the recordings or the run folder cannot be used.
+    """
+    corpus_settings = dataclasses.replace(
+        args.corpus, folder=str(args.folder.resolve()), levels=args.model.levels
+    )
+    corpus = read(corpus_settings)
+    print("\n".join(corpus.describe()))
+    config = RunConfig(corpus=corpus_settings, model=args.model, training=args.training)
+    result = run_training(config, args.run, corpus)
+    if result.stopped_by is not None:
+        return stopped(result, config, args.run)
+    print(f"held out: {result.held_out_bits:.3f} bits per sample after {result.step} steps")
+    print(f"the model is in {args.run / 'model'}; hear it: wavedil generate {args.run} sound.wav")
+    return 0
+
+
+def read(settings: CorpusSettings) -> "Corpus":
+    """The corpus, with progress."""
+    from wavedil.data.corpus import read_corpus
+
+    with progress("reading") as task:
+        return read_corpus(settings, progress=task)
+
+
+def run_training(config: RunConfig, folder: Path, corpus: "Corpus") -> "TrainingResult":
+    """Trains, or resumes, with progress; exits with 1 where the loss is no longer finite."""
+    from wavedil.training.loop import NonFiniteError, train
+
+    held_out = ""
+    with progress("training") as task:
+
+        def report(now: "Progress") -> None:
+            nonlocal held_out
+            if now.held_out_bits is not None:
+                held_out = f"  held out {now.held_out_bits:.3f}"
+            rate = f"{now.samples_per_second:,.0f} samples/s"
+            task(now.step, now.steps, f"{now.bits:.3f} bits{held_out}  {rate}")
+
+        try:
+            return train(config, folder, corpus=corpus, report=report, warn=_warn)
+        except NonFiniteError as error:
+            print(f"wavedil: error: {error}", file=sys.stderr)
+            raise SystemExit(1) from None
+
+
+def stopped(result: "TrainingResult", config: RunConfig, folder: Path) -> int:
+    """Says that a signal stopped the run and how it goes on; returns the signal's exit code."""
+    print(
+        f"stopped by {result.stopped_by} at step {result.step} of {config.training.steps}; the model is "
+        f"saved in {folder / 'model'}; the same command resumes",
+        file=sys.stderr,
+    )
+    return 128 + signal.Signals[str(result.stopped_by)]
+
+
+def _warn(line: str) -> None:
+    print(f"wavedil: {line}", file=sys.stderr)

@@ -1,0 +1,190 @@
+"""A corpus: every recording of a folder or manifest, decoded once and held as mu-law codes."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from jaxtyping import UInt
+
+from wavedil import audio, mu_law
+from wavedil.data.labels import find_labels, vocabulary
+from wavedil.data.listing import Entry, list_entries
+from wavedil.data.settings import CorpusSettings as CorpusSettings
+from wavedil.data.split import held_out_paths
+from wavedil.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Recording:
+    """One decoded recording.
+
+    Attributes:
+      path: Relative to the corpus folder, or as the manifest gives it.
+      codes: Mu-law codes [time], read-only.
+      labels: Name -> value; a label that the file lacks is absent.
+    """
+
+    path: str
+    codes: UInt[np.ndarray, " time"]
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Skipped:
+    """A recording that could not be used, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Corpus:
+    """Recordings to train on and held-out recordings, as mu-law codes.
+
+    Attributes:
+      train, test: In the order of the listing.
+      sample_rate: Hz, of every recording.
+      skipped: Recordings that could not be used, in the order of their paths.
+      trimmed_seconds: Silence that trimming removed, over all files.
+      label_values: Label -> its sorted values in train and test together.
+      unlabelled: Label -> number of files that lack it.
+      num_resampled: Files that came at another rate.
+    """
+
+    train: tuple[Recording, ...]
+    test: tuple[Recording, ...]
+    sample_rate: int
+    skipped: tuple[Skipped, ...]
+    trimmed_seconds: float
+    label_values: dict[str, tuple[str, ...]]
+    unlabelled: dict[str, int]
+    num_resampled: int = 0
+
+    def describe(self) -> list[str]:
+        """What was read, held out, skipped, resampled and trimmed, a line each, for people."""
+        lines = [
+            f"{name}: {len(files)} recordings, {self._seconds(files):.1f} s "
+            f"at {self.sample_rate} Hz"
+            for name, files in (("train", self.train), ("held out", self.test))
+        ]
+        for name, values in self.label_values.items():
+            missing = self.unlabelled[name]
+            lines.append(
+                f"label {name}: {len(values)} values"
+                + (f", {missing} recordings without it" if missing else "")
+            )
+        if self.num_resampled:
+            lines.append(f"resampled {self.num_resampled} recordings to {self.sample_rate} Hz")
+        if self.trimmed_seconds:
+            lines.append(f"trimming removed {self.trimmed_seconds:.1f} s of silence")
+        if self.skipped:
+            lines.append(f"skipped {len(self.skipped)} recordings that could not be used:")
+            lines += [f"  {bad.path}: {bad.reason}" for bad in self.skipped]
+        return lines
+
+    def _seconds(self, recordings: Sequence[Recording]) -> float:
+        return sum(len(recording.codes) for recording in recordings) / self.sample_rate
+
+
+def read_corpus(
+    settings: CorpusSettings, progress: Callable[[int, int], None] | None = None
+) -> Corpus:
+    r"""Decode every recording of a corpus once and split it into train and held-out files.
+
+    All codes stay in memory, one byte a sample (two above 256 levels).
+
+    Args:
+      settings: What to read.
+      progress: Called as `progress(num_done, num_files)` after each file.
+
+    Raises:
+      UserError: If there is no folder, no recording, none that can be read, or none left to train
+        on or to hold out; if the pattern of labels matches no file; with `strict`, at the first
+        recording that cannot be used.
+
+    Example:
+      corpus = read_corpus(CorpusSettings(folder="fsdd", test=r"_[0-4]\.wav$"))
+    """
+    entries = list_entries(settings.folder)
+    labels, names = find_labels(entries, settings.labels)
+    reader = _Reader(settings)
+    entries = [entry for entry in entries if reader.read_header(entry)]
+    sample_rate = settings.sample_rate or reader.commonest_rate()
+    recordings: dict[str, Recording] = {}
+    for done, entry in enumerate(entries, start=1):
+        codes = reader.read_codes(entry, sample_rate)
+        if codes is not None:
+            recordings[entry.path] = Recording(entry.path, codes, labels[entry.path])
+        if progress is not None:
+            progress(done, len(entries))
+    if not recordings:
+        raise reader.nothing_readable()
+    held_out = held_out_paths([entry for entry in entries if entry.path in recordings], settings)
+    found = [recording.labels for recording in recordings.values()]
+    return Corpus(
+        train=tuple(item for path, item in recordings.items() if path not in held_out),
+        test=tuple(item for path, item in recordings.items() if path in held_out),
+        sample_rate=sample_rate,
+        skipped=tuple(sorted(reader.skipped, key=lambda bad: bad.path)),
+        trimmed_seconds=reader.trimmed_samples / sample_rate,
+        label_values=vocabulary(found, names),
+        unlabelled={name: sum(name not in item for item in found) for name in names},
+        num_resampled=sum(reader.rates[path] != sample_rate for path in recordings),
+    )
+
+
+class _Reader:
+    """Decodes files one by one, and keeps account of what could not be used."""
+
+    def __init__(self, settings: CorpusSettings) -> None:
+        self.settings = settings
+        self.skipped: list[Skipped] = []
+        self.rates: dict[str, int] = {}
+        self.trimmed_samples = 0
+
+    def read_header(self, entry: Entry) -> bool:
+        try:
+            self.rates[entry.path] = audio.read_info(entry.file).sample_rate
+        except audio.AudioError as error:
+            self._skip(entry, error)
+        return entry.path in self.rates
+
+    def commonest_rate(self) -> int:
+        """The rate most files have; of equals the lower, which invents no high frequencies."""
+        if not self.rates:
+            raise self.nothing_readable()
+        counts = Counter(self.rates.values())
+        return min(counts, key=lambda rate: (-counts[rate], rate))
+
+    def read_codes(self, entry: Entry, sample_rate: int) -> np.ndarray | None:
+        try:
+            samples, _ = audio.load(entry.file, sample_rate)
+        except audio.AudioError as error:
+            self._skip(entry, error)
+            return None
+        kept = _trim(samples, self.settings.trim_db)
+        self.trimmed_samples += len(samples) - len(kept)
+        codes = mu_law.encode(kept, self.settings.levels)
+        codes.flags.writeable = False
+        return codes
+
+    def nothing_readable(self) -> UserError:
+        first = min(self.skipped, key=lambda bad: bad.path)
+        return UserError(
+            f"none of the {len(self.skipped)} recordings of {self.settings.folder} can be used; "
+            f"the first: {first.path}: {first.reason}"
+        )
+
+    def _skip(self, entry: Entry, error: audio.AudioError) -> None:
+        if self.settings.strict:
+            raise UserError(f"{error} (strict: recordings that cannot be used stop the run)")
+        self.skipped.append(Skipped(entry.path, error.reason))
+
+
+def _trim(samples: np.ndarray, trim_db: float | None) -> np.ndarray:
+    if trim_db is None:
+        return samples
+    import librosa
+
+    return np.asarray(librosa.effects.trim(samples, top_db=trim_db)[0])

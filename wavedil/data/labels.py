@@ -1,0 +1,90 @@
+"""Labels of recordings: from the path, to a sorted vocabulary, to the integers a model takes."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from wavedil.data.listing import Entry
+from wavedil.errors import UserError
+
+
+def compile_pattern(pattern: str, setting: str) -> re.Pattern[str]:
+    """The compiled regular expression of a setting.
+
+    Raises:
+      UserError: If it is not a regular expression; the message says where.
+    """
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise UserError(f"{setting} {pattern!r} is not a regular expression: {error}") from None
+
+
+def is_label(name: str) -> bool:
+    """Whether a named group or column is a label.
+
+    `index` and names that begin with an underscore only say where something stands in the path
+    (a take number, a transcript): the model is not conditioned on them.
+    """
+    return name != "index" and not name.startswith("_")
+
+
+def find_labels(
+    entries: Sequence[Entry], labels_pattern: str | None
+) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """Path -> labels, and the names of all labels: the manifest's, then the pattern's.
+
+    Raises:
+      UserError: If manifest and pattern name the same label, or a group matches in no file.
+    """
+    labels = {
+        entry.path: {name: value for name, value in entry.labels.items() if is_label(name)}
+        for entry in entries
+    }
+    names = list(dict.fromkeys(name for item in labels.values() for name in item))
+    if labels_pattern is None:
+        return labels, names
+    pattern = compile_pattern(labels_pattern, "labels")
+    new_names = [name for name in pattern.groupindex if is_label(name)]
+    for name in new_names:
+        if name in names:
+            raise UserError(
+                f"label {name!r} comes from the manifest and from the pattern; rename one of them"
+            )
+    for path in labels:
+        labels[path] |= _path_labels(pattern, path)
+    for name in new_names:
+        if not any(name in item for item in labels.values()):
+            raise UserError(
+                f"labels {labels_pattern!r} gives no {name} to any of {len(labels)} files "
+                f"({entries[0].path}, ...); write the pattern for the path inside the folder"
+            )
+    return labels, names + new_names
+
+
+def _path_labels(pattern: re.Pattern[str], path: str) -> dict[str, str]:
+    """The labels that the first match of a pattern in a relative path gives; {} where none."""
+    match = pattern.search(path)
+    groups = match.groupdict() if match else {}
+    return {name: value for name, value in groups.items() if is_label(name) and value}
+
+
+def vocabulary(
+    labels: Iterable[Mapping[str, str]], names: Iterable[str]
+) -> dict[str, tuple[str, ...]]:
+    """Every value of each label, sorted: numbers by size, then words by alphabet."""
+    values: dict[str, set[str]] = {name: set() for name in names}
+    for item in labels:
+        for name, value in item.items():
+            values[name].add(value)
+    return {name: tuple(sorted(found, key=_by_size)) for name, found in values.items()}
+
+
+def label_index(labels: Mapping[str, str], name: str, values: tuple[str, ...]) -> int:
+    """1 + the place of a recording's label among `values`, or 0 where it has none."""
+    value = labels.get(name)
+    return 0 if value is None else 1 + values.index(value)
+
+
+def _by_size(value: str) -> tuple[bool, int, str]:
+    number = value.isascii() and value.isdigit()
+    return (not number, int(value) if number else 0, value)

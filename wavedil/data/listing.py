@@ -1,0 +1,143 @@
+"""Which files a corpus has, and what is said about each: a folder, or a manifest."""
+
+import csv
+import dataclasses
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from wavedil.audio import CONVERTIBLE_SUFFIXES, READABLE_SUFFIXES
+from wavedil.errors import UserError
+
+_SUFFIXES = READABLE_SUFFIXES + CONVERTIBLE_SUFFIXES
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One recording of a corpus, not opened yet.
+
+    Attributes:
+      path: Relative to the folder (or as the manifest gives it), with forward slashes.
+      file: Where it is.
+      split: "train", "test" or None where nothing says.
+      labels: What the manifest's columns say.
+    """
+
+    path: str
+    file: Path
+    split: str | None = None
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def list_entries(folder: str) -> list[Entry]:
+    """The recordings of a folder (walked recursively) or of a `.csv` / `.jsonl` manifest.
+
+    Raises:
+      UserError: If there is no such folder or manifest, or no recording in it.
+    """
+    place = Path(folder).expanduser()
+    if place.is_dir():
+        return _list_folder(place)
+    if not place.exists():
+        raise UserError(f"{folder} does not exist; give a folder of recordings or a manifest")
+    if place.suffix.lower() in (".csv", ".jsonl"):
+        return _list_manifest(place)
+    raise UserError(
+        f"{folder} is a file, but a corpus is a folder of recordings or a manifest (.csv, .jsonl)"
+    )
+
+
+def _list_folder(folder: Path) -> list[Entry]:
+    """Audio files by suffix, in the order of their relative paths on every system."""
+    found: list[Entry] = []
+    others: Counter[str] = Counter()
+    for file in _walk(folder):
+        if file.suffix.lower() in _SUFFIXES:
+            found.append(Entry(file.relative_to(folder).as_posix(), file))
+        else:
+            others[file.suffix or "no suffix"] += 1
+    if found:
+        return sorted(found, key=lambda entry: entry.path)
+    if not others:
+        raise UserError(f"{folder} is empty; put recordings there (WAV, FLAC, Ogg or MP3)")
+    seen = ", ".join(f"{count} of {suffix}" for suffix, count in others.most_common(3))
+    raise UserError(
+        f"{folder} has no audio among its files ({seen}); recordings end in "
+        f"{', '.join(READABLE_SUFFIXES[:6])} ..."
+    )
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    # Links to folders are followed, as corpora often are links, but none twice: links may loop.
+    # Hidden names are caches and the "._" twins that macOS leaves beside every file.
+    visited: set[str] = set()
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        real = os.path.realpath(parent)
+        if real in visited:
+            folders.clear()
+            continue
+        visited.add(real)
+        yield from (Path(parent, name) for name in files if not name.startswith("."))
+
+
+def _list_manifest(manifest: Path) -> list[Entry]:
+    """Rows with `path` (relative to the manifest), perhaps `split`; other columns are labels."""
+    entries: dict[str, Entry] = {}
+    rows = _read_csv(manifest) if manifest.suffix.lower() == ".csv" else _read_jsonl(manifest)
+    for line, row in rows:
+        where = f"{manifest}, line {line}"
+        values = {key: str(value).strip() for key, value in row.items() if value is not None}
+        path = values.pop("path", "")
+        if not path:
+            raise UserError(f"{where} has no path; every row needs a `path` column")
+        split = values.pop("split", "") or None
+        if split not in (None, "train", "test"):
+            raise UserError(f"{where} has split {split!r}; it must be 'train' or 'test'")
+        path = Path(path).as_posix()
+        if path in entries:
+            raise UserError(f"{where} lists {path} a second time; remove one of the two rows")
+        labels = {name: value for name, value in values.items() if value}
+        entries[path] = Entry(path, manifest.parent / path, split, labels)
+    if not entries:
+        raise UserError(f"{manifest} lists no recordings; add rows with a `path` column")
+    unsplit = [entry.path for entry in entries.values() if entry.split is None]
+    if unsplit and len(unsplit) < len(entries):
+        raise UserError(
+            f"{manifest} gives a split for some files only ({unsplit[0]} has none); "
+            f"fill the column in every row or remove it"
+        )
+    return list(entries.values())
+
+
+def _read_csv(manifest: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    try:
+        # "utf-8-sig": spreadsheets put a byte-order mark before the first column's name.
+        with manifest.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, strict=True)
+            for row in reader:
+                if None in row:
+                    raise UserError(
+                        f"{manifest}, line {reader.line_num} has more values than columns; "
+                        f"quote values that hold a comma"
+                    )
+                yield reader.line_num, row
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{manifest} cannot be read as CSV in UTF-8: {error}") from None
+
+
+def _read_jsonl(manifest: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    try:
+        with manifest.open(encoding="utf-8") as file:
+            for line, text in enumerate(file, start=1):
+                if not text.strip():
+                    continue
+                row = json.loads(text)
+                if not isinstance(row, dict):
+                    raise UserError(f"{manifest}, line {line} is not an object {{...}}")
+                yield line, row
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UserError(f"{manifest} cannot be read as JSON lines in UTF-8: {error}") from None

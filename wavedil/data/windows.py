@@ -1,0 +1,174 @@
+"""Training windows: crops of recordings that carry their left context."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float32, Int32, UInt
+
+from wavedil.data.corpus import Recording
+from wavedil.data.labels import label_index
+from wavedil.errors import UserError
+
+
+class Batch(NamedTuple):
+    """One training batch.
+
+    Attributes:
+      codes: [batch, window_size + 1]: `codes[:, 1:]` are the targets and `codes[:, :-1]` the
+        samples before them. At a file's start `codes[:, 0]` is silence, levels // 2.
+      mask: [batch, window_size], 1 for a target that counts and 0 for one that does not.
+      labels: Name -> [batch]; 0 is unlabelled, i + 1 the label's value i.
+    """
+
+    codes: UInt[np.ndarray, "batch time_and_one"]
+    mask: Float32[np.ndarray, "batch time"]
+    labels: dict[str, Int32[np.ndarray, " batch"]]
+
+
+class TrainingWindows:
+    """Batches of windows in which every prediction that counts sees its whole field.
+
+    An epoch predicts every sample of every recording exactly once. The targets of a recording
+    are cut into consecutive tiles; a tile is seen in a window that begins `context_size - 1`
+    samples earlier, and those earlier targets are masked, for their field is not filled:
+
+        recording   |-------- tile 0 --------|--- tile 1 ---|--- tile 2 ---|
+        window 0    [1 1 1 1 1 1 1 1 1 1 1 1 0]
+        window 1               [0 0 0 0 0 0 0 1 1 1 1 1 1 1]
+        window 2                              [0 0 0 0 0 0 0 1 1 1 1 1 1 1]  . padding
+
+    Window 0 needs no mask for context: before the first sample there is silence, and that is
+    what the model sees. Where the tiles are cut moves at random from epoch to epoch, as far as
+    it costs no further window. Short recordings and last windows are padded on the right with
+    silence, masked. No window holds samples of two recordings.
+
+    The order is shuffled anew in each epoch. A batch is a pure function of the seed and the
+    step: training that resumes at step N sees what an uninterrupted run sees, and no state of
+    an iterator is kept.
+
+    Args:
+      recordings: What to train on; mu-law codes of one number of levels.
+      window_size: Targets in a window.
+      context_size: Receptive field of the model, in samples: a prediction sees that many
+        samples before it.
+      batch_size: Windows in a batch.
+      label_values: Label -> its values, as `Corpus.label_values`.
+      seed: Of the order and the cuts.
+      levels: Mu-law levels of the codes; silence is levels // 2.
+
+    Raises:
+      UserError: If the window is shorter than the receptive field while a recording is longer
+        than the window, for then its later samples could not be predicted in full context. A
+        corpus of recordings that all fit in a window trains from their starts.
+
+    Example:
+      windows = TrainingWindows(corpus.train, window_size=4096, context_size=1024, batch_size=4,
+                                label_values=corpus.label_values, seed=0)
+      codes, mask, labels = windows.batch(step=0)
+    """
+
+    def __init__(
+        self,
+        recordings: Sequence[Recording],
+        *,
+        window_size: int,
+        context_size: int,
+        batch_size: int,
+        label_values: Mapping[str, tuple[str, ...]],
+        seed: int,
+        levels: int = 256,
+    ) -> None:
+        sizes = {"window_size": window_size, "context_size": context_size, "batch_size": batch_size}
+        for name, size in sizes.items():
+            if size < 1:
+                raise UserError(f"{name} is {size}; it must be at least 1")
+        if not recordings:
+            raise UserError("there are 0 recordings to train on; at least 1 is needed")
+        _check_window(recordings, window_size, context_size)
+        self._recordings = tuple(recordings)
+        self._window_size, self._batch_size, self._seed = window_size, batch_size, seed
+        self._context_size, self._silence = context_size, levels // 2
+        # Targets of a window that does not begin at the recording's start.
+        self._tile_size = max(1, window_size - context_size + 1)
+        self._labels = {
+            name: np.array([label_index(r.labels, name, values) for r in recordings], np.int32)
+            for name, values in label_values.items()
+        }
+        num_tiles = [self._num_tiles(len(recording.codes)) for recording in recordings]
+        self._recording_of_window = np.repeat(np.arange(len(recordings)), num_tiles)
+        self._first_window = np.cumsum([0, *num_tiles])
+        self._dataset = self._make_dataset()
+
+    @property
+    def num_windows_per_epoch(self) -> int:
+        """Windows that together predict every sample once."""
+        return len(self._recording_of_window)
+
+    def batch(self, step: int) -> Batch:
+        """The batch of a step, 0 or more; the same for the same seed and step, always."""
+        if step < 0:
+            raise UserError(f"step is {step}; steps are counted from 0")
+        values = self._dataset[step]
+        return Batch(values.pop("codes"), values.pop("mask"), values)
+
+    def _make_dataset(self) -> Any:
+        # Imported here: grain takes most of a second, and reading a corpus needs none of it.
+        import grain
+
+        order = grain.MapDataset.range(self.num_windows_per_epoch).seed(self._seed % 2**32)
+        windows = order.shuffle().repeat().map_with_index(self._window)
+        return windows.batch(self._batch_size)
+
+    def _num_tiles(self, num_samples: int) -> int:
+        later = max(0, num_samples - self._window_size)
+        return 1 + -(-later // self._tile_size)
+
+    def _window(self, index: int, window: int) -> dict[str, np.ndarray]:
+        """Window number `window` of an epoch, as the `index`-th of the whole training."""
+        recording = int(self._recording_of_window[window])
+        tile = int(window - self._first_window[recording])
+        # One draw an epoch and recording, so that its tiles fit together.
+        epoch = index // self.num_windows_per_epoch
+        rng = np.random.default_rng([self._seed % 2**32, epoch, recording])
+        codes, mask = self._crop(self._recordings[recording].codes, tile, rng)
+        labels = {name: indices[recording] for name, indices in self._labels.items()}
+        return {"codes": codes, "mask": mask, **labels}
+
+    def _crop(
+        self, codes: np.ndarray, tile: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Codes [window_size + 1] and mask [window_size] of one tile of a recording."""
+        num_samples, size = len(codes), self._window_size
+        covered = size + (self._num_tiles(num_samples) - 1) * self._tile_size
+        shift = int(rng.integers(covered - num_samples + 1)) if num_samples > size else 0
+        # The first tile gives up `shift` targets; every later one begins that much earlier.
+        if tile == 0:
+            begin, end = 0, size - shift
+        else:
+            begin = size - shift + (tile - 1) * self._tile_size
+            end = begin + self._tile_size
+        end = min(end, num_samples)
+        start = max(0, begin - self._context_size + 1)
+
+        window = np.full(size + 1, self._silence, codes.dtype)
+        if start == 0:
+            present = codes[:size]
+            window[1 : 1 + len(present)] = present
+        else:
+            present = codes[start - 1 : start + size]
+            window[: len(present)] = present
+        mask = np.zeros(size, np.float32)
+        mask[begin - start : end - start] = 1.0
+        return window, mask
+
+
+def _check_window(recordings: Sequence[Recording], window_size: int, context_size: int) -> None:
+    longest = max(recordings, key=lambda recording: len(recording.codes))
+    if window_size < context_size and len(longest.codes) > window_size:
+        raise UserError(
+            f"window of {window_size} samples is shorter than the receptive field "
+            f"({context_size}), so no prediction inside {longest.path} ({len(longest.codes)} "
+            f"samples) would see its full context; use at least {context_size} samples, better "
+            f"{2 * context_size}, or shorten the dilations"
+        )

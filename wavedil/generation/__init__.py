@@ -1,0 +1,1 @@
+"""Drawing sound from a model, sample by sample."""

@@ -1,0 +1,35 @@
+"""Ring buffers: the past of a layer, one slot overwritten for each sample.
+
+A layer with kernel size K and dilation d keeps its last `(K - 1) d` inputs. At position p the oldest is in
+slot `p mod (K - 1) d`, where the newest replaces it; the taps in between lie d slots apart.
+"""
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, Int
+
+Rings = Float[Array, "past batch channels"]
+
+
+def rings_from_state(state: Float[Array, "batch past channels"]) -> Rings:
+    """A layer's state (oldest sample first) as a ring at position 0."""
+    return jnp.moveaxis(state, 1, 0)
+
+
+def delayed_samples(
+    ring: Rings, dilation: int, position: Int[Array, ""]
+) -> Float[Array, "batch taps*channels"]:
+    """What every tap but the newest sees, oldest first, side by side."""
+    past, batch_size, _ = ring.shape
+    if past == 0:
+        return jnp.zeros((batch_size, 0))
+    slots = [(position + delay) % past for delay in range(0, past, dilation)]
+    return jnp.concatenate(
+        [lax.dynamic_index_in_dim(ring, slot, keepdims=False) for slot in slots], axis=-1
+    )
+
+
+def write(ring: Rings, x: Float[Array, "batch channels"], position: Int[Array, ""]) -> Rings:
+    """The ring with the newest sample in the place of the oldest."""
+    past = ring.shape[0]
+    return ring if past == 0 else lax.dynamic_update_index_in_dim(ring, x, position % past, 0)

@@ -1,0 +1,1 @@
+"""Whole models: settings without JAX, and the networks they describe."""

@@ -1,0 +1,168 @@
+"""WaveNet: a causal network over samples, and the likelihood it gives them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from wavedil import mu_law
+from wavedil.distributions import Categorical
+from wavedil.models.config import WaveNetConfig
+from wavedil.nn import Conv1d, DilatedStack
+from wavedil.receptive_field import ReceptiveField
+
+Labels = Mapping[str, Int[Array, " batch"]]
+
+
+class WaveNet(nnx.Module):
+    """Autoregressive model of sound samples (arXiv:1609.03499).
+
+        codes -> embedding -> causal conv -> gated stack -> skip sum -> ReLU -> 1x1 -> ReLU -> 1x1 -> parameters
+
+    It is a causal layer like any other: output t sees samples up to t and
+    holds the parameters of the distribution of sample t + 1. The one-sample
+    shift that turns that into a likelihood is in `log_prob` alone:
+
+        log p(x) = sum_t log p(x[t] | x[t - size], ..., x[t - 1])        (size of the receptive field)
+
+    Args:
+      config: Sizes, levels and labels.
+      rngs: Source of the initial weights.
+
+    Shapes:
+      __call__: codes [batch, time] -> [batch, time, distribution.num_parameters]
+      labels:   one array [batch] for each named label; 0 where it is not known.
+      state:    {"input": ..., "stack": [...]}, arrays [batch, past, residual_channels], oldest sample first.
+
+    Example:
+      >>> model = WaveNet(WaveNetConfig.tiny(), rngs=nnx.Rngs(0))
+      >>> model.log_prob(jnp.zeros((1, 100), jnp.int32)).shape       # nats
+      (1, 100)
+    """
+
+    def __init__(self, config: WaveNetConfig, *, rngs: nnx.Rngs) -> None:
+        self.config = config
+        self.distribution = Categorical(levels=config.levels)
+        channels, skip_channels = config.residual_channels, config.skip_channels
+        in_channels = channels if config.input == "codes" else 1
+        if config.input == "codes":
+            self.embedding = nnx.Param(_smooth_embedding(config.levels, channels, rngs))
+        self.input = Conv1d(
+            in_channels, channels, kernel_size=config.input_kernel_size, rngs=rngs
+        )
+        self.label_embeddings = nnx.Dict(
+            {
+                name: nnx.Param(
+                    jax.random.normal(rngs.params(), (len(values) + 1, config.label_channels))
+                )
+                for name, values in config.labels.items()
+            }
+        )
+        self.stack = DilatedStack(
+            channels,
+            skip_channels,
+            kernel_size=config.kernel_size,
+            dilations=config.dilations,
+            cycles=config.cycles,
+            condition_channels=config.label_channels * len(config.labels) or None,
+            rngs=rngs,
+        )
+        self.hidden = Conv1d(skip_channels, skip_channels, kernel_size=1, rngs=rngs)
+        self.output = Conv1d(
+            skip_channels, self.distribution.num_parameters, kernel_size=1, rngs=rngs
+        )
+        # Nearly equal probabilities at first, so that the loss starts at log2(levels) bits and not above.
+        self.output.kernel[...] *= 0.1
+        self.receptive_field: ReceptiveField = self.input.receptive_field.then(
+            self.stack.receptive_field
+        )
+
+    @property
+    def num_parameters(self) -> int:
+        """Trained numbers."""
+        return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(self, nnx.Param)))
+
+    def __call__(
+        self, codes: Int[Array, "batch time"], labels: Labels | None = None
+    ) -> Float[Array, "batch time parameters"]:
+        condition = self.condition(codes.shape[0], labels)
+        _, skip = self.stack(self.input(self.enter(codes)), condition)
+        return self.head(skip)
+
+    def log_prob(
+        self,
+        codes: Int[Array, "batch time"],
+        labels: Labels | None = None,
+        before: Int[Array, "batch 1"] | None = None,
+    ) -> Float[Array, "batch time"]:
+        """Log-probability in nats of every sample given those before it.
+
+        Args:
+          codes: Samples.
+          labels: Indices of the labels, unlabelled by default.
+          before: The sample before the first, where the codes are cut out of a longer sound; silence by default.
+        """
+        if before is None:
+            before = jnp.full((codes.shape[0], 1), self.config.levels // 2, codes.dtype)
+        seen = jnp.concatenate([before, codes[:, :-1]], axis=1)
+        return self.distribution.log_prob(self(seen, labels), codes)
+
+    def init_state(self, batch_size: int) -> dict[str, Any]:
+        return {
+            "input": self.input.init_state(batch_size),
+            "stack": self.stack.init_state(batch_size),
+        }
+
+    def step(
+        self,
+        codes: Int[Array, "batch time"],
+        state: dict[str, Any],
+        labels: Labels | None = None,
+    ) -> tuple[Float[Array, "batch time parameters"], dict[str, Any]]:
+        condition = self.condition(codes.shape[0], labels)
+        x, input_state = self.input.step(self.enter(codes), state["input"])
+        (_, skip), stack_state = self.stack.step(x, state["stack"], condition)
+        return self.head(skip), {"input": input_state, "stack": stack_state}
+
+    def enter(self, codes: Int[Array, "*samples"]) -> Float[Array, "*samples in_channels"]:
+        """Codes as the input convolution takes them: embedded, or as amplitudes."""
+        if self.config.input == "codes":
+            return self.embedding[codes]
+        amplitudes = mu_law.decode(np.arange(self.config.levels), self.config.levels)
+        return jnp.asarray(amplitudes)[codes][..., None]
+
+    def head(
+        self, skip: Float[Array, "batch time skip_channels"]
+    ) -> Float[Array, "batch time parameters"]:
+        """The layers after the skip sum, which look at each sample by itself."""
+        return self.output(jax.nn.relu(self.hidden(jax.nn.relu(skip))))
+
+    def condition(
+        self, batch_size: int, labels: Labels | None
+    ) -> Float[Array, "batch 1 condition_channels"] | None:
+        """The embeddings of all labels side by side, or None for a model without labels."""
+        if not self.config.labels:
+            return None
+        unknown = jnp.zeros(batch_size, jnp.int32)
+        rows = [
+            self.label_embeddings[name][(labels or {}).get(name, unknown)]
+            for name in self.config.labels
+        ]
+        return jnp.concatenate(rows, axis=-1)[:, None]
+
+
+def _smooth_embedding(levels: int, channels: int, rngs: nnx.Rngs) -> Float[Array, "levels channels"]:
+    """An embedding in which neighbouring levels start as neighbours.
+
+    Random mixtures of sines and cosines of the level, from half a period to 32 over all levels: the network
+    starts with what makes a code a number, and learns in fewer steps than from unrelated rows.
+    """
+    level = jnp.linspace(-1.0, 1.0, levels)[:, None]
+    angles = jnp.pi * level * 2.0 ** jnp.arange(-1, 7)
+    waves = jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
+    mixture = jax.random.normal(rngs.params(), (waves.shape[-1], channels))
+    return 1.4 * waves.shape[-1] ** -0.5 * (waves @ mixture)

@@ -1,0 +1,105 @@
+"""Dilated 1-D convolution."""
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from wavedil.nn.layer import extend, past_samples, require_causal, require_sizes
+from wavedil.ops import dilated_conv
+from wavedil.receptive_field import ReceptiveField
+
+
+class Conv1d(nnx.Module):
+    """Dilated 1-D convolution over time.
+
+    y[t] = b + sum_k W[k] x[t - dilation (kernel_size - 1 - k)]
+
+    With causal padding output `t` depends on inputs `t - past .. t`, where
+    `past = (kernel_size - 1) dilation`; with "same" padding the taps lie
+    around `t`, the longer half after it. Outside the signal it is zero.
+
+        kernel_size=3, dilation=2       x  . . a . b . c
+                                              \\   |   /
+                                        y         y[t]      (t under c)
+
+    Args:
+      in_channels: Channels of the input.
+      out_channels: Channels of the output.
+      kernel_size: Taps, at least 1.
+      dilation: Samples between taps, at least 1.
+      groups: Groups of channels that do not see each other.
+      padding: "causal" or "same".
+      use_bias: Whether b is there.
+      rngs: Source of the initial weights, normal with variance 1 / (taps and channels that meet in an output).
+
+    Shapes:
+      __call__: [batch, time, in_channels] -> [batch, time, out_channels]
+      state:    [batch, past, in_channels], oldest sample first.
+
+    Raises:
+      ValueError: If a size is below 1, or groups does not divide the channels.
+
+    Example:
+      >>> conv = Conv1d(1, 8, kernel_size=2, dilation=4, rngs=nnx.Rngs(0))
+      >>> conv(jnp.ones((1, 100, 1))).shape
+      (1, 100, 8)
+
+    Reference: van den Oord et al. 2016, arXiv:1609.03499, section 2.1.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        kernel_size: int,
+        dilation: int = 1,
+        groups: int = 1,
+        padding: Literal["causal", "same"] = "causal",
+        use_bias: bool = True,
+        rngs: nnx.Rngs,
+    ) -> None:
+        require_sizes(
+            in_channels=in_channels,
+            out_channels=out_channels,
+            kernel_size=kernel_size,
+            dilation=dilation,
+            groups=groups,
+        )
+        if in_channels % groups or out_channels % groups:
+            raise ValueError(
+                f"groups is {groups}, which does not divide {in_channels} input and {out_channels} output channels"
+            )
+        if padding not in ("causal", "same"):
+            raise ValueError(f"padding is {padding!r}, but a layer pads 'causal' or 'same'")
+        self.in_channels = in_channels
+        self.dilation = dilation
+        self.padding = padding
+        self.receptive_field = ReceptiveField.conv(kernel_size, dilation, padding=padding)
+        shape = (kernel_size, in_channels // groups, out_channels)
+        scale = (kernel_size * in_channels // groups) ** -0.5
+        self.kernel = nnx.Param(scale * jax.random.normal(rngs.params(), shape))
+        self.bias = nnx.Param(jnp.zeros(out_channels)) if use_bias else None
+
+    def __call__(
+        self, x: Float[Array, "batch time in_channels"]
+    ) -> Float[Array, "batch time out_channels"]:
+        return self._convolve(x, self.padding)
+
+    def init_state(self, batch_size: int) -> Float[Array, "batch past in_channels"]:
+        require_causal(self.receptive_field, f"Conv1d with padding={self.padding!r}")
+        return past_samples(batch_size, self.receptive_field.past, self.in_channels)
+
+    def step(
+        self, x: Float[Array, "batch time in_channels"], state: Float[Array, "batch past in_channels"]
+    ) -> tuple[Float[Array, "batch time out_channels"], Float[Array, "batch past in_channels"]]:
+        require_causal(self.receptive_field, f"Conv1d with padding={self.padding!r}")
+        extended, state = extend(x, state)
+        return self._convolve(extended, "valid"), state
+
+    def _convolve(self, x: Array, padding: Literal["causal", "same", "valid"]) -> Array:
+        y = dilated_conv(x, self.kernel[...], self.dilation, padding)
+        return y if self.bias is None else y + self.bias[...]

@@ -1,0 +1,60 @@
+"""The contract of a layer, and the state that every causal layer keeps."""
+
+from typing import Any, Protocol
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from wavedil.receptive_field import ReceptiveField
+
+
+class Layer(Protocol):
+    """A stream transformer: the same numbers on a whole signal and block by block.
+
+    `step` on consecutive blocks of any lengths, with the state handed on, gives the blocks of `layer(x)`;
+    before the first sample the signal is zero in both.
+    """
+
+    @property
+    def receptive_field(self) -> ReceptiveField:
+        """The inputs that an output sees."""
+
+    def __call__(self, x: Any) -> Any:
+        """x [batch, time, in_channels] -> [batch, time, out_channels]."""
+
+    def init_state(self, batch_size: int) -> Any:
+        """The state before the first sample: a pytree of arrays, oldest sample first."""
+
+    def step(self, x: Any, state: Any) -> tuple[Any, Any]:
+        """The outputs of the next block, and the state after it."""
+
+
+def past_samples(
+    batch_size: int, past: int, num_channels: int
+) -> Float[Array, "batch past channels"]:
+    """The samples before the first one: zeros."""
+    return jnp.zeros((batch_size, past, num_channels))
+
+
+def extend(
+    x: Float[Array, "batch time channels"], past: Float[Array, "batch past channels"]
+) -> tuple[Float[Array, "batch past+time channels"], Float[Array, "batch past channels"]]:
+    """The block with the samples before it, and the samples that the next block has before it."""
+    extended = jnp.concatenate([past.astype(x.dtype), x], axis=1)
+    return extended, extended[:, x.shape[1] :]
+
+
+def require_causal(field: ReceptiveField, what: str) -> None:
+    """Refuses to stream a layer that sees the future, and says what delay would make it causal."""
+    if field.future > 0:
+        raise ValueError(
+            f"{what} sees {field.future} samples of the future, so it has no step; delay its output by "
+            f"{field.future} samples, or use padding='causal'"
+        )
+
+
+def require_sizes(**sizes: int) -> None:
+    """Refuses sizes below 1, by name."""
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name} is {size}, but it must be at least 1")

@@ -1,0 +1,75 @@
+"""Layers one after the other."""
+
+import functools
+from typing import Any
+
+from flax import nnx
+from jaxtyping import Array, Float
+
+from wavedil.nn.layer import Layer
+from wavedil.receptive_field import ReceptiveField
+
+
+class Sequential(nnx.Module):
+    """Layers one after the other: y = layer_n(... layer_1(x)).
+
+    Every layer sees zeros before its first sample. Streams if each layer does.
+
+    Args:
+      layers: Layers under the contract, or plain functions that act on every sample by itself, such as `jax.nn.relu`.
+
+    Shapes:
+      __call__: [batch, time, in_channels] -> [batch, time, out_channels]
+      state:    one entry for each layer.
+
+    Example:
+      >>> net = Sequential(Conv1d(1, 8, kernel_size=2, rngs=rngs), jax.nn.relu, Conv1d(8, 1, kernel_size=3, rngs=rngs))
+      >>> net.receptive_field.size
+      4
+    """
+
+    def __init__(self, *layers: Any) -> None:
+        self.layers = nnx.List(
+            layer if isinstance(layer, nnx.Module) else Pointwise(layer) for layer in layers
+        )
+        fields = [layer.receptive_field for layer in self.layers]
+        self.receptive_field = functools.reduce(
+            ReceptiveField.then, fields, ReceptiveField(past=0)
+        )
+
+    def __call__(self, x: Float[Array, "batch time in"]) -> Float[Array, "batch time out"]:
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def init_state(self, batch_size: int) -> list[Any]:
+        return [layer.init_state(batch_size) for layer in self.layers]
+
+    def step(
+        self, x: Float[Array, "batch time in"], state: list[Any]
+    ) -> tuple[Float[Array, "batch time out"], list[Any]]:
+        after = []
+        layers: list[Layer] = list(self.layers)
+        for layer, layer_state in zip(layers, state, strict=True):
+            x, layer_state = layer.step(x, layer_state)
+            after.append(layer_state)
+        return x, after
+
+
+class Pointwise(nnx.Module):
+    """A function of every sample by itself, as a layer without state."""
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+        self.receptive_field = ReceptiveField(past=0)
+
+    def __call__(self, x: Float[Array, "batch time in"]) -> Float[Array, "batch time out"]:
+        return self.function(x)
+
+    def init_state(self, batch_size: int) -> tuple[()]:
+        return ()
+
+    def step(
+        self, x: Float[Array, "batch time in"], state: tuple[()]
+    ) -> tuple[Float[Array, "batch time out"], tuple[()]]:
+        return self.function(x), state

@@ -1,0 +1,51 @@
+"""One gated residual layer of a WaveNet, as a pure function."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from wavedil.ops.dilated_conv import dilated_conv
+
+
+class GatedWeights(NamedTuple):
+    """Weights of one gated layer; `filter | gate` lie side by side in the last axis.
+
+    A bias may differ between the signals of a batch: a condition that is the
+    same at every sample acts as such a bias.
+    """
+
+    kernel: Float[Array, "kernel_size channels 2*gate_channels"]
+    bias: Float[Array, "batch_or_1 2*gate_channels"]
+    residual_kernel: Float[Array, "gate_channels channels"]
+    residual_bias: Float[Array, " channels"]
+    condition_kernel: Float[Array, "condition_channels 2*gate_channels"] | None = None
+
+
+def gated_block(
+    x: Float[Array, "batch past+time channels"],
+    weights: GatedWeights,
+    dilation: int,
+    condition: Float[Array, "batch time condition_channels"] | None = None,
+) -> tuple[Float[Array, "batch time channels"], Float[Array, "batch time gate_channels"]]:
+    """Dilated convolution, tanh x sigmoid gate, residual: the layer of arXiv:1609.03499, section 2.3.
+
+        f | s = W * x + V c + b        z = tanh(f) sigmoid(s)        y = x + W_r z + b_r
+
+    Args:
+      x: Signal with the `past = (kernel_size - 1) dilation` samples that come before it.
+      weights: The layer's weights.
+      dilation: Samples between taps.
+      condition: Signal c that steers the gate at each sample.
+
+    Returns:
+      The residual output y and the gated activation z, `past` samples shorter than x.
+    """
+    past = (weights.kernel.shape[0] - 1) * dilation
+    joint = dilated_conv(x, weights.kernel, dilation, padding="valid") + weights.bias[:, None]
+    if condition is not None and weights.condition_kernel is not None:
+        joint = joint + condition @ weights.condition_kernel
+    filtered, gate = jnp.split(joint, 2, axis=-1)
+    gated = jnp.tanh(filtered) * jax.nn.sigmoid(gate)
+    return x[:, past:] + (gated @ weights.residual_kernel + weights.residual_bias), gated

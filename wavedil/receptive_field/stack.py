@@ -1,0 +1,139 @@
+"""Stacks of dilated causal convolutions: dilations as text, and the field layer by layer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wavedil.errors import UserError
+from wavedil.receptive_field.arithmetic import ReceptiveField, require_at_least_one
+
+# A run of doublings is written as a range from this length on; "1:2" says no more than "1,2".
+_MIN_RUN = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerRow:
+    """One layer of a stack and the field of the stack up to it.
+
+    Attributes:
+      name: "input" for the input convolution, else the layer's number from 1.
+      kernel_size: Taps.
+      dilation: Samples between taps.
+      receptive_field: What an output of this layer sees of the stack's input.
+    """
+
+    name: str
+    kernel_size: int
+    dilation: int
+    receptive_field: ReceptiveField
+
+
+def parse_dilations(text: str) -> tuple[int, ...]:
+    """The dilations that `text` lists.
+
+    `1:512` doubles from 1 to 512; a comma joins numbers and ranges.
+
+    Raises:
+      UserError: If a part is not a whole number of at least 1, or a range does not end on a
+        doubling of its start.
+
+    Example:
+      >>> parse_dilations("1:8,3")
+      (1, 2, 4, 8, 3)
+    """
+    dilations: list[int] = []
+    for part in text.split(","):
+        first, colon, last = part.partition(":")
+        dilations += _doublings(part, first, last) if colon else [_dilation(part, text)]
+    return tuple(dilations)
+
+
+def format_dilations(dilations: Sequence[int]) -> str:
+    """The short form of `dilations`, which `parse_dilations` reads back.
+
+    Example:
+      >>> format_dilations((1, 2, 4, 8, 3))
+      '1:8,3'
+    """
+    runs: list[list[int]] = []
+    for dilation in dilations:
+        if runs and dilation == 2 * runs[-1][-1]:
+            runs[-1].append(dilation)
+        else:
+            runs.append([dilation])
+    return ",".join(
+        f"{run[0]}:{run[-1]}" if len(run) >= _MIN_RUN else ",".join(map(str, run)) for run in runs
+    )
+
+
+def stack_dilations(text: str, cycles: int) -> tuple[int, ...]:
+    """The dilation of every layer: those that `text` lists, `cycles` times over.
+
+    Raises:
+      UserError: If the text lists no dilations or `cycles` is below 1.
+
+    Example:
+      >>> stack_dilations("1:4", cycles=2)
+      (1, 2, 4, 1, 2, 4)
+    """
+    require_at_least_one("number of cycles", cycles)
+    return parse_dilations(text) * cycles
+
+
+def table(
+    kernel_size: int, dilations: Sequence[int], *, input_kernel_size: int = 1
+) -> tuple[LayerRow, ...]:
+    """A stack of causal convolutions layer by layer; the last row holds the field of the whole.
+
+        size = 1 + (input_kernel_size - 1) + (kernel_size - 1) * sum(dilations)
+
+    Args:
+      kernel_size: Taps of every dilated layer.
+      dilations: The dilation of each layer, from the input on.
+      input_kernel_size: Taps of an undilated convolution before them. At 1 it sees nothing
+        more, and has no row.
+
+    Raises:
+      UserError: If a size is below 1 or there is no layer.
+
+    Example:
+      >>> table(2, (1, 2, 4))[-1].receptive_field.size
+      8
+    """
+    if not dilations:
+        raise UserError("the stack has no dilations, but it needs at least one layer; use 1:512")
+    require_at_least_one("input kernel size", input_kernel_size)
+    layers = [(str(i), kernel_size, dilation) for i, dilation in enumerate(dilations, start=1)]
+    if input_kernel_size > 1:
+        layers.insert(0, ("input", input_kernel_size, 1))
+    rows = []
+    field = ReceptiveField.identity()
+    for name, size, dilation in layers:
+        field = field.then(ReceptiveField.conv(size, dilation))
+        rows.append(LayerRow(name=name, kernel_size=size, dilation=dilation, receptive_field=field))
+    return tuple(rows)
+
+
+def _doublings(part: str, first: str, last: str) -> list[int]:
+    dilations = [_dilation(first, part)]
+    end = _dilation(last, part)
+    while dilations[-1] < end:
+        dilations.append(2 * dilations[-1])
+    if dilations[-1] != end:
+        nearest = dilations[-2] if len(dilations) > 1 else dilations[0]
+        raise UserError(
+            f"dilations {part.strip()!r} double from {dilations[0]} and never meet {end}; "
+            f"use {dilations[0]}:{nearest}, or list the dilations: 1,3,9"
+        )
+    return dilations
+
+
+def _dilation(number: str, text: str) -> int:
+    try:
+        dilation = int(number)
+    except ValueError:
+        raise UserError(
+            f"dilations {text!r} hold {number.strip()!r}, which is no whole number; "
+            "write 1:512 for 1, 2, 4 ... 512, or a list such as 1,2,4"
+        ) from None
+    require_at_least_one("dilation", dilation)
+    return dilation

@@ -1,0 +1,74 @@
+"""Sets of input offsets, held as the bits of one integer so that long stacks compose fast."""
+
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+from wavedil.errors import UserError
+
+# Bits cost memory: 2**30 of them take 128 MiB and span 18 hours at 16 kHz.
+_MAX_SPAN = 2**30
+
+
+@dataclass(frozen=True)
+class Taps:
+    """A set of input offsets that is not empty; bit i of `bits` stands for offset `first + i`.
+
+    Attributes:
+      first: The smallest offset, in samples.
+      bits: The offsets from there on; the lowest bit is always set.
+
+    Example:
+      >>> Taps.at([-4, -2, 0]).offsets
+      (-4, -2, 0)
+    """
+
+    first: int
+    bits: int
+
+    @classmethod
+    def at(cls, offsets: Iterable[int]) -> Self:
+        """The set of exactly these offsets."""
+        return cls.joined((offset, Taps(0, 1)) for offset in offsets)
+
+    @classmethod
+    def between(cls, first: int, last: int) -> Self:
+        """Every offset from `first` to `last`, both included."""
+        _check_span(last - first + 1)
+        return cls(first, (1 << (last - first + 1)) - 1)
+
+    @classmethod
+    def joined(cls, parts: Iterable[tuple[int, "Taps"]]) -> Self:
+        """The union of sets, each moved by its own number of samples: pairs (samples, set)."""
+        shifted = [(shift + taps.first, taps.bits) for shift, taps in parts]
+        first = min(start for start, _ in shifted)
+        _check_span(max(start + bits.bit_length() for start, bits in shifted) - first)
+        joined = 0
+        for start, bits in shifted:
+            joined |= bits << (start - first)
+        return cls(first, joined)
+
+    @property
+    def last(self) -> int:
+        """The largest offset."""
+        return self.first + self.bits.bit_length() - 1
+
+    @property
+    def count(self) -> int:
+        """How many offsets there are."""
+        return self.bits.bit_count()
+
+    @functools.cached_property
+    def offsets(self) -> tuple[int, ...]:
+        """The offsets in ascending order."""
+        lowest_first = reversed(f"{self.bits:b}")
+        return tuple(self.first + i for i, bit in enumerate(lowest_first) if bit == "1")
+
+
+def _check_span(num_samples: int) -> None:
+    if num_samples > _MAX_SPAN:
+        raise UserError(
+            f"a receptive field of {num_samples} samples is longer than the {_MAX_SPAN} "
+            "that are worked out exactly; use smaller dilations, kernels or strides"
+        )

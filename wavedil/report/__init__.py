@@ -1,0 +1,1 @@
+"""Pictures of sounds and of runs."""

@@ -1,0 +1,177 @@
+"""Pictures without a display: waveforms with spectrograms, and the curve of a run's loss."""
+
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+
+from wavedil.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FilePath = str | os.PathLike[str]
+
+_MOST_COLUMNS = 3
+_WINDOW_SECONDS = 0.032
+# Quieter than this below the loudest moment is black; it spans what 256 mu-law levels can say.
+_RANGE_DB = 70.0
+_INK, _TRAIN, _HELD_OUT = "#22313f", "#9bb7d4", "#c0392b"
+_BASELINES = ("#7f8c8d", "#b08d57", "#6c5b7b")
+
+
+def waveform_and_spectrogram(
+    sounds: Sequence[tuple[str, Float[np.ndarray, " time"]]], sample_rate: int, path: FilePath
+) -> None:
+    """Draw each sound's waveform above its spectrogram, side by side and on the same scales.
+
+    The spectrogram is that of a Hann window of 32 ms, in dB below the loudest moment of each sound.
+
+    Args:
+      sounds: Title and samples in [-1, 1] of each, at least one sample.
+      sample_rate: Hz.
+      path: PNG (or another suffix matplotlib knows) to write.
+
+    Raises:
+      UserError: If there is nothing to draw, or the file cannot be written.
+
+    Example:
+      waveform_and_spectrogram([("generated", a), ("real", b)], 8000, "picture.png")
+    """
+    if not sounds or any(len(samples) == 0 for _, samples in sounds):
+        raise UserError("there is no sound to draw; give at least one, of at least one sample")
+    columns = min(len(sounds), _MOST_COLUMNS)
+    rows = math.ceil(len(sounds) / columns)
+    seconds = max(len(samples) for _, samples in sounds) / sample_rate
+    peak = max(float(np.abs(samples).max()) for _, samples in sounds) or 1.0
+    figure = _figure(1.2 + 4.4 * columns, 4.2 * rows)
+    cells = figure.subfigures(rows, columns, squeeze=False).flat
+    for cell, (title, samples) in zip(cells, sounds, strict=False):
+        wave, spectrum = cell.subplots(2, 1, sharex=True, height_ratios=(1, 2))
+        wave.set_title(title, loc="left", color=_INK, fontsize=11)
+        _draw_waveform(wave, samples, sample_rate, peak)
+        _draw_spectrogram(spectrum, samples, sample_rate)
+        spectrum.set_xlim(0, seconds)
+    _write(figure, path)
+
+
+def loss_curve(
+    metrics: FilePath, path: FilePath, *, baselines: Mapping[str, float] | None = None
+) -> None:
+    """Draw a run's bits per sample over its steps: training, held out, and baselines to beat.
+
+    Args:
+      metrics: The run's metrics.jsonl; a last line that is cut off is passed over.
+      path: PNG (or another suffix matplotlib knows) to write.
+      baselines: Name -> bits per sample, drawn across.
+
+    Raises:
+      UserError: If the metrics hold no step, or a file cannot be read or written.
+    """
+    points = list(_read_metrics(metrics))
+    train = [(point["step"], point["bits"]) for point in points if "bits" in point]
+    held_out = [(p["step"], p["held_out_bits"]) for p in points if "held_out_bits" in p]
+    if not train and not held_out:
+        raise UserError(f"{metrics} holds no step yet; train first")
+    figure = _figure(8.0, 4.5)
+    axes = figure.subplots()
+    if train:
+        axes.plot(*_columns(train), color=_TRAIN, linewidth=1.2, label="training batches")
+    if held_out:
+        axes.plot(*_columns(held_out), "o-", color=_HELD_OUT, markersize=4, label="held out")
+        step, bits = held_out[-1]
+        axes.annotate(
+            f"{bits:.2f}",
+            (step, bits),
+            xytext=(0, 8),
+            textcoords="offset points",
+            ha="right",
+            color=_HELD_OUT,
+        )
+    for color, (name, bits) in zip(_BASELINES, (baselines or {}).items(), strict=False):
+        axes.axhline(bits, color=color, linestyle="--", linewidth=1.0, label=f"{name} {bits:.2f}")
+    last = max(step for step, _ in train + held_out)
+    axes.set(xlabel="step", ylabel="bits per sample", xlim=(0, last * 1.02 or 1))
+    axes.grid(axis="y", color="#e5e8ea", linewidth=0.8)
+    axes.legend(frameon=False, loc="upper right")
+    _plain(axes)
+    _write(figure, path)
+
+
+def _figure(width: float, height: float) -> "Figure":
+    # The object interface: no global state, no display, safe in threads.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _draw_waveform(axes: "Axes", samples: np.ndarray, sample_rate: int, peak: float) -> None:
+    times = np.arange(len(samples)) / sample_rate
+    axes.plot(times, samples, color=_INK, linewidth=0.4)
+    axes.set(ylim=(-1.05 * peak, 1.05 * peak), ylabel="amplitude")
+    _plain(axes)
+
+
+def _draw_spectrogram(axes: "Axes", samples: np.ndarray, sample_rate: int) -> None:
+    seconds = len(samples) / sample_rate
+    image = axes.imshow(
+        _spectrogram_db(samples, sample_rate),
+        origin="lower",
+        aspect="auto",
+        cmap="magma",
+        vmin=-_RANGE_DB,
+        vmax=0.0,
+        extent=(0.0, seconds, 0.0, sample_rate / 2000),
+        interpolation="nearest",
+    )
+    axes.set(xlabel="time (s)", ylabel="frequency (kHz)", facecolor="black")
+    axes.figure.colorbar(image, ax=axes, label="dB", pad=0.02, aspect=15)
+
+
+def _spectrogram_db(samples: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Decibels below the largest magnitude, [frequency, frame], one frame every quarter window."""
+    size = max(16, 2 ** round(math.log2(_WINDOW_SECONDS * sample_rate)))
+    padded = np.pad(np.asarray(samples, np.float64), size // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[:: size // 4]
+    magnitude = np.abs(np.fft.rfft(frames * np.hanning(size))).T
+    return 20.0 * np.log10(np.maximum(magnitude / max(magnitude.max(), 1e-9), 1e-9))
+
+
+def _read_metrics(path: FilePath) -> Iterable[dict[str, Any]]:
+    try:
+        lines = Path(path).read_text().splitlines()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); give a run's metrics") from None
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield json.loads(line)
+        except json.JSONDecodeError:
+            if number < len(lines):
+                raise UserError(f"{path} line {number} is not JSON; give a run's metrics") from None
+
+
+def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]
+
+
+def _plain(axes: "Axes") -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _write(figure: "Figure", path: FilePath) -> None:
+    try:
+        figure.savefig(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}); choose another") from None
+    except ValueError as error:
+        # A suffix that matplotlib does not know; it lists those it does.
+        raise UserError(f"{path} cannot be written: {' '.join(str(error).split())}") from None

@@ -1,0 +1,98 @@
+"""Checkpoints: the whole training state on disk, atomically; the newest whole one is where a run goes on."""
+
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import orbax.checkpoint as ocp
+
+from wavedil.training.state import TrainingState
+
+_KEEP = 2
+
+
+class Checkpoints:
+    """The checkpoints of a run.
+
+    A checkpoint is written under a temporary name and renamed when it is
+    whole. What is on disk is a flat mapping from names to arrays, which no
+    code needs to run to read.
+
+    Args:
+      folder: Made if it is not there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        logging.getLogger("absl").setLevel(logging.WARNING)
+        self._folder = folder.absolute()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._manager = self._open()
+
+    def save(self, state: TrainingState) -> None:
+        """Writes the state under its step; the newest two are kept."""
+        step = int(state.step)
+        if step not in self._manager.all_steps():
+            self._manager.save(step, args=ocp.args.StandardSave(_to_mapping(state)))
+            self._manager.wait_until_finished()
+
+    def restore_newest(
+        self, like: TrainingState, warn: Callable[[str], None]
+    ) -> TrainingState | None:
+        """The state of the newest whole checkpoint, or None when there is none.
+
+        A checkpoint that cannot be read (a file of it is truncated or gone) is
+        named through `warn` and moved aside, and the one before it is taken.
+        """
+        target = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), _to_mapping(like)
+        )
+        for step in sorted(self._manager.all_steps(), reverse=True):
+            try:
+                mapping = self._manager.restore(step, args=ocp.args.StandardRestore(target))
+            except Exception as error:  # whatever is wrong with the files, the one before may be whole
+                aside = self._move_aside(step)
+                reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+                warn(f"checkpoint {step} cannot be read ({reason}); it was moved to {aside.name}")
+                continue
+            return _from_mapping(like, mapping)
+        return None
+
+    def close(self) -> None:
+        """Ends the background work of the checkpoint library."""
+        self._manager.close()
+
+    def _open(self) -> ocp.CheckpointManager:
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=_KEEP, enable_async_checkpointing=False, cleanup_tmp_directories=True
+        )
+        return ocp.CheckpointManager(self._folder, options=options)
+
+    def _move_aside(self, step: int) -> Path:
+        aside = self._folder.parent / f"broken-checkpoint-{step}"
+        shutil.rmtree(aside, ignore_errors=True)
+        shutil.move(self._folder / str(step), aside)
+        self._manager.close()
+        self._manager = self._open()
+        return aside
+
+
+def _to_mapping(state: TrainingState) -> dict[str, Any]:
+    """The state with string keys only: integer keys and tuples change type on their way through a file."""
+    optimizer = jax.tree.leaves(state.optimizer)
+    return {
+        "step": state.step,
+        "weights": state.weights,
+        "averaged": state.averaged,
+        "optimizer": {f"{index:05d}": leaf for index, leaf in enumerate(optimizer)},
+    }
+
+
+def _from_mapping(like: TrainingState, mapping: dict[str, Any]) -> TrainingState:
+    mapping = jax.tree.map(jnp.asarray, mapping)
+    leaves = [mapping["optimizer"][name] for name in sorted(mapping["optimizer"])]
+    optimizer = jax.tree.unflatten(jax.tree.structure(like.optimizer), leaves)
+    return TrainingState(mapping["step"], mapping["weights"], mapping["averaged"], optimizer)

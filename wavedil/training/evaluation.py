@@ -1,0 +1,127 @@
+"""Bits per sample of whole recordings, in streamed blocks with the state carried over."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array
+
+from wavedil.data.corpus import Recording
+from wavedil.models.wavenet import WaveNet
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """How well a model predicts recordings."""
+
+    bits_per_sample: float
+    """Mean over every sample of every recording."""
+    num_samples: int
+    num_files: int
+    bits_per_file: Mapping[str, float]
+    """Bits per sample of each recording, by its path."""
+
+
+def evaluate(
+    model: WaveNet,
+    recordings: Sequence[Recording],
+    *,
+    batch_size: int = 8,
+    block_size: int = 2048,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Scores every sample of every recording, each from its first sample on.
+
+        bits per sample = -1/N sum over all samples of log2 p(x[t] | samples before t)
+
+    Recordings of similar length go through the model side by side, block by
+    block; the state carried over makes the result that of one pass over each.
+
+    Args:
+      model: A WaveNet.
+      recordings: Whole recordings at the model's levels and rate; at least one.
+      batch_size: Recordings side by side.
+      block_size: Samples of a block.
+      progress: Called with the samples scored so far and in all.
+    """
+    graph, weights = nnx.split(model)
+    ordered = sorted(recordings, key=lambda recording: -recording.codes.size)
+    num_samples = sum(recording.codes.size for recording in recordings)
+    nats: dict[str, float] = {}
+    done = 0
+    for start in range(0, len(ordered), batch_size):
+        group = ordered[start : start + batch_size]
+        totals = _score_group(graph, weights, model, group, batch_size, block_size)
+        nats |= {r.path: float(total) for r, total in zip(group, totals, strict=False)}
+        done += sum(recording.codes.size for recording in group)
+        if progress is not None:
+            progress(done, num_samples)
+    bits = {path: total / np.log(2.0) for path, total in nats.items()}
+    return Evaluation(
+        bits_per_sample=sum(bits.values()) / num_samples,
+        num_samples=num_samples,
+        num_files=len(recordings),
+        bits_per_file={r.path: bits[r.path] / r.codes.size for r in recordings},
+    )
+
+
+def choose_recordings(
+    recordings: Sequence[Recording], seconds: float, sample_rate: int
+) -> Sequence[Recording]:
+    """Recordings spread over the list that hold about `seconds` of sound together, at least one."""
+    total = sum(recording.codes.size for recording in recordings) / sample_rate
+    every = max(1, round(total / max(seconds, 1e-9)))
+    return recordings[:: min(every, len(recordings))]
+
+
+def _score_group(
+    graph: Any,
+    weights: Any,
+    model: WaveNet,
+    group: Sequence[Recording],
+    batch_size: int,
+    block_size: int,
+) -> np.ndarray:
+    """Nats of each recording of the group, in double precision over the blocks."""
+    num_blocks = -(-max(recording.codes.size for recording in group) // block_size)
+    silence = model.config.levels // 2
+    # One row more at the front: the silence before the first sample. Rows and samples that are not there are masked.
+    codes = np.full((batch_size, 1 + num_blocks * block_size), silence, np.int32)
+    mask = np.zeros((batch_size, num_blocks * block_size), np.float32)
+    for row, recording in enumerate(group):
+        codes[row, 1 : 1 + recording.codes.size] = recording.codes
+        mask[row, : recording.codes.size] = 1.0
+    labels = _label_rows(model, group, batch_size)
+    state = model.init_state(batch_size)
+    totals = np.zeros(batch_size)
+    for start in range(0, num_blocks * block_size, block_size):
+        block = codes[:, start : start + block_size + 1]
+        counted = mask[:, start : start + block_size]
+        sums, state = _score_block(graph, weights, block, counted, labels, state)
+        totals -= np.asarray(sums, np.float64)
+    return totals
+
+
+@functools.partial(jax.jit, static_argnums=0, donate_argnums=5)
+def _score_block(
+    graph: Any, weights: Any, codes: Array, mask: Array, labels: Any, state: Any
+) -> tuple[Array, Any]:
+    model: WaveNet = nnx.merge(graph, weights)
+    parameters, state = model.step(codes[:, :-1], state, labels)
+    log_prob = model.distribution.log_prob(parameters, codes[:, 1:])
+    return jnp.sum(log_prob * mask, axis=1), state
+
+
+def _label_rows(model: WaveNet, group: Sequence[Recording], batch_size: int) -> dict[str, Array]:
+    """Label indices of the group; a label that a recording or the model lacks is unlabelled."""
+    rows = {name: np.zeros(batch_size, np.int32) for name in model.config.labels}
+    for row, recording in enumerate(group):
+        for name, values in model.config.labels.items():
+            value = recording.labels.get(name)
+            rows[name][row] = values.index(value) + 1 if value in values else 0
+    return {name: jnp.asarray(row) for name, row in rows.items()}

@@ -1,0 +1,159 @@
+"""The training loop: take up the state, then step, report, evaluate and save until the end or a signal."""
+
+import dataclasses
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from flax import nnx
+
+from wavedil.data.corpus import Corpus, Recording, read_corpus
+from wavedil.data.windows import Batch, TrainingWindows
+from wavedil.formats.saved_model import save
+from wavedil.models.wavenet import WaveNet
+from wavedil.models.weights import with_weights
+from wavedil.training.checkpoints import Checkpoints
+from wavedil.training.evaluation import choose_recordings, evaluate
+from wavedil.training.metrics import MetricsLog, Progress
+from wavedil.training.run_folder import RunFolder
+from wavedil.training.settings import RunConfig
+from wavedil.training.signals import StopSignal
+from wavedil.training.state import TrainingState, Weights, initial_state
+from wavedil.training.step import Metrics, make_step
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingResult:
+    """How a run ended."""
+
+    step: int
+    stopped_by: str | None
+    """Name of the signal that ended it early, or None."""
+    held_out_bits: float | None
+    seconds: float
+
+
+class NonFiniteError(RuntimeError):
+    """Training met a loss or gradient that is not a number; nothing of that step was saved."""
+
+
+def resolve(config: RunConfig, corpus: Corpus) -> RunConfig:
+    """The configuration with what the corpus decides: sample rate, levels and labels."""
+    model = dataclasses.replace(
+        config.model,
+        sample_rate=corpus.sample_rate,
+        levels=config.corpus.levels,
+        labels=corpus.label_values,
+    )
+    settings = dataclasses.replace(config.corpus, sample_rate=corpus.sample_rate)
+    return dataclasses.replace(config, model=model, corpus=settings)
+
+
+def train(
+    config: RunConfig,
+    folder: str | os.PathLike[str],
+    *,
+    corpus: Corpus | None = None,
+    report: Callable[[Progress], None] | None = None,
+    warn: Callable[[str], None] = print,
+) -> TrainingResult:
+    """Trains a WaveNet in a folder, from the start or from the newest whole checkpoint there.
+
+    At every step the parameters are a function of the configuration and the
+    recordings alone: a run that was killed and started again goes through the
+    same states, bit for bit on CPU, as one that was not. SIGTERM and Ctrl-C end
+    the run after the step under way, with everything saved.
+
+    Args:
+      config: Corpus, model and training settings.
+      folder: The run folder; see `run_folder`.
+      corpus: The corpus that `config.corpus` describes, if it is read already.
+      report: Called every `log_every` steps and after each evaluation.
+      warn: Called with a line about a checkpoint that cannot be read.
+
+    Raises:
+      UserError: If the folder belongs to another configuration, or the corpus cannot be used.
+      NonFiniteError: If a loss or gradient is not finite.
+    """
+    corpus = corpus or read_corpus(config.corpus)
+    config = resolve(config, corpus)
+    run = RunFolder(folder)
+    windows = _make_windows(config, corpus)
+    run.claim(config)
+    checkpoints = Checkpoints(run.checkpoints)
+    state = initial_state(config.model, config.training)
+    state = checkpoints.restore_newest(state, warn) or state
+    run.forget_metrics_after(int(state.step))
+    try:
+        return _run(config, corpus, run, checkpoints, windows, state, report)
+    finally:
+        checkpoints.close()
+
+
+def _run(
+    config: RunConfig,
+    corpus: Corpus,
+    run: RunFolder,
+    checkpoints: Checkpoints,
+    windows: TrainingWindows,
+    state: TrainingState,
+    report: Callable[[Progress], None] | None,
+) -> TrainingResult:
+    settings = config.training
+    model: WaveNet = nnx.eval_shape(lambda: WaveNet(config.model, rngs=nnx.Rngs(0)))
+    held_out = choose_recordings(corpus.test, settings.evaluate_seconds, corpus.sample_rate)
+    update = make_step(config.model, settings)
+    log = MetricsLog(run, settings, report)
+    begun = time.perf_counter()
+
+    def save_all() -> None:
+        checkpoints.save(state)
+        save(with_weights(model, state.averaged, "training"), run.model, overwrite=True)
+
+    with StopSignal() as stop:
+        step = int(state.step)
+        while step < settings.steps and stop.received is None:
+            batch = windows.batch(step)
+            state, metrics = update(state, batch)
+            step += 1
+            _require_finite(metrics, step, batch)
+            log.step(step, metrics, batch)
+            if step % settings.evaluate_every == 0 or step == settings.steps:
+                with log.not_training():
+                    log.held_out(step, _held_out_bits(model, state.averaged, held_out))
+            if step % settings.save_every == 0:
+                with log.not_training():
+                    save_all()
+        save_all()
+    log.close()
+    seconds = time.perf_counter() - begun
+    return TrainingResult(step, stop.received, log.held_out_bits, seconds)
+
+
+def _make_windows(config: RunConfig, corpus: Corpus) -> TrainingWindows:
+    return TrainingWindows(
+        corpus.train,
+        window_size=config.training.window_size,
+        context_size=config.model.receptive_field.size,
+        batch_size=config.training.batch_size,
+        label_values=corpus.label_values,
+        seed=config.training.seed,
+        levels=config.model.levels,
+    )
+
+
+def _held_out_bits(model: WaveNet, averaged: Weights, recordings: Sequence[Recording]) -> float:
+    return evaluate(with_weights(model, averaged, "training"), recordings).bits_per_sample
+
+
+def _require_finite(metrics: Metrics, step: int, batch: Batch) -> None:
+    bits, norm = float(metrics.bits), float(metrics.gradient_norm)
+    if math.isfinite(bits) and math.isfinite(norm):
+        return
+    raise NonFiniteError(
+        f"step {step}: the loss is {bits} bits and the gradient norm {norm}, on a batch of "
+        f"{int(np.sum(batch.mask))} counted samples (codes {batch.codes.min()} to {batch.codes.max()}); nothing of "
+        "this step was saved, and the run folder holds the last good checkpoint; lower the learning rate"
+    )

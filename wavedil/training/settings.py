@@ -1,0 +1,69 @@
+"""How a model is trained."""
+
+import dataclasses
+
+from wavedil.data.settings import CorpusSettings
+from wavedil.errors import UserError
+from wavedil.models.config import WaveNetConfig
+from wavedil.settings import Settings
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingSettings(Settings):
+    """Optimisation, and how often the run evaluates, saves and reports."""
+
+    steps: int = 10000
+    """Parameter updates."""
+    batch_size: int = 2
+    """Windows in a batch."""
+    window_size: int = 4096
+    """Samples in a window, its left context included."""
+    learning_rate: float = 4e-3
+    """Highest learning rate, after the warm-up."""
+    warmup_steps: int = 200
+    """Steps over which the learning rate rises from zero; it then falls along a cosine to a hundredth."""
+    weight_decay: float = 0.01
+    """AdamW's decay of the kernels."""
+    clip_norm: float = 1.0
+    """Largest global norm of a gradient."""
+    ema_decay: float = 0.999
+    """Decay of the average of the parameters that evaluation and generation use."""
+    seed: int = 0
+    """Seed of the initial weights and of the order of the windows."""
+    log_every: int = 50
+    """Steps between reports."""
+    evaluate_every: int = 1000
+    """Steps between evaluations on held-out recordings."""
+    evaluate_seconds: float = 20.0
+    """Held-out sound that these evaluations score (s); `wavedil evaluate` scores all of it."""
+    save_every: int = 500
+    """Steps between checkpoints."""
+    tensorboard: bool = False
+    """Whether the metrics also go to TensorBoard files in the run folder."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "log_every", "evaluate_every", "save_every"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} is {getattr(self, name)}, but it must be at least 1")
+        if self.window_size < 2:
+            raise UserError(f"window_size is {self.window_size} samples; use at least 2")
+        if self.learning_rate <= 0 or self.clip_norm <= 0:
+            raise UserError(
+                f"learning_rate is {self.learning_rate} and clip_norm {self.clip_norm}; both must be above 0"
+            )
+        if not 0 <= self.ema_decay < 1:
+            raise UserError(f"ema_decay is {self.ema_decay}, but it must be at least 0 and below 1")
+        if self.warmup_steps < 0 or self.weight_decay < 0 or self.evaluate_seconds < 0:
+            raise UserError(
+                "warmup_steps, weight_decay and evaluate_seconds must be at least 0, but are "
+                f"{self.warmup_steps}, {self.weight_decay} and {self.evaluate_seconds}"
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunConfig(Settings):
+    """Everything that decides what a training run does."""
+
+    corpus: CorpusSettings
+    model: WaveNetConfig = dataclasses.field(default_factory=WaveNetConfig)
+    training: TrainingSettings = dataclasses.field(default_factory=TrainingSettings)

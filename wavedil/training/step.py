@@ -1,0 +1,57 @@
+"""One step of training: the gradient of the masked log-likelihood, AdamW, the average of the weights."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from jaxtyping import Array, Float
+
+from wavedil.data.windows import Batch
+from wavedil.models.config import WaveNetConfig
+from wavedil.models.wavenet import WaveNet
+from wavedil.models.weights import with_weights
+from wavedil.training.settings import TrainingSettings
+from wavedil.training.state import TrainingState, Weights, make_optimizer
+
+
+class Metrics(NamedTuple):
+    """What a step reports."""
+
+    bits: Float[Array, ""]
+    """Bits per sample of the batch."""
+    gradient_norm: Float[Array, ""]
+    """Global norm before clipping."""
+
+
+Step = Callable[[TrainingState, Batch], tuple[TrainingState, Metrics]]
+
+
+def make_step(config: WaveNetConfig, settings: TrainingSettings) -> Step:
+    """The compiled step. It takes over the memory of the state it is given."""
+    model: WaveNet = nnx.eval_shape(lambda: WaveNet(config, rngs=nnx.Rngs(0)))
+    optimizer = make_optimizer(settings)
+
+    def loss(weights: Weights, batch: Batch) -> Float[Array, ""]:
+        codes = batch.codes.astype(jnp.int32)
+        model_now = with_weights(model, weights, "training")
+        log_prob = model_now.log_prob(codes[:, 1:], batch.labels, before=codes[:, :1])
+        return -jnp.sum(log_prob * batch.mask) / jnp.maximum(jnp.sum(batch.mask), 1.0)
+
+    def step(state: TrainingState, batch: Batch) -> tuple[TrainingState, Metrics]:
+        nats, gradients = jax.value_and_grad(loss)(state.weights, batch)
+        updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.weights)
+        weights: Weights = optax.apply_updates(state.weights, updates)
+        # Early on the average forgets faster, or the random initial weights would stay in it for long.
+        count = state.step.astype(jnp.float32)
+        decay = jnp.minimum(settings.ema_decay, (1.0 + count) / (10.0 + count))
+        averaged = jax.tree.map(
+            lambda old, new: decay * old + (1.0 - decay) * new, state.averaged, weights
+        )
+        metrics = Metrics(bits=nats / np.log(2.0), gradient_norm=optax.global_norm(gradients))
+        return TrainingState(state.step + 1, weights, averaged, optimizer_state), metrics
+
+    return jax.jit(step, donate_argnums=0)
