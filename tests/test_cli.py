@@ -10,8 +10,8 @@ import pytest
 from wavedil.cli.main import VERBS, main
 from wavedil.data.plucked_strings import write_corpus
 
-# Twice what is promised of a machine that does nothing else.
-START_UP_SECONDS = 1.0
+# The promise is half a second on a machine that does nothing else; this one may be busy.
+START_UP_SECONDS = 1.5
 TINY = [
     "--model.dilations=1:8", "--model.cycles=1", "--model.residual-channels=8", "--model.skip-channels=8",
     "--training.steps=4", "--training.batch-size=1", "--training.window-size=256",

@@ -22,12 +22,26 @@ if TYPE_CHECKING:
     from wavedil.data.corpus import Corpus
     from wavedil.models.wavenet import WaveNet
 
-# Small enough for two cores and three minutes: low bandwidth, and 128 ms of context.
+# Small enough for two cores and three minutes: low bandwidth and 91 ms of context. Kernels of three taps
+# reach as far in six layers as kernels of two in nine, and learn more in the same time.
 _SAMPLE_RATE = 8000
 _LABELS = r"pluck_(?P<note>\w+)_(?P<index>\d+)"
-_MODEL = WaveNetConfig(cycles=1, residual_channels=32, skip_channels=128, sample_rate=_SAMPLE_RATE)
+_MODEL = WaveNetConfig(
+    kernel_size=3,
+    dilations=(1, 3, 9, 27, 81, 243),
+    cycles=1,
+    residual_channels=32,
+    skip_channels=128,
+    sample_rate=_SAMPLE_RATE,
+)
 _TRAINING = TrainingSettings(
-    steps=800, batch_size=2, window_size=4096, evaluate_every=200, save_every=200, log_every=10
+    steps=2200,
+    batch_size=2,
+    window_size=2048,
+    ema_decay=0.99,
+    log_every=20,
+    evaluate_every=200,
+    save_every=500,
 )
 _SECONDS = 2.0
 _MARK = "demo.json"

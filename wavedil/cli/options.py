@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import difflib
 import functools
 import io
 import re
@@ -179,19 +180,24 @@ def _one_line_errors() -> Iterator[None]:
 
 
 def _summary_of_box(text: str) -> str:
-    """One line out of the box that tyro draws: what is wrong, the nearest option, where help is."""
-    lines = [line.strip("│ ") for line in text.splitlines() if not line.startswith(("╭", "╰"))]
-    problem, *others = (part.strip() for part in re.split(r"─{3,}", " ".join(lines)))
-    nearest = next((re.search(r"--[\w.-]+", part) for part in others if "meant" in part), None)
+    """One line out of the box that tyro draws: what is wrong, the nearest option, where help is.
+
+    Where the output is not UTF-8 the box has dashes between its parts and blanks around them.
+    """
+    lines = [line.strip("╭╮│╰╯ ") for line in text.splitlines()[1:]]
+    parts = [part.strip() for part in re.split(r"[─-]{5,}", " ".join(lines))]
+    problem, *others = filter(None, parts)
+    offered = [re.findall(r"--[\w.-]+", part) for part in others if "meant" in part]
     help_command = re.search(r"wavedil[\w -]* --help", " ".join(others))
     if problem.startswith("Missing from"):
         # Names stand at the first indentation, their descriptions deeper.
-        problem = "missing " + ", ".join(re.findall(r"^│ {5}(\S+)", text, re.MULTILINE))
+        listing = text.partition("For full")[0]
+        problem = "missing " + ", ".join(re.findall(r"^[│ ] {5}(\S+)", listing, re.MULTILINE))
     for pattern, plain in _PLAIN_WORDS:
         problem = re.sub(pattern, plain, problem)
-    parts = [problem[:1].lower() + problem[1:]]
-    if nearest:
-        parts.append(f"did you mean {nearest[0]}?")
+    answer = [problem[:1].lower() + problem[1:]]
+    if offered and (nearest := difflib.get_close_matches(problem, offered[0], n=1, cutoff=0.0)):
+        answer.append(f"did you mean {nearest[0]}?")
     if help_command:
-        parts.append(f"see {help_command[0]}")
-    return "; ".join(parts)
+        answer.append(f"see {help_command[0]}")
+    return "; ".join(answer)

@@ -162,7 +162,7 @@ def _smooth_embedding(levels: int, channels: int, rngs: nnx.Rngs) -> Float[Array
     starts with what makes a code a number, and learns in fewer steps than from unrelated rows.
     """
     level = jnp.linspace(-1.0, 1.0, levels)[:, None]
-    angles = jnp.pi * level * 2.0 ** jnp.arange(-1, 7)
+    angles = jnp.pi * level * 2.0 ** jnp.arange(-1.0, 7.0)
     waves = jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
     mixture = jax.random.normal(rngs.params(), (waves.shape[-1], channels))
     return 1.4 * waves.shape[-1] ** -0.5 * (waves @ mixture)

@@ -13,7 +13,7 @@ from wavedil.nn.layer import require_sizes
 from wavedil.ops import gated_stack
 from wavedil.receptive_field import ReceptiveField
 
-State = list[Float[Array, "batch past channels"]]
+State = list[Float[Array, "batch _ channels"]]
 
 
 class DilatedStack(nnx.Module):

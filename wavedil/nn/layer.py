@@ -38,7 +38,7 @@ def past_samples(
 
 def extend(
     x: Float[Array, "batch time channels"], past: Float[Array, "batch past channels"]
-) -> tuple[Float[Array, "batch past+time channels"], Float[Array, "batch past channels"]]:
+) -> tuple[Float[Array, "batch past_and_time channels"], Float[Array, "batch past channels"]]:
     """The block with the samples before it, and the samples that the next block has before it."""
     extended = jnp.concatenate([past.astype(x.dtype), x], axis=1)
     return extended, extended[:, x.shape[1] :]

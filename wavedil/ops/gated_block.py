@@ -24,7 +24,7 @@ class GatedWeights(NamedTuple):
 
 
 def gated_block(
-    x: Float[Array, "batch past+time channels"],
+    x: Float[Array, "batch past_and_time channels"],
     weights: GatedWeights,
     dilation: int,
     condition: Float[Array, "batch time condition_channels"] | None = None,

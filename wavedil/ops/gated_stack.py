@@ -29,7 +29,7 @@ from wavedil.ops.time_blocks import from_blocks, matmul, outer, sum_over_time, t
 def gated_stack(
     x: Float[Array, "batch time channels"],
     layers: Sequence[GatedWeights],
-    skip_kernel: Float[Array, "layers*gate_channels skip_channels"],
+    skip_kernel: Float[Array, "all_gate_channels skip_channels"],
     skip_bias: Float[Array, " skip_channels"],
     dilations: Sequence[int],
     condition: Float[Array, "batch time condition_channels"] | None = None,

@@ -53,7 +53,7 @@ class Checkpoints:
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
                 mapping = self._manager.restore(step, args=ocp.args.StandardRestore(target))
-            except Exception as error:  # whatever is wrong with the files, the one before may be whole
+            except Exception as error:  # whatever is wrong, the one before may be whole
                 aside = self._move_aside(step)
                 reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
                 warn(f"checkpoint {step} cannot be read ({reason}); it was moved to {aside.name}")

@@ -1,11 +1,13 @@
 """The training loop: take up the state, then step, report, evaluate and save until the end or a signal."""
 
+import contextlib
 import dataclasses
 import math
 import os
 import time
 from collections.abc import Callable, Sequence
 
+import jax
 import numpy as np
 from flax import nnx
 
@@ -20,8 +22,13 @@ from wavedil.training.metrics import MetricsLog, Progress
 from wavedil.training.run_folder import RunFolder
 from wavedil.training.settings import RunConfig
 from wavedil.training.signals import StopSignal
-from wavedil.training.state import TrainingState, Weights, initial_state
+from wavedil.training.state import TrainingState, initial_state
 from wavedil.training.step import Metrics, make_step
+
+_REMEDY = (
+    "nothing of this step was saved, and the run folder holds the last good checkpoint; "
+    "lower the learning rate"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,8 +90,9 @@ def train(
     windows = _make_windows(config, corpus)
     run.claim(config)
     checkpoints = Checkpoints(run.checkpoints)
-    state = initial_state(config.model, config.training)
-    state = checkpoints.restore_newest(state, warn) or state
+    # The initial weights are drawn only where there is no checkpoint to go on from.
+    like = jax.eval_shape(lambda: initial_state(config.model, config.training))
+    state = checkpoints.restore_newest(like, warn) or initial_state(config.model, config.training)
     run.forget_metrics_after(int(state.step))
     try:
         return _run(config, corpus, run, checkpoints, windows, state, report)
@@ -109,10 +117,11 @@ def _run(
     begun = time.perf_counter()
 
     def save_all() -> None:
+        _require_finite_state(state)
         checkpoints.save(state)
         save(with_weights(model, state.averaged, "training"), run.model, overwrite=True)
 
-    with StopSignal() as stop:
+    with contextlib.closing(log), StopSignal() as stop:
         step = int(state.step)
         while step < settings.steps and stop.received is None:
             batch = windows.batch(step)
@@ -122,12 +131,11 @@ def _run(
             log.step(step, metrics, batch)
             if step % settings.evaluate_every == 0 or step == settings.steps:
                 with log.not_training():
-                    log.held_out(step, _held_out_bits(model, state.averaged, held_out))
+                    log.held_out(step, _held_out_bits(model, state, held_out))
             if step % settings.save_every == 0:
                 with log.not_training():
                     save_all()
         save_all()
-    log.close()
     seconds = time.perf_counter() - begun
     return TrainingResult(step, stop.received, log.held_out_bits, seconds)
 
@@ -144,8 +152,13 @@ def _make_windows(config: RunConfig, corpus: Corpus) -> TrainingWindows:
     )
 
 
-def _held_out_bits(model: WaveNet, averaged: Weights, recordings: Sequence[Recording]) -> float:
-    return evaluate(with_weights(model, averaged, "training"), recordings).bits_per_sample
+def _held_out_bits(model: WaveNet, state: TrainingState, recordings: Sequence[Recording]) -> float:
+    bits = evaluate(with_weights(model, state.averaged, "training"), recordings).bits_per_sample
+    if not math.isfinite(bits):
+        raise NonFiniteError(
+            f"step {int(state.step)}: the held-out recordings score {bits} bits per sample; {_REMEDY}"
+        )
+    return bits
 
 
 def _require_finite(metrics: Metrics, step: int, batch: Batch) -> None:
@@ -154,6 +167,14 @@ def _require_finite(metrics: Metrics, step: int, batch: Batch) -> None:
         return
     raise NonFiniteError(
         f"step {step}: the loss is {bits} bits and the gradient norm {norm}, on a batch of "
-        f"{int(np.sum(batch.mask))} counted samples (codes {batch.codes.min()} to {batch.codes.max()}); nothing of "
-        "this step was saved, and the run folder holds the last good checkpoint; lower the learning rate"
+        f"{int(np.sum(batch.mask))} counted samples (codes {batch.codes.min()} to {batch.codes.max()}); {_REMEDY}"
     )
+
+
+def _require_finite_state(state: TrainingState) -> None:
+    """A finite gradient can still take the weights beyond the range of their type."""
+    leaves = jax.tree.leaves((state.weights, state.averaged, state.optimizer))
+    if not all(np.all(np.isfinite(leaf)) for leaf in leaves):
+        raise NonFiniteError(
+            f"step {int(state.step)}: its update left weights that are not finite; {_REMEDY}"
+        )

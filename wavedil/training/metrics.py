@@ -52,7 +52,7 @@ class MetricsLog:
         self._bits: list[float] = []
         self._num_samples = 0
         self._begun = time.perf_counter()
-        self.held_out_bits: float | None = None
+        self.held_out_bits = run.last_held_out_bits()
 
     def step(self, step: int, metrics: Metrics, batch: Batch) -> None:
         """Notes one step, and writes and reports every `log_every` steps and at the last."""
@@ -73,7 +73,7 @@ class MetricsLog:
             step,
             bits=self._progress.bits,
             gradient_norm=self._progress.gradient_norm,
-            learning_rate=float(self._learning_rate(step)),
+            learning_rate=float(self._learning_rate(step - 1)),  # updates are counted from 0
             samples_per_second=self._progress.samples_per_second,
             seconds=seconds,
         )

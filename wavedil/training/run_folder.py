@@ -1,10 +1,11 @@
 """What a training run leaves on disk.
 
-    RUN/config.json     the resolved configuration
-        metrics.jsonl   one JSON object a line
-        checkpoints/    the training state
-        model/          the averaged weights, for wavedil.load
-        tensorboard/    when asked for
+RUN/
+    config.json     the resolved configuration
+    metrics.jsonl   one JSON object a line
+    checkpoints/    the training state
+    model/          the averaged weights, for wavedil.load
+    tensorboard/    when asked for
 """
 
 import json
@@ -65,7 +66,9 @@ class RunFolder:
                     f"{'; '.join(differences)}; choose another folder, or the same settings to resume"
                 )
             return
-        if self.path.is_dir() and any(self.path.iterdir()):
+        # A crash while the configuration was written leaves its scratch file, which is the run's own.
+        scratch = self.config.with_name(f".{self.config.name}.new")
+        if self.path.is_dir() and any(path != scratch for path in self.path.iterdir()):
             raise UserError(f"{self.path} is not empty and holds no run; choose a new folder")
         self.path.mkdir(parents=True, exist_ok=True)
         write_json(self.config, config.to_dict())
@@ -86,6 +89,11 @@ class RunFolder:
             except ValueError:
                 continue
         return lines
+
+    def last_held_out_bits(self) -> float | None:
+        """Held-out bits per sample of the newest evaluation, or None before the first."""
+        found = [line["held_out_bits"] for line in self.read_metrics() if "held_out_bits" in line]
+        return found[-1] if found else None
 
     def forget_metrics_after(self, step: int) -> None:
         """Drops the lines of steps that will be taken again."""

@@ -43,7 +43,10 @@ def make_step(config: WaveNetConfig, settings: TrainingSettings) -> Step:
 
     def step(state: TrainingState, batch: Batch) -> tuple[TrainingState, Metrics]:
         nats, gradients = jax.value_and_grad(loss)(state.weights, batch)
-        updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.weights)
+        with jax.numpy_dtype_promotion(
+            "standard"
+        ):  # optax mixes types, whatever the caller has set
+            updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.weights)
         weights: Weights = optax.apply_updates(state.weights, updates)
         # Early on the average forgets faster, or the random initial weights would stay in it for long.
         count = state.step.astype(jnp.float32)
@@ -51,7 +54,7 @@ def make_step(config: WaveNetConfig, settings: TrainingSettings) -> Step:
         averaged = jax.tree.map(
             lambda old, new: decay * old + (1.0 - decay) * new, state.averaged, weights
         )
-        metrics = Metrics(bits=nats / np.log(2.0), gradient_norm=optax.global_norm(gradients))
+        metrics = Metrics(bits=nats / np.log(2.0), gradient_norm=optax.tree.norm(gradients))
         return TrainingState(state.step + 1, weights, averaged, optimizer_state), metrics
 
     return jax.jit(step, donate_argnums=0)

@@ -1,0 +1,27 @@
+"""wavedil's training step, apart from its peers, so that a process can load one library without the other."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from wavedil.data.windows import Batch
+from wavedil.models.config import WaveNetConfig
+from wavedil.training.settings import TrainingSettings
+from wavedil.training.state import initial_state
+from wavedil.training.step import make_step
+
+SETTINGS = TrainingSettings()
+
+
+def compiled_step(config: WaveNetConfig, batch: Batch) -> Any:
+    """The training step, traced and compiled anew: no cache of an earlier call serves it."""
+    jax.clear_caches()
+    state = jax.eval_shape(lambda: initial_state(config, SETTINGS))
+    return make_step(config, SETTINGS).lower(state, batch).compile()
+
+
+def random_batch(config: WaveNetConfig, num_samples: int) -> Batch:
+    """One window in which every sample counts."""
+    codes = np.random.default_rng(0).integers(0, config.levels, (1, num_samples + 1))
+    return Batch(codes.astype(np.uint8), np.ones((1, num_samples), np.float32), {})

@@ -1,0 +1,52 @@
+"""What is measured: the sizes of the full measurement, and tiny ones that only show that it works."""
+
+import dataclasses
+from typing import Self
+
+from wavedil.models.config import WaveNetConfig
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sizes:
+    model: WaveNetConfig = dataclasses.field(default_factory=WaveNetConfig.paper)
+    rounds: int = 9
+    """Times that everything compared takes its turn."""
+    num_samples: int = 16384
+    """Samples of a training step, batch 1."""
+    matmul: int = 2048
+    compilations: int = 3
+    processes: int = 3
+    """Fresh processes for each peak of memory that is compared; the sweeps take one each."""
+    lengths: tuple[int, ...] = (4096, 8192, 16384, 32768, 65536)
+    cycles: tuple[int, ...] = (1, 2, 3, 4)
+    drawn: int = 5000
+    peer_drawn: int = 1000
+    """Samples drawn in a turn."""
+    early: int = 100
+    late: int = 100_000
+    window: int = 200
+    """Samples whose time is taken, `early` or `late` in their middle."""
+    batch_sizes: tuple[int, ...] = (1, 8, 32)
+    batch_steps: int = 1000
+    starts: int = 7
+
+    @classmethod
+    def smoke(cls) -> Self:
+        return cls(
+            model=WaveNetConfig.tiny(),
+            rounds=2,
+            num_samples=512,
+            matmul=128,
+            compilations=1,
+            processes=1,
+            lengths=(256, 512),
+            cycles=(1, 2),
+            drawn=100,
+            peer_drawn=20,
+            early=10,
+            late=100,
+            window=20,
+            batch_sizes=(1, 2),
+            batch_steps=20,
+            starts=1,
+        )

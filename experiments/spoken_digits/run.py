@@ -1,0 +1,131 @@
+"""Spoken digits: bits per sample of held-out recordings, without and with labels, and the digits it speaks.
+
+    python experiments/spoken_digits/run.py unconditional     about 30 minutes on two cores
+    python experiments/spoken_digits/run.py conditional       about 30 minutes on two cores
+    python experiments/spoken_digits/run.py speak             under a minute, after both
+
+Each part adds its row to results.json. A part that is interrupted goes on where it was.
+"""
+
+import dataclasses
+import json
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import wavedil as wd
+from wavedil.data.baselines import bigram_bits, histogram_bits
+from wavedil.data.corpus import CorpusSettings, read_corpus
+from wavedil.report.pictures import loss_curve, waveform_and_spectrogram
+from wavedil.training.evaluation import evaluate
+from wavedil.training.loop import train
+from wavedil.training.metrics import Progress
+from wavedil.training.run_folder import RunFolder
+from wavedil.training.settings import RunConfig, TrainingSettings
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results.json"
+RUNS = HERE / "runs"
+DATA = Path(os.environ.get("WAVEDIL_DATA", HERE.parents[2] / "shared" / "data"))
+LABELS = {"unconditional": None, "conditional": r"(?P<digit>\d)_(?P<speaker>\w+)_"}
+MODEL = wd.WaveNetConfig(
+    dilations=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+    cycles=2,
+    residual_channels=64,
+    skip_channels=128,
+    sample_rate=8000,
+)
+TRAINING = TrainingSettings(
+    steps=9000, batch_size=1, learning_rate=3e-3, evaluate_every=1500, save_every=1500, log_every=100
+)
+SPEAKER = "theo"
+
+
+def main(parts: list[str]) -> None:
+    for part in parts or ["unconditional", "conditional", "speak"]:
+        speak() if part == "speak" else train_and_score(part)
+
+
+def train_and_score(name: str) -> None:
+    """Trains one model and writes its row."""
+    corpus = read_corpus(_corpus_settings(name))
+    print(*corpus.describe(), sep="\n")
+    config = RunConfig(corpus=_corpus_settings(name), model=MODEL, training=TRAINING)
+    begun = time.perf_counter()
+    result = train(config, RUNS / name, corpus=corpus, report=_print_progress)
+    seconds = time.perf_counter() - begun
+    if result.stopped_by:
+        sys.exit(f"stopped by {result.stopped_by}; the same command goes on")
+    model = wd.load(RUNS / name)
+    evaluation = evaluate(model, corpus.test)
+    counted = TRAINING.steps * TRAINING.batch_size * TRAINING.window_size
+    row = {
+        "bits_per_sample": round(evaluation.bits_per_sample, 4),
+        "test_samples": evaluation.num_samples,
+        "parameters": model.num_parameters,
+        "receptive_field_ms": model.receptive_field.milliseconds(8000),
+        "steps": TRAINING.steps,
+        "samples_per_second": round(counted / seconds),
+        "wall_minutes": round(seconds / 60, 1),
+        "hardware": f"{os.cpu_count()} cores, {platform.machine()}, no accelerator",
+        "training": dataclasses.asdict(TRAINING),
+    }
+    _write(name, row)
+    baselines = {
+        "histogram": histogram_bits(corpus.train, corpus.test, 256),
+        "bigram": bigram_bits(corpus.train, corpus.test, 256),
+    }
+    for baseline, bits in baselines.items():
+        _write(baseline, {"bits_per_sample": round(bits, 4)})
+    loss_curve(RunFolder(RUNS / name).metrics, HERE / f"loss_{name}.png", baselines=baselines)
+
+
+def speak() -> None:
+    """One speaker's ten digits, a picture of them beside the recordings, and the sound."""
+    model = wd.load(RUNS / "conditional")
+    corpus = read_corpus(_corpus_settings("conditional"))
+    digits = [str(digit) for digit in range(10)]
+    indices = [model.config.label_indices({"digit": d, "speaker": SPEAKER}) for d in digits]
+    labels = {name: jnp.array([row[name] for row in indices]) for name in indices[0]}
+    codes = wd.generate(
+        model, jax.random.key(0), num_samples=4000, batch_size=10, labels=labels, temperature=0.9
+    )
+    sounds = wd.mu_law.decode(codes)
+    recorded = {r.labels["digit"]: r for r in corpus.test if r.labels["speaker"] == SPEAKER}
+    pairs = []
+    for digit in (0, 3, 7):
+        real = wd.mu_law.decode(recorded[str(digit)].codes)
+        pairs += [(f"{digit}, recorded", real), (f"{digit}, generated", sounds[digit])]
+    waveform_and_spectrogram(pairs, 8000, HERE / "digits.png")
+    wd.audio.save(HERE / "digits.flac", np.concatenate(list(sounds)), 8000)
+
+
+def _corpus_settings(name: str) -> CorpusSettings:
+    folder = str(DATA / "fsdd" / "recordings")
+    return CorpusSettings(folder=folder, test=r"_[0-4]\.wav$", labels=LABELS[name])
+
+
+def _print_progress(progress: Progress) -> None:
+    held_out = f"  held out {progress.held_out_bits:.3f}" if progress.held_out_bits else ""
+    print(
+        f"step {progress.step}/{progress.steps}  {progress.bits:.3f} bits{held_out}  "
+        f"{progress.samples_per_second:.0f} samples/s",
+        flush=True,
+    )
+
+
+def _write(name: str, row: dict[str, object]) -> None:
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results[name] = row
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    print(name, row)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

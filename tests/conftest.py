@@ -1,0 +1,9 @@
+"""Settings for all tests: strict types in JAX, and shapes checked where they are declared."""
+
+import jax
+from jaxtyping import install_import_hook
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+_CHECKED = ["wavedil.ops", "wavedil.nn", "wavedil.distributions", "wavedil.models.wavenet"]
+install_import_hook(_CHECKED, "beartype.beartype")

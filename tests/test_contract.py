@@ -1,0 +1,117 @@
+"""Every layer and model keeps the contract of a stream transformer."""
+
+from typing import Any
+
+import contract
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from contract import BATCH_SIZE, CAUSAL, LAYERS, Case, assert_close, stream
+from flax import nnx
+
+NUM_SAMPLES = 64
+BLOCKS = {
+    "whole": [64],
+    "single samples": [1] * 12 + [52],
+    "ragged": [5, 1, 17, 2, 39],
+    "even": [16] * 4,
+}
+
+
+@pytest.mark.parametrize("blocks", BLOCKS.values(), ids=BLOCKS)
+@pytest.mark.parametrize("case", CAUSAL.values(), ids=CAUSAL)
+def test_streaming_does_not_depend_on_block_boundaries(case: Case, blocks: list[int]) -> None:
+    layer, x, extras = case.layer(), case.signal(NUM_SAMPLES), case.extras(NUM_SAMPLES)
+    assert_close(stream(layer, x, extras, blocks), layer(x, **extras))
+
+
+@pytest.mark.parametrize("case", CAUSAL.values(), ids=CAUSAL)
+def test_gradients_through_step_equal_gradients_through_call(case: Case) -> None:
+    x, extras = case.signal(NUM_SAMPLES), case.extras(NUM_SAMPLES)
+    graph, weights = nnx.split(case.layer())
+    whole = jax.jit(jax.grad(lambda w: contract.loss(nnx.merge(graph, w)(x, **extras))))
+    blocks = jax.jit(
+        jax.grad(lambda w: contract.loss(stream(nnx.merge(graph, w), x, extras, [7, 1, 56])))
+    )
+    assert_close(blocks(weights), whole(weights), rtol=2e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize("case", CAUSAL.values(), ids=CAUSAL)
+def test_no_output_depends_on_a_later_input(case: Case) -> None:
+    layer, extras = case.layer(), case.extras(NUM_SAMPLES)
+    before, after = case.signal(NUM_SAMPLES), case.signal(NUM_SAMPLES, seed=1)
+    changed = jnp.concatenate([before[:, :30], after[:, 30:]], axis=1)
+    for y, z in zip(*map(jax.tree.leaves, (layer(before, **extras), layer(changed, **extras)))):
+        np.testing.assert_array_equal(y[:, :30], z[:, :30])
+
+
+@pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS)
+def test_declared_field_equals_the_field_that_nan_probes_find(case: Case) -> None:
+    layer = case.layer()
+    field = layer.receptive_field
+    num_samples = 3 * field.size + 4
+    output = field.past + field.size  # far from both ends
+    seen = {t - output for t in _inputs_seen_by(layer, case, num_samples, output)}
+    assert sorted(seen) == list(field.taps)
+
+
+@pytest.mark.parametrize("case", CAUSAL.values(), ids=CAUSAL)
+def test_second_block_of_a_length_compiles_nothing(case: Case) -> None:
+    layer, extras = case.layer(), case.extras(8)
+    graph, weights = nnx.split(layer)
+    step = jax.jit(lambda w, x, s: nnx.merge(graph, w).step(x, s, **extras))
+    state = layer.init_state(BATCH_SIZE)
+    for seed in range(3):
+        _, state = step(weights, case.signal(8, seed), state)
+    assert step._cache_size() == 1
+
+
+@pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS)
+def test_signals_of_a_batch_do_not_see_each_other(case: Case) -> None:
+    layer, x, extras = case.layer(), case.signal(NUM_SAMPLES), case.extras(NUM_SAMPLES)
+    whole = layer(x, **extras)
+    for row in range(BATCH_SIZE):
+        alone = layer(x[row : row + 1], **jax.tree.map(lambda v: v[row : row + 1], extras))
+        assert_close(alone, jax.tree.map(lambda y: y[row : row + 1], whole))
+
+
+@pytest.mark.parametrize("case", CAUSAL.values(), ids=CAUSAL)
+def test_state_holds_past_samples_and_no_more(case: Case) -> None:
+    layer = case.layer()
+    floats = sum(leaf.size for leaf in jax.tree.leaves(layer.init_state(1)))
+    if isinstance(layer, nnx.Module) and hasattr(layer, "in_channels"):
+        assert floats == layer.receptive_field.past * layer.in_channels
+    assert floats >= layer.receptive_field.past
+
+
+@pytest.mark.parametrize("name", sorted(set(LAYERS) - set(CAUSAL)))
+def test_step_of_a_layer_that_sees_the_future_says_what_delay_helps(name: str) -> None:
+    case = LAYERS[name]
+    layer = case.layer()
+    with pytest.raises(ValueError, match=r"delay its output by \d+ samples"):
+        layer.init_state(1)
+
+
+def _inputs_seen_by(layer: Any, case: Case, num_samples: int, output: int) -> list[int]:
+    """Inputs whose NaN reaches the output. NaN follows structure, not magnitude: 0 x NaN is NaN."""
+    extras = case.extras(num_samples, batch_size=1)
+    if case.channels is not None:
+        x = case.signal(num_samples, batch_size=1)
+
+        def run(x: Any) -> Any:
+            return layer(x, **extras)
+    else:
+        # Codes cannot be NaN, what they are embedded in can.
+        x = layer.enter(case.signal(num_samples, batch_size=1))
+
+        def run(x: Any) -> Any:
+            condition = layer.condition(1, extras.get("labels"))
+            return layer.head(layer.stack(layer.input(x), condition)[1])
+
+    def reached(t: Any) -> Any:
+        leaves = jax.tree.leaves(run(x.at[:, t].set(jnp.nan)))
+        return jnp.any(jnp.stack([jnp.isnan(leaf[:, output]).any() for leaf in leaves]))
+
+    hits = jax.lax.map(reached, jnp.arange(num_samples), batch_size=64)
+    return [int(t) for t in np.flatnonzero(hits)]

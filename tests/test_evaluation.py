@@ -1,0 +1,127 @@
+"""Bits per sample of whole recordings: every sample of every one, once, whatever the blocks."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import training_runs as runs
+from flax import nnx
+
+from wavedil.data.corpus import Recording
+from wavedil.models.wavenet import WaveNet
+from wavedil.models.weights import named_weights, with_weights
+from wavedil.training import evaluation
+from wavedil.training.evaluation import choose_recordings, evaluate
+
+LABELS = {"note": ("A", "B")}
+
+
+def noise(path, num_samples, **labels):
+    rng = np.random.default_rng(num_samples)
+    codes = rng.integers(0, runs.LEVELS, num_samples).astype(np.uint8)
+    return Recording(path, codes, labels)
+
+
+RECORDINGS = [
+    noise("a.wav", 40, note="A"),
+    noise("b.wav", 1, note="B"),
+    noise("c.wav", 131, note="B"),
+    noise("d.wav", 64),
+    noise("e.wav", 65, note="A"),
+]
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A model that is far from indifferent to what it hears, and to its labels."""
+    model = WaveNet(runs.model_config(labels=LABELS), rngs=nnx.Rngs(0))
+    weights = named_weights(model)
+    return with_weights(model, {name: 2.0 * value for name, value in weights.items()}, "test")
+
+
+@pytest.fixture(scope="module")
+def expected(model):
+    """Nats of each sample of each recording, each in one pass by itself."""
+    nats = {}
+    for recording in RECORDINGS:
+        labels = model.config.label_indices(recording.labels)
+        rows = {name: jnp.full(1, index, jnp.int32) for name, index in labels.items()}
+        codes = jnp.asarray(recording.codes, jnp.int32)[None]
+        nats[recording.path] = -np.asarray(model.log_prob(codes, rows), np.float64)[0]
+    return nats
+
+
+@pytest.mark.parametrize(("batch_size", "block_size"), [(1, 200), (2, 64), (3, 17), (8, 131)])
+def test_streamed_blocks_equal_one_pass_over_each_recording(
+    model, expected, batch_size, block_size
+):
+    result = evaluate(model, RECORDINGS, batch_size=batch_size, block_size=block_size)
+    assert list(result.bits_per_file) == [recording.path for recording in RECORDINGS]
+    for path, nats in expected.items():
+        bits = nats.mean() / np.log(2)
+        np.testing.assert_allclose(result.bits_per_file[path], bits, rtol=1e-5, err_msg=path)
+    bits = np.concatenate(list(expected.values())).mean() / np.log(2)
+    np.testing.assert_allclose(result.bits_per_sample, bits, rtol=1e-5)
+
+
+def test_every_sample_of_every_recording_counts_once(model):
+    result = evaluate(model, RECORDINGS, batch_size=2, block_size=50)
+    assert result.num_samples == 40 + 1 + 131 + 64 + 65
+    assert result.num_files == 5
+    weighted = sum(
+        result.bits_per_file[recording.path] * recording.codes.size for recording in RECORDINGS
+    )
+    np.testing.assert_allclose(result.bits_per_sample, weighted / 301, rtol=1e-12)
+
+
+@pytest.mark.parametrize("place", [0, 63, 64, 130])
+def test_a_change_of_one_sample_is_seen_wherever_it_is(model, place):
+    codes = RECORDINGS[2].codes.copy()
+    codes[place] = (codes[place] + 16) % runs.LEVELS
+    changed = Recording("c.wav", codes, RECORDINGS[2].labels)
+    results = [
+        evaluate(model, [recording], batch_size=1, block_size=64)
+        for recording in (RECORDINGS[2], changed)
+    ]
+    assert abs(results[0].bits_per_sample - results[1].bits_per_sample) > 1e-4
+
+
+def test_labels_are_respected_and_an_unknown_one_is_unlabelled(model):
+    codes = RECORDINGS[0].codes
+    named = {"A": {"note": "A"}, "B": {"note": "B"}, "none": {}, "new": {"note": "Z"}}
+    bits = evaluate(
+        model, [Recording(path, codes, labels) for path, labels in named.items()], block_size=64
+    ).bits_per_file
+    assert len({round(bits[path], 4) for path in ("A", "B", "none")}) == 3
+    np.testing.assert_allclose(bits["new"], bits["none"], rtol=1e-6)
+
+
+def test_a_model_without_labels_scores_labelled_recordings():
+    model = WaveNet(runs.model_config(), rngs=nnx.Rngs(0))
+    bits = evaluate(model, RECORDINGS[:1], batch_size=1, block_size=40).bits_per_sample
+    codes = jnp.asarray(RECORDINGS[0].codes, jnp.int32)[None]
+    np.testing.assert_allclose(bits, -np.mean(model.log_prob(codes)) / np.log(2), rtol=1e-5)
+
+
+def test_progress_counts_samples_to_their_end(model):
+    seen = []
+    evaluate(model, RECORDINGS, batch_size=2, block_size=64, progress=lambda *now: seen.append(now))
+    assert seen[-1] == (301, 301)
+    assert [done for done, _ in seen] == sorted({done for done, _ in seen})
+
+
+def test_one_compilation_serves_models_of_one_configuration(model):
+    evaluate(model, RECORDINGS, batch_size=2, block_size=64)
+    compiled = evaluation._score_block._cache_size()
+    weights = named_weights(model)
+    other = with_weights(model, {name: 0.5 * value for name, value in weights.items()}, "test")
+    evaluate(other, RECORDINGS[:3], batch_size=2, block_size=64)
+    assert evaluation._score_block._cache_size() == compiled
+
+
+def test_the_chosen_recordings_hold_about_the_seconds_asked_for():
+    recordings = [noise(f"{index}.wav", 800) for index in range(100)]  # 10 s at 8000 Hz
+    for seconds in (0.5, 1.0, 2.0, 5.0, 10.0):
+        chosen = choose_recordings(recordings, seconds, 8000)
+        np.testing.assert_allclose(len(chosen) * 0.1, seconds, rtol=0.1)
+    assert len(choose_recordings(recordings, 1e6, 8000)) == 100
+    assert len(choose_recordings(recordings, 0.0, 8000)) == 1

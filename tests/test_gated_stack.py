@@ -1,0 +1,97 @@
+"""The fast backward pass against automatic differentiation of the definition."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from wavedil.ops import GatedWeights, gated_stack
+from wavedil.ops import time_blocks
+from wavedil.ops.gated_stack import _definition
+
+
+def make_weights(
+    num_layers: int, kernel_size: int, channels: int, gates: int, condition: int, bias_rows: int
+) -> Any:
+    keys = iter(jax.random.split(jax.random.key(0), 6 * num_layers + 2))
+
+    def draw(*shape: int) -> jax.Array:
+        return 0.3 * jax.random.normal(next(keys), shape)
+
+    layers = [
+        GatedWeights(
+            kernel=draw(kernel_size, channels, 2 * gates),
+            bias=draw(bias_rows, 2 * gates),
+            residual_kernel=draw(gates, channels),
+            residual_bias=draw(channels),
+            condition_kernel=draw(condition, 2 * gates) if condition else None,
+        )
+        for _ in range(num_layers)
+    ]
+    return tuple(layers), draw(num_layers * gates, 5), draw(5)
+
+
+CASES = {
+    # layers, kernel size, channels, gates, condition channels, rows of bias, batch, samples, block
+    "one block": (3, 2, 3, 3, 0, 1, 1, 40, 64),
+    "many blocks, dilations longer than a block": (5, 2, 3, 3, 0, 1, 1, 300, 7),
+    "blocks that do not divide the signal": (3, 3, 4, 2, 0, 1, 2, 101, 50),
+    "a bias for each signal": (3, 2, 3, 3, 0, 2, 2, 60, 40),
+    "a condition at every sample": (3, 3, 3, 4, 2, 1, 2, 90, 50),
+    "one tap": (2, 1, 3, 3, 2, 1, 2, 30, 20),
+    "one sample": (2, 2, 3, 3, 0, 1, 1, 1, 64),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_values_and_gradients_equal_those_of_the_definition(
+    case: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *sizes, bias_rows, batch_size, num_samples, block = case
+    num_layers, kernel_size, channels, gates, condition_channels = sizes
+    monkeypatch.setattr(time_blocks, "_SAMPLES_ON_CPU", block)
+    weights = make_weights(num_layers, kernel_size, channels, gates, condition_channels, bias_rows)
+    dilations = tuple(3**i for i in range(num_layers))
+    x = jax.random.normal(jax.random.key(1), (batch_size, num_samples, channels))
+    condition = None
+    if condition_channels:
+        shape = (batch_size, num_samples, condition_channels)
+        condition = jax.random.normal(jax.random.key(2), shape)
+
+    def fast(x: Any, weights: Any, condition: Any) -> Any:
+        return weigh(gated_stack(x, *weights, dilations, condition))
+
+    def plain(x: Any, weights: Any, condition: Any) -> Any:
+        return weigh(_definition(dilations, x, weights, condition))
+
+    arguments = (0, 1) if condition is None else (0, 1, 2)
+    actual = jax.jit(jax.value_and_grad(fast, arguments))(x, weights, condition)
+    expected = jax.jit(jax.value_and_grad(plain, arguments))(x, weights, condition)
+    for a, e in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, e, rtol=1e-4, atol=1e-4 * float(jnp.abs(e).max()))
+
+
+def test_blocks_join_to_the_signal() -> None:
+    x = jax.random.normal(jax.random.key(0), (3, 5000, 2))
+    blocks = time_blocks.to_blocks(x)
+    assert blocks.shape[0] > 1
+    np.testing.assert_array_equal(time_blocks.from_blocks(blocks, 5000), x)
+
+
+def test_memory_of_the_backward_pass_grows_with_length_and_holds_one_activation_a_layer() -> None:
+    def temporary_bytes(num_samples: int) -> int:
+        weights = make_weights(8, 2, 16, 16, 0, 1)
+        x = jnp.zeros((1, num_samples, 16))
+        gradient = jax.grad(lambda w: weigh(gated_stack(x, *w, [1, 2, 4, 8] * 2)))
+        return jax.jit(gradient).lower(weights).compile().memory_analysis().temp_size_in_bytes
+
+    short, long = temporary_bytes(8192), temporary_bytes(32768)
+    # Inputs (16) and activations (32) of 8 layers, in float32; half as much again for everything else.
+    assert long - short < 1.5 * (32768 - 8192) * 8 * 48 * 4
+
+
+def weigh(outputs: Any) -> Any:
+    """A scalar to which every output contributes its own weight."""
+    return sum(jnp.sum(y * jnp.sin(jnp.arange(y.size, dtype=y.dtype)).reshape(y.shape)) for y in outputs)

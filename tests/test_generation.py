@@ -1,0 +1,136 @@
+"""Cached generation equals naive generation, and costs what the arithmetic says."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from wavedil import UserError, WaveNet, WaveNetConfig, generate
+from wavedil.generation.sampler import _absorb, _step_function, state_bytes
+
+LABELS = {"digit": ("0", "1", "2")}
+CONFIGS = {
+    "two taps": WaveNetConfig.tiny(),
+    "three taps": WaveNetConfig.tiny(kernel_size=3, input_kernel_size=3, dilations=(1, 3, 2)),
+    "one tap": WaveNetConfig.tiny(kernel_size=1, input_kernel_size=1),
+    "scalar input": WaveNetConfig.tiny(input="scalar", levels=16),
+    "labelled": WaveNetConfig.tiny(labels=LABELS),
+}
+KEY = jax.random.key(3)
+
+
+def make_model(config: WaveNetConfig) -> WaveNet:
+    model = WaveNet(config, rngs=nnx.Rngs(0))
+    model.output.kernel[...] *= 10.0  # far from uniform, as after training
+    return model
+
+
+def make_labels(config: WaveNetConfig, batch_size: int) -> dict[str, Any]:
+    return {name: jnp.arange(batch_size) % 4 for name in config.labels}
+
+
+@pytest.mark.parametrize("prompt_samples", [0, 1, 45])
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_cached_generation_draws_the_codes_of_naive_generation(
+    config: WaveNetConfig, prompt_samples: int
+) -> None:
+    model, labels = make_model(config), make_labels(config, 2)
+    rng = np.random.default_rng(0)
+    prompt = rng.integers(0, config.levels, (2, prompt_samples))
+    cached = generate(
+        model, KEY, num_samples=50, batch_size=2, prompt=prompt, labels=labels, temperature=0.9
+    )
+    # The whole forward pass at every sample, over a signal padded to one length: causal, so the rest does not matter.
+    forward = jax.jit(lambda codes: model(codes, labels))
+    keys = jax.random.split(KEY, 2)
+    codes = np.full((2, 1 + prompt_samples + 50), config.levels // 2)
+    codes[:, 1 : 1 + prompt_samples] = prompt
+    for t in range(50):
+        parameters = forward(jnp.asarray(codes))[:, prompt_samples + t]
+        sample_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, t)
+        drawn = jax.vmap(model.distribution.sample, (0, 0, None))(sample_keys, parameters, 0.9)
+        codes[:, 1 + prompt_samples + t] = drawn
+    np.testing.assert_array_equal(cached, codes[:, 1 + prompt_samples :])
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_cached_log_probabilities_equal_the_forward_pass(config: WaveNetConfig) -> None:
+    model, labels = make_model(config), make_labels(config, 2)
+    codes = jax.random.randint(KEY, (2, 60), 0, config.levels)
+    step = jax.jit(_step_function(model, labels, 2))
+    rings = _absorb(*nnx.split(model), codes[:, :20], labels)
+    cached = []
+    for t in range(20, 60):
+        parameters, rings = step(codes[:, t], rings, jnp.asarray(t - 20))
+        cached.append(parameters)
+    whole = jax.nn.log_softmax(model(codes, labels)[:, 20:])
+    np.testing.assert_allclose(jax.nn.log_softmax(jnp.stack(cached, 1)), whole, rtol=0, atol=1e-5)
+
+
+def test_a_signal_does_not_depend_on_the_others_in_its_batch() -> None:
+    config = CONFIGS["labelled"]
+    model = make_model(config)
+    both = generate(model, KEY, num_samples=40, batch_size=2, labels={"digit": jnp.array([1, 2])})
+    other = generate(model, KEY, num_samples=40, batch_size=2, labels={"digit": jnp.array([1, 3])})
+    np.testing.assert_array_equal(both[0], other[0])
+    assert not np.array_equal(both[1], other[1])
+
+
+def test_codes_do_not_depend_on_how_the_draws_are_cut_into_chunks() -> None:
+    model = make_model(CONFIGS["two taps"])
+    long = generate(model, KEY, num_samples=2300)
+    np.testing.assert_array_equal(generate(model, KEY, num_samples=700), long[:, :700])
+    np.testing.assert_array_equal(generate(model, KEY, num_samples=1100), long[:, :1100])
+
+
+def test_the_same_key_gives_the_same_codes_and_another_key_others() -> None:
+    model = make_model(CONFIGS["two taps"])
+    first = generate(model, KEY, num_samples=50)
+    np.testing.assert_array_equal(first, generate(model, KEY, num_samples=50))
+    assert not np.array_equal(first, generate(model, jax.random.key(4), num_samples=50))
+
+
+def test_low_temperature_draws_the_likeliest_code() -> None:
+    model = make_model(CONFIGS["two taps"])
+    prompt = np.arange(30)
+    codes = generate(model, KEY, num_samples=1, prompt=prompt, temperature=1e-4)
+    parameters = model(jnp.asarray([[128, *prompt]]))[0, -1]
+    assert codes[0, 0] == int(jnp.argmax(parameters))
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_state_has_the_size_the_arithmetic_says(config: WaveNetConfig) -> None:
+    state = WaveNet(config, rngs=nnx.Rngs(0)).init_state(3)
+    assert sum(leaf.nbytes for leaf in jax.tree.leaves(state)) == state_bytes(config, 3)
+
+
+def test_progress_counts_up_to_all_samples() -> None:
+    seen: list[tuple[int, int]] = []
+    generate(
+        make_model(CONFIGS["two taps"]),
+        KEY,
+        num_samples=1500,
+        progress=lambda *done: seen.append(done),
+    )
+    assert seen == [(1000, 1500), (1500, 1500)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_samples": 0}, "num_samples is 0"),
+        ({"num_samples": 5, "temperature": 0.0}, "temperature is 0.0"),
+        ({"num_samples": 5, "prompt": np.array([0, 256])}, "knows 0 to 255"),
+        ({"num_samples": 5, "prompt": np.zeros(4)}, "mu_law.encode"),
+        (
+            {"num_samples": 5, "prompt": np.zeros((3, 4), np.int32), "batch_size": 2},
+            "holds 3 signals",
+        ),
+    ],
+)
+def test_bad_requests_are_refused_with_the_remedy(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        generate(make_model(CONFIGS["two taps"]), KEY, **arguments)

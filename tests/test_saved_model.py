@@ -1,0 +1,111 @@
+"""Models in files: what is saved is what is loaded, and every damaged file is named."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from safetensors.numpy import load_file, save_file
+
+from wavedil import UserError, WaveNet, WaveNetConfig, load, save
+
+CONFIG = WaveNetConfig.tiny(labels={"digit": ("0", "1")})
+
+
+@pytest.fixture(scope="module")
+def model() -> WaveNet:
+    return WaveNet(CONFIG, rngs=nnx.Rngs(0))
+
+
+@pytest.fixture
+def folder(model: WaveNet, tmp_path: Path) -> Path:
+    save(model, tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_loaded_model_is_the_saved_one(model: WaveNet, folder: Path) -> None:
+    loaded = load(folder)
+    assert loaded.config == CONFIG
+    codes = jax.random.randint(jax.random.key(0), (1, 50), 0, 256)
+    np.testing.assert_array_equal(loaded(codes), model(codes))
+
+
+def test_files_are_safetensors_and_json_alone(folder: Path) -> None:
+    assert {path.name for path in folder.iterdir()} == {"config.json", "model.safetensors"}
+    header = json.loads((folder / "config.json").read_text())
+    assert (header["format"], header["format_version"]) == ("wavedil", 1)
+    assert "stack.blocks.0.conv.kernel" in load_file(folder / "model.safetensors")
+
+
+def test_a_model_is_not_overwritten_unless_asked(model: WaveNet, folder: Path) -> None:
+    before = (folder / "model.safetensors").read_bytes()
+    other = WaveNet(CONFIG, rngs=nnx.Rngs(1))
+    with pytest.raises(UserError, match="already holds a model"):
+        save(other, folder)
+    assert (folder / "model.safetensors").read_bytes() == before
+    save(other, folder, overwrite=True)
+    assert (folder / "model.safetensors").read_bytes() != before
+
+
+def _edit_config(**changes: Any) -> Any:
+    def edit(folder: Path) -> None:
+        path = folder / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+    return edit
+
+
+def _truncate(name: str, keep: int) -> Any:
+    def edit(folder: Path) -> None:
+        path = folder / name
+        path.write_bytes(path.read_bytes()[:keep])
+
+    return edit
+
+
+def _edit_weights(change: Any) -> Any:
+    def edit(folder: Path) -> None:
+        weights = load_file(folder / "model.safetensors")
+        change(weights)
+        save_file(weights, folder / "model.safetensors")
+
+    return edit
+
+
+DAMAGES = {
+    "truncated weights": (_truncate("model.safetensors", 5000), "truncated or not a safetensors"),
+    "no header": (_truncate("model.safetensors", 3), "truncated or not a safetensors"),
+    "empty weights": (_truncate("model.safetensors", 0), "truncated or not a safetensors"),
+    "truncated config": (_truncate("config.json", 30), "truncated or not JSON"),
+    "foreign config": (_edit_config(format="other"), "not a wavedil model's"),
+    "future version": (_edit_config(format_version=99), "install a newer wavedil"),
+    "other architecture": (_edit_config(architecture="Other"), "holds a 'Other'"),
+    "unknown setting": (_edit_config(config={"cycels": 2}), "did you mean 'cycles'"),
+    "missing weight": (_edit_weights(lambda w: w.pop("output.bias")), "output.bias is missing"),
+    "unknown weight": (_edit_weights(lambda w: w.update(x=np.zeros(1))), "weight x is unknown"),
+    "other shape": (
+        _edit_weights(lambda w: w.update({"output.bias": np.zeros(3)})),
+        r"output.bias has shape \(3,\)",
+    ),
+    "weights gone": (lambda folder: (folder / "model.safetensors").unlink(), "is missing"),
+}
+
+
+@pytest.mark.parametrize(("damage", "message"), DAMAGES.values(), ids=DAMAGES)
+def test_damaged_files_are_refused_and_named(folder: Path, damage: Any, message: str) -> None:
+    damage(folder)
+    with pytest.raises(UserError, match=message):
+        load(folder)
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds no model"):
+        load(tmp_path / "nowhere")
+
+
+def test_loading_draws_no_weights(folder: Path) -> None:
+    assert all(isinstance(leaf, jnp.ndarray) for leaf in jax.tree.leaves(nnx.state(load(folder))))

@@ -1,0 +1,72 @@
+"""Settings travel through JSON, and say what is wrong with them."""
+
+import json
+
+import pytest
+
+from wavedil import UserError, WaveNetConfig
+
+
+def test_json_round_trip_gives_equal_settings() -> None:
+    config = WaveNetConfig(dilations=(1, 3, 9), labels={"digit": ("0", "1")}, sample_rate=8000)
+    again = WaveNetConfig.from_dict(json.loads(json.dumps(config.to_dict())))
+    assert again == config
+    assert hash(again) == hash(config)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"resiudal_channels": 3}, "did you mean 'residual_channels'"),
+        ({"zzz": 3}, "known: levels"),
+        ({"levels": "many"}, "levels is 'many', but it must be int"),
+        ({"input": "wave"}, "one of 'codes', 'scalar'"),
+        ({"kernel_size": 0}, "kernel_size is 0"),
+        ({"dilations": [1, 0]}, "a dilation is 0"),
+        ({"dilations": []}, "dilations is empty"),
+        ({"cycles": -1}, "cycles is -1"),
+        ({"levels": 1}, "2 to 65536"),
+        ({"labels": {"digit": []}}, "'digit' has no values"),
+        ({"sample_rate": True}, "sample_rate is True"),
+    ],
+)
+def test_bad_values_are_named_with_their_rule(values: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        WaveNetConfig.from_dict(values)
+
+
+def test_differences_name_each_setting_and_both_values() -> None:
+    lines = WaveNetConfig(cycles=2).differences(WaveNetConfig(cycles=3, levels=16))
+    assert lines == ["cycles: 2 -> 3", "levels: 256 -> 16"]
+
+
+def test_label_indices_start_at_1_and_0_is_unlabelled() -> None:
+    config = WaveNetConfig(labels={"digit": ("0", "7"), "speaker": ("a",)})
+    assert config.label_indices({"digit": "7"}) == {"digit": 2, "speaker": 0}
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({"digit": "8"}, "digit '8' is unknown to this model; .*0, 7"),
+        ({"digits": "7"}, "label 'digits' is unknown to this model; did you mean 'digit'"),
+    ],
+)
+def test_unknown_labels_are_refused_with_the_known_ones(
+    labels: dict[str, str], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        WaveNetConfig(labels={"digit": ("0", "7")}).label_indices(labels)
+
+
+@pytest.mark.parametrize(
+    ("config", "size"),
+    [
+        (WaveNetConfig.paper(), 3071),
+        (WaveNetConfig(cycles=5, input_kernel_size=2), 5117),
+        (WaveNetConfig(kernel_size=3, input_kernel_size=3), 6141),
+        (WaveNetConfig(cycles=4, input_kernel_size=1), 4093),
+    ],
+)
+def test_receptive_field_has_the_published_size(config: WaveNetConfig, size: int) -> None:
+    assert config.receptive_field.size == size

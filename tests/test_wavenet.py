@@ -1,0 +1,90 @@
+"""WaveNet as a likelihood: the one-sample shift, the receptive field, labels, parameters."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from wavedil import WaveNet, WaveNetConfig
+
+CONFIG = WaveNetConfig(
+    levels=8, dilations=(1, 2, 4), cycles=1, residual_channels=4, skip_channels=8
+)
+NUM_SAMPLES = 30
+
+
+@pytest.fixture(scope="module")
+def model() -> WaveNet:
+    model = WaveNet(CONFIG, rngs=nnx.Rngs(0))
+    model.output.kernel[...] *= 10.0  # so that far samples change probabilities by more than rounding
+    return model
+
+
+def test_prediction_depends_on_earlier_samples_only_and_on_all_of_its_field(
+    model: WaveNet,
+) -> None:
+    """By brute force: every sample is changed, and the distribution of every other one looked at."""
+    size = model.receptive_field.size
+    codes = jax.random.randint(jax.random.key(0), (1, NUM_SAMPLES), 0, CONFIG.levels)
+
+    @jax.jit
+    def distributions(codes: jax.Array) -> jax.Array:
+        """log p(level at t | samples before t), [time, levels], through log_prob alone."""
+
+        def of_level(level: jax.Array, t: jax.Array) -> jax.Array:
+            return model.log_prob(codes.at[:, t].set(level))[0, t]
+
+        of_levels = jax.vmap(of_level, (0, None))
+        return jax.vmap(of_levels, (None, 0))(jnp.arange(CONFIG.levels), jnp.arange(NUM_SAMPLES))
+
+    base = distributions(codes)
+    np.testing.assert_allclose(jnp.exp(base).sum(1), 1.0, rtol=1e-5)
+    for changed in range(NUM_SAMPLES):
+        other = distributions(codes.at[0, changed].set((codes[0, changed] + 3) % CONFIG.levels))
+        moved = np.flatnonzero(np.abs(other - base).max(1) > 1e-7)
+        expected = np.arange(changed + 1, min(changed + size, NUM_SAMPLES - 1) + 1)
+        np.testing.assert_array_equal(moved, expected)
+
+
+def test_first_sample_is_predicted_from_silence(model: WaveNet) -> None:
+    codes = jnp.array([[3, 1, 4]])
+    silence = jnp.array([[CONFIG.levels // 2]])
+    first = model.distribution.log_prob(model(silence), codes[:, :1])
+    np.testing.assert_allclose(model.log_prob(codes)[:, :1], first, rtol=1e-5)
+    np.testing.assert_allclose(
+        model.log_prob(codes), model.log_prob(codes, before=silence), rtol=1e-6
+    )
+
+
+def test_untrained_model_gives_nearly_equal_probabilities() -> None:
+    model = WaveNet(WaveNetConfig.tiny(), rngs=nnx.Rngs(0))
+    codes = jax.random.randint(jax.random.key(1), (2, 200), 0, 256)
+    bits = -jnp.mean(model.log_prob(codes)) / jnp.log(2.0)
+    assert 7.9 < float(bits) < 8.2
+
+
+def test_every_label_changes_the_prediction_and_none_is_index_0() -> None:
+    labels = {"digit": ("0", "1"), "speaker": ("a", "b")}
+    model = WaveNet(WaveNetConfig.tiny(labels=labels), rngs=nnx.Rngs(0))
+    codes = jnp.zeros((1, 5), jnp.int32)
+    unlabelled = model(codes)
+    zeros = {name: jnp.zeros(1, jnp.int32) for name in labels}
+    np.testing.assert_array_equal(unlabelled, model(codes, zeros))
+    for name in labels:
+        given = model(codes, zeros | {name: jnp.ones(1, jnp.int32)})
+        assert not np.allclose(unlabelled, given)
+
+
+def test_number_of_parameters_is_what_the_sizes_say() -> None:
+    config = WaveNetConfig(residual_channels=5, skip_channels=7, dilations=(1, 2), cycles=2)
+    embedding, first = 256 * 5, 2 * 5 * 5 + 5
+    layer = (2 * 5 * 10 + 10) + (5 * 5 + 5)
+    skip, head = 4 * 5 * 7 + 7, (7 * 7 + 7) + (7 * 256 + 256)
+    expected = embedding + first + 4 * layer + skip + head
+    assert WaveNet(config, rngs=nnx.Rngs(0)).num_parameters == expected
+
+
+def test_config_and_network_agree_on_the_receptive_field() -> None:
+    for config in (WaveNetConfig.tiny(), CONFIG, WaveNetConfig.tiny(kernel_size=3, input_kernel_size=4)):
+        assert WaveNet(config, rngs=nnx.Rngs(0)).receptive_field == config.receptive_field
