@@ -42,7 +42,8 @@ def test_no_output_depends_on_a_later_input(case: Case) -> None:
     layer, extras = case.layer(), case.extras(NUM_SAMPLES)
     before, after = case.signal(NUM_SAMPLES), case.signal(NUM_SAMPLES, seed=1)
     changed = jnp.concatenate([before[:, :30], after[:, 30:]], axis=1)
-    for y, z in zip(*map(jax.tree.leaves, (layer(before, **extras), layer(changed, **extras)))):
+    outputs = jax.tree.leaves(layer(before, **extras)), jax.tree.leaves(layer(changed, **extras))
+    for y, z in zip(*outputs, strict=True):
         np.testing.assert_array_equal(y[:, :30], z[:, :30])
 
 
@@ -72,8 +73,9 @@ def test_signals_of_a_batch_do_not_see_each_other(case: Case) -> None:
     layer, x, extras = case.layer(), case.signal(NUM_SAMPLES), case.extras(NUM_SAMPLES)
     whole = layer(x, **extras)
     for row in range(BATCH_SIZE):
-        alone = layer(x[row : row + 1], **jax.tree.map(lambda v: v[row : row + 1], extras))
-        assert_close(alone, jax.tree.map(lambda y: y[row : row + 1], whole))
+        this = slice(row, row + 1)
+        alone = layer(x[this], **{name: _rows(value, this) for name, value in extras.items()})
+        assert_close(alone, _rows(whole, this))
 
 
 @pytest.mark.parametrize("case", CAUSAL.values(), ids=CAUSAL)
@@ -91,6 +93,10 @@ def test_step_of_a_layer_that_sees_the_future_says_what_delay_helps(name: str) -
     layer = case.layer()
     with pytest.raises(ValueError, match=r"delay its output by \d+ samples"):
         layer.init_state(1)
+
+
+def _rows(tree: Any, rows: slice) -> Any:
+    return jax.tree.map(lambda leaf: leaf[rows], tree)
 
 
 def _inputs_seen_by(layer: Any, case: Case, num_samples: int, output: int) -> list[int]:

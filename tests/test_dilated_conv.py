@@ -22,9 +22,7 @@ def zero_stuffed(kernel: np.ndarray, rate: int) -> np.ndarray:
     return stuffed
 
 
-def reference(
-    x: np.ndarray, kernel: np.ndarray, rate: int, padding: str, flip: bool
-) -> np.ndarray:
+def reference(x: np.ndarray, kernel: np.ndarray, rate: int, padding: str, flip: bool) -> np.ndarray:
     """Channel by channel: the full convolution, of which the padding chooses a part."""
     x, stuffed = x.astype(np.float64), zero_stuffed(kernel, rate)
     space = range(kernel.ndim - 2)
@@ -97,7 +95,10 @@ def test_vmap_over_kernels_equals_a_loop_and_jit_equals_eager() -> None:
 def test_groups_keep_their_channels_apart() -> None:
     x = jax.random.normal(jax.random.key(0), (1, 20, 4))
     kernel = jax.random.normal(jax.random.key(1), (3, 2, 6))
-    halves = [dilated_conv(x[..., :2], kernel[..., :3], 2), dilated_conv(x[..., 2:], kernel[..., 3:], 2)]
+    halves = [
+        dilated_conv(x[..., :2], kernel[..., :3], 2),
+        dilated_conv(x[..., 2:], kernel[..., 3:], 2),
+    ]
     np.testing.assert_allclose(
         dilated_conv(x, kernel, 2), jnp.concatenate(halves, -1), rtol=1e-5, atol=1e-5
     )

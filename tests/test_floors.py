@@ -48,7 +48,12 @@ def test_imports_go_down(path: Path) -> None:
 
 
 def test_data_and_audio_know_nothing_of_models() -> None:
-    seen = {other for path in FILES if part_of(path) in ("data", "audio") for other in imported_parts(path)}
+    seen = {
+        other
+        for path in FILES
+        if part_of(path) in ("data", "audio")
+        for other in imported_parts(path)
+    }
     assert not seen & {"models", "nn", "training"}
 
 

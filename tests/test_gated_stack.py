@@ -7,8 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from wavedil.ops import GatedWeights, gated_stack
-from wavedil.ops import time_blocks
+from wavedil.ops import GatedWeights, gated_stack, time_blocks
 from wavedil.ops.gated_stack import _definition
 
 
@@ -94,4 +93,6 @@ def test_memory_of_the_backward_pass_grows_with_length_and_holds_one_activation_
 
 def weigh(outputs: Any) -> Any:
     """A scalar to which every output contributes its own weight."""
-    return sum(jnp.sum(y * jnp.sin(jnp.arange(y.size, dtype=y.dtype)).reshape(y.shape)) for y in outputs)
+    return sum(
+        jnp.sum(y * jnp.sin(jnp.arange(y.size, dtype=y.dtype)).reshape(y.shape)) for y in outputs
+    )

@@ -62,7 +62,9 @@ def test_stack_equals_its_blocks_with_skip_outputs_of_their_own() -> None:
     np.testing.assert_allclose(stack(x)[1], total + stack.skip_bias[...], rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize(("kernel_size", "cycles", "size"), [(2, 1, 1024), (2, 3, 3070), (3, 3, 6139)])
+@pytest.mark.parametrize(
+    ("kernel_size", "cycles", "size"), [(2, 1, 1024), (2, 3, 3070), (3, 3, 6139)]
+)
 def test_stack_has_the_published_receptive_field(kernel_size: int, cycles: int, size: int) -> None:
     stack = DilatedStack(1, 1, kernel_size=kernel_size, cycles=cycles, rngs=nnx.Rngs(0))
     assert stack.receptive_field.size == size

@@ -8,7 +8,7 @@ from wavedil.data import CorpusSettings, plucked_strings, read_corpus
 from wavedil.errors import UserError
 
 # Equal temperament from A4 = 440 Hz, in semitones below A4.
-SEMITONES = {"A2": -24, "D3": -19, "E3": -17, "A3": -12, "B3": -10}
+SEMITONES = {"A3": -12, "B3": -10, "C4": -9, "E4": -5, "G4": -2}
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_the_corpus_is_small_and_its_durations_vary(files):
     assert {(info.sample_rate, info.num_channels) for info in infos} == {(8000, 1)}
     seconds = [info.seconds for info in infos]
     assert 40 <= sum(seconds) <= 60
-    assert 0.5 <= min(seconds) < 0.6 and 0.9 < max(seconds) <= 1.0
+    assert 0.25 <= min(seconds) < 0.3 and 0.45 < max(seconds) <= 0.5
     assert {note_of(file) for file in files} == set(SEMITONES)
 
 
@@ -49,7 +49,7 @@ def test_every_note_sounds_at_its_pitch(files):
         bins = np.arange(len(spectrum)) * rate / (1 << 17)
         near = np.flatnonzero((bins > wanted / 1.2) & (bins < wanted * 1.2))
         found = bins[near[spectrum[near].argmax()]]
-        assert abs(1200 * np.log2(found / wanted)) < 10, file.name
+        assert abs(1200 * np.log2(found / wanted)) < 20, file.name
 
 
 def test_a_period_after_a_period_repeats_a_note(files):
@@ -57,19 +57,19 @@ def test_a_period_after_a_period_repeats_a_note(files):
         samples, _ = audio.load(file)
         # Half a sample more than the delay line: two periods are a whole number of samples.
         lag = 2 * plucked_strings.NOTES[note_of(file)] + 1
-        part = samples[400:2400]
-        later = samples[400 + lag : 2400 + lag]
+        part = samples[200:1600]
+        later = samples[200 + lag : 1600 + lag]
         assert np.corrcoef(part, later)[0, 1] > 0.95, file.name
 
 
 def test_notes_decay_and_darken(files):
     for file in files:
         samples, rate = audio.load(file)
-        # Halves of a recording are at least 0.25 s apart, about one decay.
+        # Halves of a recording are at least 0.125 s apart, about half a decay.
         early, late = np.split(samples[: len(samples) // 2 * 2], 2)
-        assert np.square(late).sum() < 0.25 * np.square(early).sum(), file.name
-        tenth = rate // 10
-        assert brightness(samples[:tenth]) > brightness(samples[3 * tenth : 4 * tenth]), file.name
+        assert np.square(late).sum() < 0.4 * np.square(early).sum(), file.name
+        part = rate // 20
+        assert brightness(samples[:part]) > brightness(samples[4 * part : 5 * part]), file.name
 
 
 def brightness(samples):
@@ -91,7 +91,7 @@ def test_the_notes_are_labels(files):
     corpus = read_corpus(CorpusSettings(folder=str(files[0].parent), labels=labels))
     assert set(corpus.label_values) == {"note"}
     assert set(corpus.label_values["note"]) == set(SEMITONES)
-    assert (len(corpus.train), len(corpus.test)) == (63, 7)
+    assert (len(corpus.train), len(corpus.test)) == (126, 14)
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path):

@@ -38,7 +38,8 @@ def log_prob(codes):
     """Of the initial model, by its own method."""
     model = WaveNet(MODEL, rngs=nnx.Rngs(SETTINGS.seed))
     codes = jnp.asarray(codes, jnp.int32)
-    return np.asarray(model.log_prob(codes[:, 1:], before=codes[:, :1]))
+    predict = nnx.jit(lambda model: model.log_prob(codes[:, 1:], before=codes[:, :1]))
+    return np.asarray(predict(model))
 
 
 def test_the_loss_is_the_mean_over_the_targets_that_count(update):
@@ -80,7 +81,7 @@ def test_the_gradient_norm_is_reported_before_clipping_and_the_update_is_clipped
         codes = jnp.asarray(now.codes, jnp.int32)
         return -jnp.mean(model.log_prob(codes[:, 1:], before=codes[:, :1]))
 
-    gradients = nnx.grad(loss)(WaveNet(MODEL, rngs=nnx.Rngs(SETTINGS.seed)))
+    gradients = nnx.jit(nnx.grad(loss))(WaveNet(MODEL, rngs=nnx.Rngs(SETTINGS.seed)))
     leaves = jax.tree.leaves(gradients)
     norm = np.sqrt(sum(np.sum(np.square(leaf, dtype=np.float64)) for leaf in leaves))
     assert norm > 10 * limit

@@ -17,7 +17,9 @@ NUM_SAMPLES = 30
 @pytest.fixture(scope="module")
 def model() -> WaveNet:
     model = WaveNet(CONFIG, rngs=nnx.Rngs(0))
-    model.output.kernel[...] *= 10.0  # so that far samples change probabilities by more than rounding
+    model.output.kernel[...] *= (
+        10.0  # so that far samples change probabilities by more than rounding
+    )
     return model
 
 
@@ -86,5 +88,9 @@ def test_number_of_parameters_is_what_the_sizes_say() -> None:
 
 
 def test_config_and_network_agree_on_the_receptive_field() -> None:
-    for config in (WaveNetConfig.tiny(), CONFIG, WaveNetConfig.tiny(kernel_size=3, input_kernel_size=4)):
+    for config in (
+        WaveNetConfig.tiny(),
+        CONFIG,
+        WaveNetConfig.tiny(kernel_size=3, input_kernel_size=4),
+    ):
         assert WaveNet(config, rngs=nnx.Rngs(0)).receptive_field == config.receptive_field

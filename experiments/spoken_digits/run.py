@@ -35,14 +35,20 @@ RUNS = HERE / "runs"
 DATA = Path(os.environ.get("WAVEDIL_DATA", HERE.parents[2] / "shared" / "data"))
 LABELS = {"unconditional": None, "conditional": r"(?P<digit>\d)_(?P<speaker>\w+)_"}
 MODEL = wd.WaveNetConfig(
-    dilations=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+    kernel_size=3,
+    dilations=(1, 3, 9, 27, 81, 243),
     cycles=2,
     residual_channels=64,
     skip_channels=128,
     sample_rate=8000,
 )
 TRAINING = TrainingSettings(
-    steps=9000, batch_size=1, learning_rate=3e-3, evaluate_every=1500, save_every=1500, log_every=100
+    steps=10000,
+    batch_size=1,
+    learning_rate=3e-3,
+    evaluate_every=1500,
+    save_every=1500,
+    log_every=100,
 )
 SPEAKER = "theo"
 

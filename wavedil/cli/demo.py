@@ -82,8 +82,8 @@ def demo(args: Demo) -> int:
 
     model = load(run)
     baselines = baseline_bits(corpus, corpus.test, model_config.levels)
-    print("held out, in bits per sample:")
-    print("\n".join(bits_table(score(model, corpus.test).bits_per_sample, baselines)))
+    bits = score(model, corpus.test).bits_per_sample
+    print("\n".join(["held out:", *bits_table(bits, baselines)]))
     _sound_and_pictures(args.out, model, corpus, baselines)
     print(f"hear another: wavedil generate {run} another.wav" + _label_example(corpus))
     return 0
@@ -145,7 +145,7 @@ def _beside(model: "WaveNet", corpus: "Corpus") -> "tuple[np.ndarray, np.ndarray
 
     num_samples = round(_SECONDS * corpus.sample_rate)
     length = sorted(len(recording.codes) for recording in corpus.test)[len(corpus.test) // 2]
-    num_pieces = min(max(1, num_samples // length), len(corpus.test))
+    num_pieces = min(-(-num_samples // length), len(corpus.test))
     # Evenly over the list, so that the pieces differ.
     chosen = [corpus.test[i * len(corpus.test) // num_pieces] for i in range(num_pieces)]
     size = num_samples // num_pieces

@@ -10,12 +10,13 @@ from wavedil import audio
 SAMPLE_RATE = 8000
 """Hz, of every recording."""
 
-NOTES = {"A2": 72, "D3": 54, "E3": 48, "A3": 36, "B3": 32}
+NOTES = {"A3": 36, "B3": 32, "C4": 30, "E4": 24, "G4": 20}
 """Note -> length of its delay line in samples. The loop's filter adds half a sample, so a string
-sounds at SAMPLE_RATE / (length + 1/2) Hz: within 7 cents of the note in equal temperament."""
+sounds at SAMPLE_RATE / (length + 1/2) Hz: within 16 cents of the note in equal temperament."""
 
-_TAKES = 14
-_SECONDS = (0.5, 1.0)
+_TAKES = 28
+# Short, so that attacks, the hardest part to learn, are a fair share of the samples.
+_SECONDS = (0.25, 0.5)
 # Of the amplitude to fall by a factor e: a string that is heard to decay within a recording.
 _DECAY_SECONDS = (0.2, 0.4)
 # -80 dB, about half a mu-law step around zero at 256 levels: enough that the ends of notes are
@@ -59,9 +60,9 @@ def pluck(
 
 
 def write_corpus(folder: str | Path, seed: int = 0) -> list[Path]:
-    r"""Write the corpus: 70 WAV files of one note each, about 52 seconds in all.
+    r"""Write the corpus: 140 WAV files of one note each, about 52 seconds in all.
 
-    Five notes, 14 takes each of 0.5 to 1 second, of different loudness and decay, as
+    Five notes, 28 takes each of a quarter to half a second, of different loudness and decay, as
     `pluck_A3_07.wav`. Equal seeds write equal bytes.
 
     Args:

@@ -90,7 +90,9 @@ def _read_config(path: Path) -> dict[str, Any]:
     try:
         header = json.loads(path.read_text())
     except ValueError as error:
-        raise UserError(f"{path} is truncated or not JSON ({error}); save or copy it again") from error
+        raise UserError(
+            f"{path} is truncated or not JSON ({error}); save or copy it again"
+        ) from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise UserError(f"{path} is not a wavedil model's; its 'format' must be {FORMAT!r}")
     version = header.get("format_version")

@@ -64,7 +64,9 @@ def generate(
             f"num_samples is {num_samples} and batch_size {batch_size}, but both must be at least 1"
         )
     if temperature <= 0:
-        raise UserError(f"temperature is {temperature}, but it must be above 0; use 1, or 0.01 for the likeliest")
+        raise UserError(
+            f"temperature is {temperature}, but it must be above 0; use 1, or 0.01 for the likeliest"
+        )
     codes = _inputs_before(prompt, batch_size, model.config.levels)
     rows = {name: jnp.asarray(index) for name, index in (labels or {}).items()}
     graph, weights = nnx.split(model)
@@ -165,7 +167,9 @@ def _step_function(model: WaveNet, labels: Any, batch_size: int) -> Callable[...
     condition = model.condition(batch_size, labels)
     layers = [block.weights(condition, local=False) for block in stack.blocks]
     bias = jnp.stack([layer.bias for layer in layers])
-    past_kernel = jnp.stack([layer.kernel[:-1].reshape(-1, layer.kernel.shape[2]) for layer in layers])
+    past_kernel = jnp.stack(
+        [layer.kernel[:-1].reshape(-1, layer.kernel.shape[2]) for layer in layers]
+    )
 
     def step(code: Array, rings: dict[str, Rings], position: Array) -> tuple[Array, Any]:
         x = model.enter(code)

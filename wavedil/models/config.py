@@ -74,7 +74,7 @@ class WaveNetConfig(Settings):
     @classmethod
     def tiny(cls, **changes: Any) -> Self:
         """A model that compiles and trains in seconds, for tests and demonstrations."""
-        sizes = {"dilations": (1, 2, 4, 8), "cycles": 2, "residual_channels": 16}
+        sizes: dict[str, Any] = {"dilations": (1, 2, 4, 8), "cycles": 2, "residual_channels": 16}
         return cls(**({**sizes, "skip_channels": 32} | changes))
 
     @classmethod

@@ -51,9 +51,7 @@ class WaveNet(nnx.Module):
         in_channels = channels if config.input == "codes" else 1
         if config.input == "codes":
             self.embedding = nnx.Param(_smooth_embedding(config.levels, channels, rngs))
-        self.input = Conv1d(
-            in_channels, channels, kernel_size=config.input_kernel_size, rngs=rngs
-        )
+        self.input = Conv1d(in_channels, channels, kernel_size=config.input_kernel_size, rngs=rngs)
         self.label_embeddings = nnx.Dict(
             {
                 name: nnx.Param(
@@ -155,7 +153,9 @@ class WaveNet(nnx.Module):
         return jnp.concatenate(rows, axis=-1)[:, None]
 
 
-def _smooth_embedding(levels: int, channels: int, rngs: nnx.Rngs) -> Float[Array, "levels channels"]:
+def _smooth_embedding(
+    levels: int, channels: int, rngs: nnx.Rngs
+) -> Float[Array, "levels channels"]:
     """An embedding in which neighbouring levels start as neighbours.
 
     Random mixtures of sines and cosines of the level, from half a period to 32 over all levels: the network

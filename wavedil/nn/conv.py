@@ -13,7 +13,7 @@ from wavedil.receptive_field import ReceptiveField
 
 
 class Conv1d(nnx.Module):
-    """Dilated 1-D convolution over time.
+    r"""Dilated 1-D convolution over time.
 
     y[t] = b + sum_k W[k] x[t - dilation (kernel_size - 1 - k)]
 
@@ -22,7 +22,7 @@ class Conv1d(nnx.Module):
     around `t`, the longer half after it. Outside the signal it is zero.
 
         kernel_size=3, dilation=2       x  . . a . b . c
-                                              \\   |   /
+                                              \   |   /
                                         y         y[t]      (t under c)
 
     Args:
@@ -94,7 +94,9 @@ class Conv1d(nnx.Module):
         return past_samples(batch_size, self.receptive_field.past, self.in_channels)
 
     def step(
-        self, x: Float[Array, "batch time in_channels"], state: Float[Array, "batch past in_channels"]
+        self,
+        x: Float[Array, "batch time in_channels"],
+        state: Float[Array, "batch past in_channels"],
     ) -> tuple[Float[Array, "batch time out_channels"], Float[Array, "batch past in_channels"]]:
         require_causal(self.receptive_field, f"Conv1d with padding={self.padding!r}")
         extended, state = extend(x, state)

@@ -62,7 +62,9 @@ class GatedBlock(nnx.Module):
         self.residual = Conv1d(channels, channels, kernel_size=1, rngs=rngs)
         # Residuals of many layers add up; starting them small keeps deep stacks near their input's scale.
         self.residual.kernel[...] *= 0.5
-        self.skip = Conv1d(channels, skip_channels, kernel_size=1, rngs=rngs) if skip_channels else None
+        self.skip = (
+            Conv1d(channels, skip_channels, kernel_size=1, rngs=rngs) if skip_channels else None
+        )
         self.condition = (
             Conv1d(condition_channels, 2 * channels, kernel_size=1, use_bias=False, rngs=rngs)
             if condition_channels
@@ -100,7 +102,7 @@ class GatedBlock(nnx.Module):
         assert self.conv.bias is not None and self.residual.bias is not None
         bias = self.conv.bias[...][None]
         condition_kernel = None if self.condition is None else self.condition.kernel[0]
-        if condition_kernel is not None and not local:
+        if condition is not None and condition_kernel is not None and not local:
             bias = bias + jnp.squeeze(condition, 1) @ condition_kernel
         return GatedWeights(
             kernel=self.conv.kernel[...],

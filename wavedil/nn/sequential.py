@@ -6,7 +6,6 @@ from typing import Any
 from flax import nnx
 from jaxtyping import Array, Float
 
-from wavedil.nn.layer import Layer
 from wavedil.receptive_field import ReceptiveField
 
 
@@ -29,13 +28,12 @@ class Sequential(nnx.Module):
     """
 
     def __init__(self, *layers: Any) -> None:
-        self.layers = nnx.List(
+        modules: list[Any] = [
             layer if isinstance(layer, nnx.Module) else Pointwise(layer) for layer in layers
-        )
-        fields = [layer.receptive_field for layer in self.layers]
-        self.receptive_field = functools.reduce(
-            ReceptiveField.then, fields, ReceptiveField(past=0)
-        )
+        ]
+        self.layers = nnx.List(modules)
+        fields = [module.receptive_field for module in modules]
+        self.receptive_field = functools.reduce(ReceptiveField.then, fields, ReceptiveField(past=0))
 
     def __call__(self, x: Float[Array, "batch time in"]) -> Float[Array, "batch time out"]:
         for layer in self.layers:
@@ -43,13 +41,14 @@ class Sequential(nnx.Module):
         return x
 
     def init_state(self, batch_size: int) -> list[Any]:
-        return [layer.init_state(batch_size) for layer in self.layers]
+        layers: list[Any] = list(self.layers)
+        return [layer.init_state(batch_size) for layer in layers]
 
     def step(
         self, x: Float[Array, "batch time in"], state: list[Any]
     ) -> tuple[Float[Array, "batch time out"], list[Any]]:
         after = []
-        layers: list[Layer] = list(self.layers)
+        layers: list[Any] = list(self.layers)
         for layer, layer_state in zip(layers, state, strict=True):
             x, layer_state = layer.step(x, layer_state)
             after.append(layer_state)

@@ -167,7 +167,7 @@ def _taps_gradient(
     also what the next block sees as its past, with gradient `dpast`.
     """
     kernel_size, num_channels = layer.kernel.shape[:2]
-    num_samples, past = dtaps.shape[2], dpast.shape[2]
+    past = dpast.shape[2]
     *rows, dcondition = jnp.split(dtaps, [num_channels * (k + 1) for k in range(kernel_size)])
     # The first tap ends where the handed-on samples begin, so the two only need joining.
     dextended = jnp.concatenate([rows[0], dpast], axis=2)

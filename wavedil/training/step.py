@@ -36,9 +36,10 @@ def make_step(config: WaveNetConfig, settings: TrainingSettings) -> Step:
     optimizer = make_optimizer(settings)
 
     def loss(weights: Weights, batch: Batch) -> Float[Array, ""]:
-        codes = batch.codes.astype(jnp.int32)
+        codes = jnp.asarray(batch.codes, jnp.int32)
+        labels = {name: jnp.asarray(indices) for name, indices in batch.labels.items()}
         model_now = with_weights(model, weights, "training")
-        log_prob = model_now.log_prob(codes[:, 1:], batch.labels, before=codes[:, :1])
+        log_prob = model_now.log_prob(codes[:, 1:], labels, before=codes[:, :1])
         return -jnp.sum(log_prob * batch.mask) / jnp.maximum(jnp.sum(batch.mask), 1.0)
 
     def step(state: TrainingState, batch: Batch) -> tuple[TrainingState, Metrics]:
