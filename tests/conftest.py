@@ -4,6 +4,8 @@ import jax
 from jaxtyping import install_import_hook
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+# Tests compile far more than they compute.
+jax.config.update("jax_disable_most_optimizations", True)
 
 _CHECKED = ["wavedil.ops", "wavedil.nn", "wavedil.distributions", "wavedil.models.wavenet"]
 install_import_hook(_CHECKED, "beartype.beartype")

@@ -1,6 +1,7 @@
 """The contract that every layer and model is put through. A new layer is one line in `LAYERS`."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,7 @@ class Case:
     """Channels of a condition with a value at every sample."""
     labels: tuple[str, ...] = ()
 
+    @functools.cache  # noqa: B019  the cases live as long as the tests
     def layer(self) -> Any:
         return self.make(nnx.Rngs(0))
 
@@ -45,8 +47,14 @@ class Case:
         return {}
 
 
+def whole(layer: Any, x: Any, extras: dict[str, Any]) -> Any:
+    """The outputs on the whole signal."""
+    return jax.jit(layer)(x, **extras)
+
+
 def stream(layer: Any, x: Any, extras: dict[str, Any], blocks: list[int]) -> Any:
     """The outputs of `step` on consecutive blocks, joined."""
+    step = jax.jit(layer.step)
     state = layer.init_state(x.shape[0])
     outputs, start = [], 0
     for length in blocks:
@@ -54,7 +62,7 @@ def stream(layer: Any, x: Any, extras: dict[str, Any], blocks: list[int]) -> Any
             name: value[:, start : start + length] if name == "condition" else value
             for name, value in extras.items()
         }
-        y, state = layer.step(x[:, start : start + length], state, **block_extras)
+        y, state = step(x[:, start : start + length], state, **block_extras)
         outputs.append(y)
         start += length
     return jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=1), *outputs)
@@ -82,12 +90,12 @@ def _block(**settings: Any) -> Callable[[nnx.Rngs], Any]:
 
 
 def _stack(**settings: Any) -> Callable[[nnx.Rngs], Any]:
-    sizes = {"kernel_size": 2, "dilations": (1, 2, 4, 8), "cycles": 2}
+    sizes = {"kernel_size": 2, "dilations": (1, 3), "cycles": 2}
     return lambda rngs: DilatedStack(3, 5, **{**sizes, **settings}, rngs=rngs)
 
 
 def _wavenet(**settings: Any) -> Callable[[nnx.Rngs], Any]:
-    sizes = {"dilations": (1, 2, 4), "cycles": 2, "residual_channels": 4, "skip_channels": 8}
+    sizes = {"dilations": (1, 3), "cycles": 2, "residual_channels": 4, "skip_channels": 8}
     return lambda rngs: WaveNet(WaveNetConfig(**{**sizes, **settings}), rngs=rngs)
 
 

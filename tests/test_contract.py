@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from contract import BATCH_SIZE, CAUSAL, LAYERS, Case, assert_close, stream
+from contract import BATCH_SIZE, CAUSAL, LAYERS, Case, assert_close, stream, whole
 from flax import nnx
 
 NUM_SAMPLES = 64
@@ -23,18 +23,18 @@ BLOCKS = {
 @pytest.mark.parametrize("case", CAUSAL.values(), ids=CAUSAL)
 def test_streaming_does_not_depend_on_block_boundaries(case: Case, blocks: list[int]) -> None:
     layer, x, extras = case.layer(), case.signal(NUM_SAMPLES), case.extras(NUM_SAMPLES)
-    assert_close(stream(layer, x, extras, blocks), layer(x, **extras))
+    assert_close(stream(layer, x, extras, blocks), whole(layer, x, extras))
 
 
 @pytest.mark.parametrize("case", CAUSAL.values(), ids=CAUSAL)
 def test_gradients_through_step_equal_gradients_through_call(case: Case) -> None:
     x, extras = case.signal(NUM_SAMPLES), case.extras(NUM_SAMPLES)
     graph, weights = nnx.split(case.layer())
-    whole = jax.jit(jax.grad(lambda w: contract.loss(nnx.merge(graph, w)(x, **extras))))
-    blocks = jax.jit(
+    at_once = jax.jit(jax.grad(lambda w: contract.loss(nnx.merge(graph, w)(x, **extras))))
+    in_blocks = jax.jit(
         jax.grad(lambda w: contract.loss(stream(nnx.merge(graph, w), x, extras, [7, 1, 56])))
     )
-    assert_close(blocks(weights), whole(weights), rtol=2e-4, atol=2e-4)
+    assert_close(in_blocks(weights), at_once(weights), rtol=2e-4, atol=2e-4)
 
 
 @pytest.mark.parametrize("case", CAUSAL.values(), ids=CAUSAL)
@@ -42,8 +42,8 @@ def test_no_output_depends_on_a_later_input(case: Case) -> None:
     layer, extras = case.layer(), case.extras(NUM_SAMPLES)
     before, after = case.signal(NUM_SAMPLES), case.signal(NUM_SAMPLES, seed=1)
     changed = jnp.concatenate([before[:, :30], after[:, 30:]], axis=1)
-    outputs = jax.tree.leaves(layer(before, **extras)), jax.tree.leaves(layer(changed, **extras))
-    for y, z in zip(*outputs, strict=True):
+    call = jax.jit(lambda x: jax.tree.leaves(layer(x, **extras)))
+    for y, z in zip(call(before), call(changed), strict=True):
         np.testing.assert_array_equal(y[:, :30], z[:, :30])
 
 
@@ -71,11 +71,11 @@ def test_second_block_of_a_length_compiles_nothing(case: Case) -> None:
 @pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS)
 def test_signals_of_a_batch_do_not_see_each_other(case: Case) -> None:
     layer, x, extras = case.layer(), case.signal(NUM_SAMPLES), case.extras(NUM_SAMPLES)
-    whole = layer(x, **extras)
+    both = whole(layer, x, extras)
     for row in range(BATCH_SIZE):
         this = slice(row, row + 1)
-        alone = layer(x[this], **{name: _rows(value, this) for name, value in extras.items()})
-        assert_close(alone, _rows(whole, this))
+        alone = whole(layer, x[this], _rows(extras, this))
+        assert_close(alone, _rows(both, this))
 
 
 @pytest.mark.parametrize("case", CAUSAL.values(), ids=CAUSAL)
