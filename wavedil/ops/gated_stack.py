@@ -6,7 +6,7 @@ gradient is asked for, the same numbers are computed in another order:
 
 - The signal is cut into blocks of time that stay in the cache; each layer hands
   its last `past` samples on to the next block, as in streaming. Memory for the
-  backward pass is the layers' inputs and activations and nothing else.
+  backward pass is the layers' activations and little else.
 - Inside a block a signal is [channels, batch, time], so that joining taps and
   channels copies whole rows and every elementwise loop runs over time.
 - The backward pass goes through the blocks last to first, and carries the
@@ -72,18 +72,19 @@ def _forward(dilations: tuple[int, ...], x: Array, weights: Any, condition: Any)
 
     def block(pasts: list[Array], signals: tuple[Array, Array | None]) -> Any:
         y, c = signals
-        pasts_after, gated, saved = [], [], []
+        pasts_after, gated, activations = [], [], []
+        block_input = y
         for layer, dilation, past in zip(layers, dilations, pasts, strict=True):
             extended = jnp.concatenate([past, y], axis=2)
             joint = matmul(_joint_kernel(layer).T, _taps(extended, layer, dilation, c))
             activation = jnp.tanh(joint + layer.bias.T[:, :, None])
             z = _gate(activation)
-            y = y + (matmul(layer.residual_kernel.T, z) + layer.residual_bias[:, None, None])
+            y = y + _residual(layer, z)
             pasts_after.append(extended[:, :, y.shape[2] :])
             gated.append(z)
-            saved.append((extended, activation))
+            activations.append(activation)
         skip = matmul(skip_kernel.T, jnp.concatenate(gated)) + skip_bias[:, None, None]
-        return pasts_after, (y, skip, saved)
+        return pasts_after, (y, skip, (block_input, pasts, activations))
 
     _, (y, skip, saved) = lax.scan(block, _no_pasts(layers, dilations, x), blocks)
     outputs = from_blocks(y, x.shape[1]), from_blocks(skip, x.shape[1])
@@ -99,17 +100,22 @@ def _backward(dilations: tuple[int, ...], residuals: Any, gradients: Any) -> Any
     def block(carry: Any, signals: Any) -> Any:
         dpasts, sums = carry
         dy, dskip, c, saved = signals
-        gated = [_gate(activation) for _, activation in saved]
+        y, pasts, activations = saved
+        gated = [_gate(activation) for activation in activations]
+        # The inputs of the layers cost a small matmul each to have again, and a third of the memory to keep.
+        extended = []
+        for layer, past, z in zip(layers, pasts, gated, strict=True):
+            extended.append(jnp.concatenate([past, y], axis=2))
+            y = y + _residual(layer, z)
         # One matmul gives the gradient of all gated activations that comes through the skip path.
         dgated = jnp.split(matmul(skip_kernel, dskip), len(layers))
         dlayers: list[Any] = []
         dpasts_before: list[Array] = []
         dc = None if c is None else jnp.zeros_like(c)
         for i in reversed(range(len(layers))):
-            extended, activation = saved[i]
             dz = dgated[i] + matmul(layers[i].residual_kernel, dy)
-            djoint = _gate_gradient(dz, activation)
-            taps = _taps(extended, layers[i], dilations[i], c)
+            djoint = _gate_gradient(dz, activations[i])
+            taps = _taps(extended[i], layers[i], dilations[i], c)
             dtaps = matmul(_joint_kernel(layers[i]), djoint)
             dlayers.append(
                 (
@@ -199,6 +205,10 @@ def _halve_gate(layer: GatedWeights) -> GatedWeights:
 def _half_scale(layer: GatedWeights) -> Array:
     gate_channels = layer.kernel.shape[2] // 2
     return jnp.repeat(jnp.array([1.0, 0.5], layer.kernel.dtype), gate_channels)
+
+
+def _residual(layer: GatedWeights, z: Array) -> Array:
+    return matmul(layer.residual_kernel.T, z) + layer.residual_bias[:, None, None]
 
 
 def _gate(activation: Array) -> Array:
