@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import training_runs as runs
 
+from wavedil import UserError
 from wavedil.training.checkpoints import Checkpoints
 from wavedil.training.state import TrainingState, initial_state
 
@@ -126,13 +127,13 @@ def test_after_a_broken_checkpoint_its_step_is_saved_anew(saved, tmp_path):
     assert not said
 
 
-def test_where_no_checkpoint_is_whole_each_is_named(saved, tmp_path):
+def test_where_no_checkpoint_is_whole_each_is_named_and_none_is_moved(saved, tmp_path):
     folder = shutil.copytree(saved, tmp_path / "checkpoints")
     for step in ("5", "9"):
         shutil.rmtree(folder / step / "default")
-    state, said = restore(folder)
-    assert state is None
-    assert [line.split(" cannot")[0] for line in said] == ["checkpoint 9", "checkpoint 5"]
+    with pytest.raises(UserError, match=r"none can be read \(9: .*; 5: .*\)"):
+        restore(folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["5", "9"]
 
 
 def test_what_an_interrupted_save_left_is_neither_read_nor_kept(saved, tmp_path):

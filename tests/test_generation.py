@@ -123,6 +123,10 @@ def test_progress_counts_up_to_all_samples() -> None:
     [
         ({"num_samples": 0}, "num_samples is 0"),
         ({"num_samples": 5, "temperature": 0.0}, "temperature is 0.0"),
+        ({"num_samples": 5, "temperature": float("nan")}, "temperature is nan"),
+        ({"num_samples": 5, "labels": {"digits": np.array([1])}}, "its labels are: digit"),
+        ({"num_samples": 5, "labels": {"digit": np.array([4])}}, "has 0 to 3"),
+        ({"num_samples": 5, "labels": {"digit": "1"}}, "label_indices"),
         ({"num_samples": 5, "prompt": np.array([0, 256])}, "knows 0 to 255"),
         ({"num_samples": 5, "prompt": np.zeros(4)}, "mu_law.encode"),
         (
@@ -133,4 +137,4 @@ def test_progress_counts_up_to_all_samples() -> None:
 )
 def test_bad_requests_are_refused_with_the_remedy(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        generate(make_model(CONFIGS["two taps"]), KEY, **arguments)
+        generate(make_model(CONFIGS["labelled"]), KEY, **arguments)

@@ -51,6 +51,13 @@ def test_a_model_is_not_overwritten_unless_asked(model: WaveNet, folder: Path) -
     assert (folder / "model.safetensors").read_bytes() != before
 
 
+def test_a_run_folder_is_not_taken_for_a_place_to_save(model: WaveNet, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(UserError, match=r"config.json"):
+        save(model, tmp_path)
+    assert (tmp_path / "config.json").read_text() == "{}"
+
+
 def _edit_config(**changes: Any) -> Any:
     def edit(folder: Path) -> None:
         path = folder / "config.json"
@@ -91,6 +98,8 @@ DAMAGES = {
         _edit_weights(lambda w: w.update({"output.bias": np.zeros(3)})),
         r"output.bias has shape \(3,\)",
     ),
+    "settings of another model": (_edit_config(config={"cycles": 2}), "two different models"),
+    "version of no kind": (_edit_config(format_version=True), "format version True"),
     "weights gone": (lambda folder: (folder / "model.safetensors").unlink(), "is missing"),
 }
 

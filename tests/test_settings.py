@@ -5,6 +5,7 @@ import json
 import pytest
 
 from wavedil import UserError, WaveNetConfig
+from wavedil.training.settings import RunConfig, TrainingSettings
 
 
 def test_json_round_trip_gives_equal_settings() -> None:
@@ -26,6 +27,8 @@ def test_json_round_trip_gives_equal_settings() -> None:
         ({"dilations": []}, "dilations is empty"),
         ({"cycles": -1}, "cycles is -1"),
         ({"levels": 1}, "2 to 65536"),
+        ({"dilations": [1, 2.5]}, "dilations is 2.5, but it must be int"),
+        ({"labels": {"digit": "xyz"}}, "labels is 'xyz'"),
         ({"labels": {"digit": []}}, "'digit' has no values"),
         ({"sample_rate": True}, "sample_rate is True"),
     ],
@@ -33,6 +36,19 @@ def test_json_round_trip_gives_equal_settings() -> None:
 def test_bad_values_are_named_with_their_rule(values: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         WaveNetConfig.from_dict(values)
+
+
+def test_missing_and_foreign_objects_are_refused() -> None:
+    with pytest.raises(UserError, match="needs the setting 'corpus'"):
+        RunConfig.from_dict({})
+    with pytest.raises(UserError, match="must be an object of settings"):
+        WaveNetConfig.from_dict([1])
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "clip_norm", "ema_decay", "weight_decay"])
+def test_training_settings_refuse_what_is_not_a_number(name: str) -> None:
+    with pytest.raises(UserError, match="nan"):
+        TrainingSettings(**{name: float("nan")})
 
 
 def test_differences_name_each_setting_and_both_values() -> None:

@@ -37,6 +37,8 @@ class Settings:
           UserError: On an unknown key (the nearest known one is suggested), a value of another type, or a
             value that the settings refuse.
         """
+        if not isinstance(values, Mapping):
+            raise UserError(f"{cls.__name__} is {values!r}, but it must be an object of settings")
         hints = typing.get_type_hints(cls)
         names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
         for key in values:
@@ -44,6 +46,14 @@ class Settings:
                 near = difflib.get_close_matches(key, names, n=1)
                 remedy = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
                 raise UserError(f"{cls.__name__} has no setting {key!r}; {remedy}")
+        fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+        for field in fields:
+            if (
+                field.name not in values
+                and field.default is dataclasses.MISSING
+                and field.default_factory is dataclasses.MISSING
+            ):
+                raise UserError(f"{cls.__name__} needs the setting {field.name!r}; add it")
         return cls(**{key: _from_plain(hints[key], value, key) for key, value in values.items()})
 
     def differences(self, other: "Settings") -> list[str]:
@@ -74,7 +84,10 @@ def _from_plain(hint: Any, value: Any, name: str) -> Any:
             raise UserError(f"{name} is {value!r}, but it must be an object of settings")
         return hint.from_dict(value)
     if origin is tuple and isinstance(value, tuple | list):
-        return tuple(value)
+        return tuple(_from_plain(typing.get_args(hint)[0], item, name) for item in value)
+    if origin is Mapping and isinstance(value, Mapping):
+        item_hint = typing.get_args(hint)[1]
+        return {key: _from_plain(item_hint, item, name) for key, item in value.items()}
     if hint is float and type(value) is int:
         return float(value)
     if not _is_instance(value, hint):

@@ -50,7 +50,9 @@ class Train:
         """Options whose defaults are those of the run that wrote `path`."""
         try:
             config = RunConfig.from_dict(json.loads(Path(path).read_text()))
-        except json.JSONDecodeError as error:
+        except UserError:
+            raise
+        except ValueError as error:  # not JSON, or not even text
             raise UserError(
                 f"{path} is not JSON ({error}); give the config.json of a run"
             ) from None

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from flax import nnx
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 from wavedil.errors import UserError
@@ -24,7 +24,8 @@ _CONFIG = "config.json"
 def save(model: WaveNet, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
     """Writes the model's settings and weights into a folder.
 
-    Each file is written beside its place and renamed into it, so that a crash leaves the old one.
+    Each file is written beside its place and renamed into it, and the weights name the settings they
+    belong to, so that a crash leaves a whole model or one that `load` refuses.
 
     Args:
       model: A WaveNet.
@@ -32,21 +33,22 @@ def save(model: WaveNet, folder: str | os.PathLike[str], *, overwrite: bool = Fa
       overwrite: Whether a model that is already in the folder may be replaced.
 
     Raises:
-      UserError: If the folder holds a model and overwrite is False.
+      UserError: If the folder holds either file and overwrite is False.
 
     Example:
       >>> save(model, "my-model")
       >>> model = load("my-model")
     """
     folder = Path(folder)
-    if not overwrite and (folder / _WEIGHTS).exists():
+    taken = [name for name in (_WEIGHTS, _CONFIG) if (folder / name).exists()]
+    if not overwrite and taken:
         raise UserError(
-            f"{folder} already holds a model; choose another folder, or pass overwrite=True"
+            f"{folder} already holds a model or a run ({taken[0]}); choose another folder, or pass overwrite=True"
         )
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: np.asarray(value) for name, value in named_weights(model).items()}
     scratch = folder / f".{_WEIGHTS}.new"
-    save_file(weights, scratch, metadata={"format": FORMAT})
+    save_file(weights, scratch, metadata={"config": json.dumps(model.config.to_dict())})
     os.replace(scratch, folder / _WEIGHTS)
     header = {"format": FORMAT, "format_version": FORMAT_VERSION, "architecture": "WaveNet"}
     write_json(folder / _CONFIG, header | {"config": model.config.to_dict()})
@@ -70,10 +72,16 @@ def load(folder: str | os.PathLike[str]) -> WaveNet:
     config = WaveNetConfig.from_dict(_read_config(folder / _CONFIG))
     try:
         weights = load_file(folder / _WEIGHTS)
+        with safe_open(folder / _WEIGHTS, framework="numpy") as file:
+            written_for = (file.metadata() or {}).get("config")
     except (SafetensorError, ValueError, KeyError) as error:
         raise UserError(
             f"{folder / _WEIGHTS} is truncated or not a safetensors file ({error}); save or copy it again"
         ) from error
+    if written_for is not None and WaveNetConfig.from_dict(json.loads(written_for)) != config:
+        raise UserError(
+            f"{folder / _WEIGHTS} and {_CONFIG} beside it are of two different models; save or copy both again"
+        )
     # An abstract model tells names and shapes without drawing weights that would be thrown away.
     model: WaveNet = nnx.eval_shape(lambda: WaveNet(config, rngs=nnx.Rngs(0)))
     return with_weights(model, weights, str(folder / _WEIGHTS))
@@ -96,7 +104,7 @@ def _read_config(path: Path) -> dict[str, Any]:
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise UserError(f"{path} is not a wavedil model's; its 'format' must be {FORMAT!r}")
     version = header.get("format_version")
-    if not isinstance(version, int) or version > FORMAT_VERSION:
+    if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
         raise UserError(
             f"{path} has format version {version!r}, but this wavedil reads up to {FORMAT_VERSION}; "
             "install a newer wavedil"

@@ -63,12 +63,12 @@ def generate(
         raise UserError(
             f"num_samples is {num_samples} and batch_size {batch_size}, but both must be at least 1"
         )
-    if temperature <= 0:
+    if not temperature > 0:
         raise UserError(
             f"temperature is {temperature}, but it must be above 0; use 1, or 0.01 for the likeliest"
         )
     codes = _inputs_before(prompt, batch_size, model.config.levels)
-    rows = {name: jnp.asarray(index) for name, index in (labels or {}).items()}
+    rows = _label_rows(labels or {}, model.config, batch_size)
     graph, weights = nnx.split(model)
     rings = _absorb(graph, weights, codes[:, :-1], rows)
     loop = _Loop(rings, jnp.zeros((), jnp.int32), codes[:, -1])
@@ -120,6 +120,28 @@ def _inputs_before(prompt: Any, batch_size: int, levels: int) -> Array:
         )
     prompt = np.broadcast_to(prompt, (batch_size, prompt.shape[1]))
     return jnp.asarray(np.concatenate([silence, prompt], axis=1), jnp.int32)
+
+
+def _label_rows(
+    labels: Mapping[str, Any], config: WaveNetConfig, batch_size: int
+) -> dict[str, Array]:
+    """The indices as arrays, refused where the model has no such row."""
+    for name, rows in labels.items():
+        known = config.labels.get(name)
+        if known is None:
+            listing = ", ".join(config.labels) or "none"
+            raise UserError(f"label {name!r} is unknown to this model; its labels are: {listing}")
+        rows = np.asarray(rows)
+        if rows.shape != (batch_size,) or not np.issubdtype(rows.dtype, np.integer):
+            raise UserError(
+                f"label {name!r} is {rows!r}, but it must be {batch_size} row indices, one for each signal; "
+                "config.label_indices gives them"
+            )
+        if rows.min() < 0 or rows.max() > len(known):
+            raise UserError(
+                f"label {name!r} has row {rows.max()}, but the model has 0 to {len(known)}"
+            )
+    return {name: jnp.asarray(rows) for name, rows in labels.items()}
 
 
 @functools.partial(jax.jit, static_argnums=0)

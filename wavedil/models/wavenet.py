@@ -54,9 +54,7 @@ class WaveNet(nnx.Module):
         self.input = Conv1d(in_channels, channels, kernel_size=config.input_kernel_size, rngs=rngs)
         self.label_embeddings = nnx.Dict(
             {
-                name: nnx.Param(
-                    jax.random.normal(rngs.params(), (len(values) + 1, config.label_channels))
-                )
+                name: nnx.Param(_label_embedding(len(values), config.label_channels, rngs))
                 for name, values in config.labels.items()
             }
         )
@@ -151,6 +149,14 @@ class WaveNet(nnx.Module):
             for name in self.config.labels
         ]
         return jnp.concatenate(rows, axis=-1)[:, None]
+
+
+def _label_embedding(
+    num_values: int, channels: int, rngs: nnx.Rngs
+) -> Float[Array, "rows channels"]:
+    """Row 0, unlabelled, starts at zero: where no recording lacks the label, it stays the middle of the others."""
+    rows = jax.random.normal(rngs.params(), (num_values, channels))
+    return jnp.concatenate([jnp.zeros((1, channels)), rows])
 
 
 def _smooth_embedding(

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
+from wavedil.errors import UserError
 from wavedil.training.state import TrainingState
 
 _KEEP = 2
@@ -46,19 +47,33 @@ class Checkpoints:
 
         A checkpoint that cannot be read (a file of it is truncated or gone) is
         named through `warn` and moved aside, and the one before it is taken.
+
+        Raises:
+          UserError: If there are checkpoints and none of them can be read; nothing is moved then.
         """
         target = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), _to_mapping(like)
         )
+        unreadable: dict[int, str] = {}
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
-                mapping = self._manager.restore(step, args=ocp.args.StandardRestore(target))
+                # By itself: the manager draws conclusions from the newest checkpoint, which may be the broken one.
+                with ocp.StandardCheckpointer() as reader:
+                    mapping = reader.restore(self._folder / str(step) / "default", target)
             except Exception as error:  # whatever is wrong, the one before may be whole
-                aside = self._move_aside(step)
-                reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-                warn(f"checkpoint {step} cannot be read ({reason}); it was moved to {aside.name}")
+                lines = str(error).splitlines() or [type(error).__name__]
+                unreadable[step] = lines[0][:200]
                 continue
+            for broken, reason in unreadable.items():
+                aside = self._move_aside(broken)
+                warn(f"checkpoint {broken} cannot be read ({reason}); it was moved to {aside.name}")
             return _from_mapping(like, mapping)
+        if unreadable:
+            reasons = "; ".join(f"{step}: {reason}" for step, reason in unreadable.items())
+            raise UserError(
+                f"{self._folder} holds checkpoints, but none can be read ({reasons}); repair or delete them, "
+                "or start in a new folder"
+            )
         return None
 
     def close(self) -> None:
@@ -72,8 +87,11 @@ class Checkpoints:
         return ocp.CheckpointManager(self._folder, options=options)
 
     def _move_aside(self, step: int) -> Path:
-        aside = self._folder.parent / f"broken-checkpoint-{step}"
-        shutil.rmtree(aside, ignore_errors=True)
+        names = (
+            f"broken-checkpoint-{step}{suffix}"
+            for suffix in ("", *map("-{}".format, range(2, 1000)))
+        )
+        aside = next(path for name in names if not (path := self._folder.parent / name).exists())
         shutil.move(self._folder / str(step), aside)
         self._manager.close()
         self._manager = self._open()

@@ -47,17 +47,15 @@ class TrainingSettings(Settings):
                 raise UserError(f"{name} is {getattr(self, name)}, but it must be at least 1")
         if self.window_size < 2:
             raise UserError(f"window_size is {self.window_size} samples; use at least 2")
-        if self.learning_rate <= 0 or self.clip_norm <= 0:
+        if not (self.learning_rate > 0 and self.clip_norm > 0):
             raise UserError(
                 f"learning_rate is {self.learning_rate} and clip_norm {self.clip_norm}; both must be above 0"
             )
         if not 0 <= self.ema_decay < 1:
             raise UserError(f"ema_decay is {self.ema_decay}, but it must be at least 0 and below 1")
-        if self.warmup_steps < 0 or self.weight_decay < 0 or self.evaluate_seconds < 0:
-            raise UserError(
-                "warmup_steps, weight_decay and evaluate_seconds must be at least 0, but are "
-                f"{self.warmup_steps}, {self.weight_decay} and {self.evaluate_seconds}"
-            )
+        for name in ("warmup_steps", "weight_decay", "evaluate_seconds", "seed"):
+            if not getattr(self, name) >= 0:
+                raise UserError(f"{name} is {getattr(self, name)}, but it must be at least 0")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
