@@ -1,7 +1,7 @@
 """Spoken digits: bits per sample of held-out recordings, without and with labels, and the digits it speaks.
 
     python experiments/spoken_digits/run.py unconditional     about 30 minutes on two cores
-    python experiments/spoken_digits/run.py conditional       about 30 minutes on two cores
+    python experiments/spoken_digits/run.py conditional       half the steps, half the time
     python experiments/spoken_digits/run.py speak             under a minute, after both
 
 Each part adds its row to results.json. A part that is interrupted goes on where it was.
