@@ -207,6 +207,13 @@ def test_generated_sounds_have_the_length_asked_for_and_are_not_overwritten(caps
     assert main([*map(str, arguments), "--overwrite"]) == 0
 
 
+def test_a_seed_or_picture_that_cannot_be_is_refused_before_the_work(capsys, tmp_path, run):
+    arguments = ["generate", run, tmp_path / "a.wav", "--seconds", "0.01"]
+    assert "seed is" in mistake(capsys, *arguments, "--seed", 2**40)
+    assert ".png" in mistake(capsys, *arguments, "--picture", tmp_path / "a.xyz")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_prompt_at_another_rate_is_resampled_and_said_so(capsys, tmp_path, run):
     import numpy as np
 

@@ -112,6 +112,8 @@ def _files(args: Generate) -> list[Path]:
         raise UserError(f"count is {args.count}, but it must be at least 1")
     if args.out.suffix.lower() not in (".wav", ".flac"):
         raise UserError(f"cannot write {args.out}: its suffix must be .wav or .flac")
+    if args.picture is not None and args.picture.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise UserError(f"cannot draw {args.picture}: its suffix must be .png, .svg or .pdf")
     numbers = [""] if args.count == 1 else [f"-{i}" for i in range(1, args.count + 1)]
     files = [args.out.with_stem(args.out.stem + number) for number in numbers]
     for file in [*files, *([args.picture] if args.picture else [])]:
@@ -128,8 +130,8 @@ def _require_sane(args: Generate) -> None:
         raise UserError(f"seconds is {args.seconds:g}, but it must be above 0; 2, say")
     if not args.temperature > 0:
         raise UserError(f"temperature is {args.temperature:g}, but it must be above 0; 1, say")
-    if args.seed < 0:
-        raise UserError(f"seed is {args.seed}, but it must be at least 0")
+    if not 0 <= args.seed < 2**32:
+        raise UserError(f"seed is {args.seed}, but it must be at least 0 and below {2**32}")
 
 
 def _name_and_value(text: str) -> tuple[str, str]:
