@@ -49,7 +49,7 @@ def test_every_note_sounds_at_its_pitch(files):
         bins = np.arange(len(spectrum)) * rate / (1 << 17)
         near = np.flatnonzero((bins > wanted / 1.2) & (bins < wanted * 1.2))
         found = bins[near[spectrum[near].argmax()]]
-        assert abs(1200 * np.log2(found / wanted)) < 20, file.name
+        assert abs(1200 * np.log2(found / wanted)) < 17, file.name
 
 
 def test_a_period_after_a_period_repeats_a_note(files):

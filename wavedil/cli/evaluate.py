@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from wavedil.models.wavenet import WaveNet
     from wavedil.training.evaluation import Evaluation
 
-# A bigram's table has levels^2 counts; above this it outgrows the memory.
-_MOST_BIGRAM_LEVELS = 4096
-
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate:
@@ -88,10 +85,10 @@ def baseline_bits(
     corpus: "Corpus", recordings: "Sequence[Recording]", levels: int
 ) -> dict[str, float]:
     """Bits per sample of the baselines, fitted on the training data, by name."""
-    from wavedil.data.baselines import bigram_bits, histogram_bits
+    from wavedil.data.baselines import MOST_BIGRAM_LEVELS, bigram_bits, histogram_bits
 
     bits = {"histogram": histogram_bits(corpus.train, recordings, levels)}
-    if levels <= _MOST_BIGRAM_LEVELS:
+    if levels <= MOST_BIGRAM_LEVELS:
         bits["bigram"] = bigram_bits(corpus.train, recordings, levels)
     return bits
 

@@ -8,7 +8,7 @@ from wavedil.data.corpus import Recording
 from wavedil.errors import UserError
 
 # A bigram has levels^2 counts; beyond this the table outgrows both memory and the data.
-_MOST_BIGRAM_LEVELS = 4096
+MOST_BIGRAM_LEVELS = 4096
 
 
 def histogram_bits(
@@ -47,9 +47,9 @@ def bigram_bits(train: Sequence[Recording], test: Sequence[Recording], levels: i
     Raises:
       UserError: If either has no samples, or `levels` is too large for a table.
     """
-    if levels > _MOST_BIGRAM_LEVELS:
+    if levels > MOST_BIGRAM_LEVELS:
         raise UserError(
-            f"levels is {levels}, but a bigram table takes at most {_MOST_BIGRAM_LEVELS}; "
+            f"levels is {levels}, but a bigram table takes at most {MOST_BIGRAM_LEVELS}; "
             f"compare with the histogram alone"
         )
     return _bits(_counts(train, levels, 2), _counts(test, levels, 2))
