@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -236,6 +237,26 @@ def test_evaluate_puts_the_model_beside_baselines(capsys, run, recordings):
     assert json.loads(capsys.readouterr().out)["num_files"] == num_files
 
 
+def test_evaluate_scores_a_single_file_and_needs_no_training_data_for_it(
+    capsys, tmp_path, run, recordings
+):
+    one = tmp_path / "one"
+    one.mkdir()
+    file = sorted(recordings.iterdir())[0]
+    shutil.copy(file, one / file.name)
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    config = json.loads((copy / "config.json").read_text())
+    config["corpus"]["folder"] = str(tmp_path / "gone")
+    (copy / "config.json").write_text(json.dumps(config))
+    assert main(["evaluate", str(copy), str(one), "--json"]) == 0
+    output = capsys.readouterr()
+    facts = json.loads(output.out)
+    assert facts["num_files"] == 1 and facts["bits_per_sample"] > 0
+    assert facts["baselines"] == {} and "no baselines" in output.err
+    assert "gone does not exist" in mistake(capsys, "evaluate", copy)
+
+
 def test_info_says_what_the_arithmetic_says(capsys, run):
     assert main(["info", str(run), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
@@ -252,6 +273,14 @@ def test_the_demo_leaves_a_folder_of_someone_elses_alone(capsys, tmp_path):
     (tmp_path / "thesis.txt").write_text("words")
     assert "is no demo's" in mistake(capsys, "demo", "--out", tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_the_demo_does_not_write_among_the_recordings(capsys, tmp_path, monkeypatch, recordings):
+    folder = tmp_path / "mine"
+    shutil.copytree(recordings, folder)
+    monkeypatch.chdir(folder)
+    assert "lies among the recordings" in mistake(capsys, "demo", ".")
+    assert not (folder / "demo").exists()
 
 
 def test_the_demo_leaves_sound_and_pictures_and_can_be_run_again(

@@ -7,6 +7,7 @@ import training_runs as runs
 from flax import nnx
 
 from wavedil.data.corpus import Recording
+from wavedil.errors import UserError
 from wavedil.models.wavenet import WaveNet
 from wavedil.models.weights import named_weights, with_weights
 from wavedil.training import evaluation
@@ -101,6 +102,11 @@ def test_a_model_without_labels_scores_labelled_recordings():
     bits = evaluate(model, RECORDINGS[:1], batch_size=1, block_size=40).bits_per_sample
     codes = jnp.asarray(RECORDINGS[0].codes, jnp.int32)[None]
     np.testing.assert_allclose(bits, -np.mean(model.log_prob(codes)) / np.log(2), rtol=1e-5)
+
+
+def test_nothing_to_score_is_refused(model):
+    with pytest.raises(UserError, match="0 recordings"):
+        evaluate(model, [])
 
 
 def test_progress_counts_samples_to_their_end(model):

@@ -1,7 +1,10 @@
 """Training runs: what they leave, what they refuse, that they learn, and that they go on where they were."""
 
+import dataclasses
 import json
 import shutil
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -130,6 +133,51 @@ def test_a_run_of_another_configuration_is_refused_with_both_values_and_left_alo
     assert "batch_size" not in message
     assert "choose another folder" in message
     assert contents(folder) == before
+
+
+def test_reports_and_a_moved_corpus_may_change_between_starts_and_the_recordings_may_not(tmp_path):
+    config = runs.run_config()
+    train(config, tmp_path, corpus=runs.corpus())
+    moved = dataclasses.replace(config.corpus, folder="elsewhere", strict=True)
+    often = runs.run_config(log_every=3, evaluate_every=2, save_every=5, evaluate_seconds=1.0)
+    resumed = dataclasses.replace(often, corpus=moved)
+    assert train(resumed, tmp_path, corpus=runs.corpus()).step == 12
+    corpus = runs.corpus()
+    other = dataclasses.replace(corpus, train=(corpus.train[0], *corpus.train[2:]))
+    with pytest.raises(UserError, match=r"recordings_fingerprint: '[0-9a-f]{16}' -> "):
+        train(config, tmp_path, corpus=other)
+
+
+def test_the_fingerprint_tells_recordings_labels_and_split_apart():
+    corpus = runs.corpus(labels=True)
+    first, *rest = corpus.train
+    changed = np.array(first.codes)
+    changed[-1] ^= 1
+    others = [
+        runs.corpus(),
+        dataclasses.replace(corpus, train=(dataclasses.replace(first, codes=changed), *rest)),
+        dataclasses.replace(corpus, train=tuple(rest), test=(first, *corpus.test)),
+        dataclasses.replace(corpus, train=(dataclasses.replace(first, path="other.wav"), *rest)),
+    ]
+    prints = [item.fingerprint for item in (corpus, *others)]
+    assert len(set(prints)) == len(prints)
+    assert runs.corpus(labels=True).fingerprint == corpus.fingerprint
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path):
+    config = runs.run_config()
+    RunFolder(tmp_path).claim(loop.resolve(config, runs.corpus()))
+    hold = (
+        "import sys; from wavedil.training.run_folder import RunFolder\n"
+        "with RunFolder(sys.argv[1]).locked(): print('held', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", hold, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(UserError, match="another process is training in"):
+            train(config, tmp_path, corpus=runs.corpus())
+        other.kill()
+    assert train(config, tmp_path, corpus=runs.corpus()).step == 12
 
 
 def test_a_folder_of_something_else_is_refused_and_left_alone(tmp_path):

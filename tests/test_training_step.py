@@ -1,5 +1,7 @@
 """One step of training: what counts, what is clipped, what is averaged, and that it compiles once."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -165,3 +167,20 @@ def test_steps_depend_on_nothing_but_state_and_batch(update):
     one, _ = update(state(), batch())
     two, _ = update(state(), batch())
     runs.assert_equal_states(one, two)
+
+
+def test_muon_moves_hidden_kernels_alike_in_all_directions():
+    settings = dataclasses.replace(SETTINGS, optimizer="muon", weight_decay=0.0)
+    before = initial_state(MODEL, settings)
+    old = jax.tree.map(np.array, before.weights)
+    after, _ = make_step(MODEL, settings)(before, batch())
+    moved = {name: np.array(after.weights[name]) - old[name] for name in old}
+    assert all(np.any(change) for name, change in moved.items() if "residual" not in name)
+    for name in ("hidden.kernel", "stack.blocks.0.conv.kernel", "stack.skip_kernel"):
+        change = moved[name].reshape(-1, moved[name].shape[-1])
+        strengths = np.linalg.svd(change, compute_uv=False)
+        # Five Newton-Schulz steps bring every singular value near 1; a gradient's spread over decades.
+        assert strengths[-1] > 0.4 * strengths[0], name
+        # As large as an update of Adam, which moves a weight by about 0.2 learning rates.
+        rms = np.sqrt(np.mean(change**2)) / settings.learning_rate
+        assert 0.1 < rms < 0.3, name

@@ -119,6 +119,27 @@ def test_batches_have_one_shape_and_type_at_every_step():
         assert set(np.unique(mask)) <= {0.0, 1.0}
 
 
+def test_batches_are_cut_to_few_lengths_that_fit_the_recordings():
+    rng = np.random.default_rng(0)
+    lengths = [int(length) for length in np.clip(rng.lognormal(6.5, 0.4, 60), 100, 3000)]
+    windows = make_windows(lengths[:40], 2048, 300)
+    batches = [windows.batch(step) for step in range(windows.num_windows_per_epoch)]
+    sizes = [batch.mask.size for batch in batches]
+    counted = sum(int(batch.mask.sum()) for batch in batches)
+    assert counted == sum(lengths[:40])
+    assert 1 < len(set(sizes)) <= 6 and max(sizes) <= 2048
+    assert all(size % 64 == 0 for size in sizes)
+    assert all(batch.codes.shape[1] == batch.mask.shape[1] + 1 for batch in batches)
+    # Windows of the full length would count under half of their targets.
+    assert counted > 0.75 * sum(sizes)
+    assert counted < 0.5 * 2048 * len(sizes)
+
+
+def test_recordings_of_one_length_are_batches_of_one_length():
+    windows = make_windows([1000] * 20, 4096, 100, batch_size=3)
+    assert {windows.batch(step).mask.shape for step in range(20)} == {(3, 1024)}
+
+
 def test_a_batch_depends_on_seed_and_step_alone():
     one, other = (make_windows([50, 70, 90], 20, 6, batch_size=4) for _ in range(2))
     forwards = [one.batch(step) for step in range(30)]

@@ -104,6 +104,11 @@ def _claim(args: Demo) -> CorpusSettings:
         raise UserError(f"{args.out} exists and is no demo's; choose another place with --out")
     if source is not None and not Path(source).exists():
         raise UserError(f"{args.folder} does not exist; give a folder of recordings")
+    if source is not None and args.out.resolve().is_relative_to(source):
+        raise UserError(
+            f"{args.out} lies among the recordings of {args.folder}, and the sound made there would be read "
+            "as one of them; choose a place outside with --out"
+        )
     args.out.mkdir(parents=True, exist_ok=True)
     mark.write_text(json.dumps({"recordings": source}) + "\n")
     if source is not None:

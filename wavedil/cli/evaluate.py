@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,11 +11,13 @@ import tyro
 
 from wavedil.cli.progress import progress
 from wavedil.cli.train import read
+from wavedil.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wavedil.data.corpus import Corpus, Recording
+    from wavedil.data.settings import CorpusSettings
     from wavedil.models.wavenet import WaveNet
     from wavedil.training.evaluation import Evaluation
 
@@ -40,23 +43,22 @@ def evaluate(args: Evaluate) -> None:
     Raises:
       UserError: If the run or the recordings cannot be used.
     """
+    from wavedil.data.corpus import read_recordings
     from wavedil.formats.saved_model import load
     from wavedil.training.run_folder import RunFolder
 
     config = RunFolder(args.run).read_config()
     model = load(args.run)
-    corpus = read(dataclasses.replace(config.corpus, sample_rate=config.model.sample_rate))
-    recordings = corpus.test
-    if args.folder is not None:
-        other = read(
-            dataclasses.replace(
-                config.corpus, folder=str(args.folder), sample_rate=config.model.sample_rate,
-                test=None, held_out=0.5,
-            )
-        )  # fmt: skip
-        recordings = other.train + other.test
+    settings = dataclasses.replace(config.corpus, sample_rate=config.model.sample_rate)
+    corpus: Corpus | None
+    if args.folder is None:
+        corpus = whole = read(settings)
+        recordings = whole.test
+    else:
+        recordings = read_recordings(dataclasses.replace(settings, folder=str(args.folder)))
+        corpus = _read_if_there(settings)
     evaluation = score(model, recordings)
-    baselines = baseline_bits(corpus, recordings, config.model.levels)
+    baselines = {} if corpus is None else baseline_bits(corpus, recordings, config.model.levels)
     if args.json:
         print(
             json.dumps(
@@ -71,6 +73,15 @@ def evaluate(args: Evaluate) -> None:
         return
     print(f"{evaluation.num_files} recordings, {evaluation.num_samples:,} samples")
     print("\n".join(bits_table(evaluation.bits_per_sample, baselines)))
+
+
+def _read_if_there(settings: "CorpusSettings") -> "Corpus | None":
+    """The corpus that the baselines are fitted on; None, and a line that says so, where it cannot be read."""
+    try:
+        return read(settings)
+    except UserError as error:
+        print(f"wavedil: no baselines, for they need the training data: {error}", file=sys.stderr)
+        return None
 
 
 def score(model: "WaveNet", recordings: "Sequence[Recording]") -> "Evaluation":

@@ -6,6 +6,7 @@ from wavedil.data.corpus import Corpus as Corpus
 from wavedil.data.corpus import Recording as Recording
 from wavedil.data.corpus import Skipped as Skipped
 from wavedil.data.corpus import read_corpus as read_corpus
+from wavedil.data.corpus import read_recordings as read_recordings
 from wavedil.data.settings import CorpusSettings as CorpusSettings
 from wavedil.data.windows import Batch as Batch
 from wavedil.data.windows import TrainingWindows as TrainingWindows

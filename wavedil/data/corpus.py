@@ -1,6 +1,8 @@
 """A corpus: every recording of a folder or manifest, decoded once and held as mu-law codes."""
 
 import dataclasses
+import functools
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
@@ -61,6 +63,18 @@ class Corpus:
     unlabelled: dict[str, int]
     num_resampled: int = 0
 
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that are others for other recordings, labels or split, wherever they lie."""
+        digest = hashlib.sha256()
+        for split, recordings in (("train", self.train), ("test", self.test)):
+            for recording in recordings:
+                digest.update(
+                    repr((split, recording.path, sorted(recording.labels.items()))).encode()
+                )
+                digest.update(recording.codes.tobytes())
+        return digest.hexdigest()[:16]
+
     def describe(self) -> list[str]:
         """What was read, held out, skipped, resampled and trimmed, a line each, for people."""
         lines = [
@@ -106,32 +120,31 @@ def read_corpus(
     Example:
       corpus = read_corpus(CorpusSettings(folder="fsdd", test=r"_[0-4]\.wav$"))
     """
-    entries = list_entries(settings.folder)
-    labels, names = find_labels(entries, settings.labels)
     reader = _Reader(settings)
-    entries = [entry for entry in entries if reader.read_header(entry)]
-    sample_rate = settings.sample_rate or reader.commonest_rate()
-    recordings: dict[str, Recording] = {}
-    for done, entry in enumerate(entries, start=1):
-        codes = reader.read_codes(entry, sample_rate)
-        if codes is not None:
-            recordings[entry.path] = Recording(entry.path, codes, labels[entry.path])
-        if progress is not None:
-            progress(done, len(entries))
-    if not recordings:
-        raise reader.nothing_readable()
-    held_out = held_out_paths([entry for entry in entries if entry.path in recordings], settings)
+    recordings = reader.read_all(progress)
+    held_out = held_out_paths([e for e in reader.entries if e.path in recordings], settings)
     found = [recording.labels for recording in recordings.values()]
     return Corpus(
         train=tuple(item for path, item in recordings.items() if path not in held_out),
         test=tuple(item for path, item in recordings.items() if path in held_out),
-        sample_rate=sample_rate,
+        sample_rate=reader.sample_rate,
         skipped=tuple(sorted(reader.skipped, key=lambda bad: bad.path)),
-        trimmed_seconds=reader.trimmed_samples / sample_rate,
-        label_values=vocabulary(found, names),
-        unlabelled={name: sum(name not in item for item in found) for name in names},
-        num_resampled=sum(reader.rates[path] != sample_rate for path in recordings),
+        trimmed_seconds=reader.trimmed_samples / reader.sample_rate,
+        label_values=vocabulary(found, reader.names),
+        unlabelled={name: sum(name not in item for item in found) for name in reader.names},
+        num_resampled=sum(reader.rates[path] != reader.sample_rate for path in recordings),
     )
+
+
+def read_recordings(
+    settings: CorpusSettings, progress: Callable[[int, int], None] | None = None
+) -> tuple[Recording, ...]:
+    """Every recording of a folder or manifest that can be used, one or more, without a split.
+
+    Raises:
+      UserError: As `read_corpus`, except that nothing has to be left to train on or hold out.
+    """
+    return tuple(_Reader(settings).read_all(progress).values())
 
 
 class _Reader:
@@ -139,9 +152,27 @@ class _Reader:
 
     def __init__(self, settings: CorpusSettings) -> None:
         self.settings = settings
+        self.entries = list_entries(settings.folder)
+        self.labels, self.names = find_labels(self.entries, settings.labels)
+        self.sample_rate = settings.sample_rate or 0
         self.skipped: list[Skipped] = []
         self.rates: dict[str, int] = {}
         self.trimmed_samples = 0
+
+    def read_all(self, progress: Callable[[int, int], None] | None) -> dict[str, Recording]:
+        """The recordings that can be used, by path; decides the sample rate where none is set."""
+        entries = [entry for entry in self.entries if self.read_header(entry)]
+        self.sample_rate = self.sample_rate or self.commonest_rate()
+        recordings = {}
+        for done, entry in enumerate(entries, start=1):
+            codes = self.read_codes(entry)
+            if codes is not None:
+                recordings[entry.path] = Recording(entry.path, codes, self.labels[entry.path])
+            if progress is not None:
+                progress(done, len(entries))
+        if not recordings:
+            raise self.nothing_readable()
+        return recordings
 
     def read_header(self, entry: Entry) -> bool:
         try:
@@ -157,9 +188,9 @@ class _Reader:
         counts = Counter(self.rates.values())
         return min(counts, key=lambda rate: (-counts[rate], rate))
 
-    def read_codes(self, entry: Entry, sample_rate: int) -> np.ndarray | None:
+    def read_codes(self, entry: Entry) -> np.ndarray | None:
         try:
-            samples, _ = audio.load(entry.file, sample_rate)
+            samples, _ = audio.load(entry.file, self.sample_rate)
         except audio.AudioError as error:
             self._skip(entry, error)
             return None

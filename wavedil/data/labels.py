@@ -80,9 +80,9 @@ def vocabulary(
 
 
 def label_index(labels: Mapping[str, str], name: str, values: tuple[str, ...]) -> int:
-    """1 + the place of a recording's label among `values`, or 0 where it has none."""
+    """1 + the place of a recording's label among `values`, or 0 where it has none of them."""
     value = labels.get(name)
-    return 0 if value is None else 1 + values.index(value)
+    return 1 + values.index(value) if value in values else 0
 
 
 def _by_size(value: str) -> tuple[bool, int, str]:

@@ -10,14 +10,19 @@ from wavedil.data.corpus import Recording
 from wavedil.data.labels import label_index
 from wavedil.errors import UserError
 
+# Each length of batch costs the compilation of a training step.
+_MOST_LENGTHS = 6
+# Lengths are multiples of this, for the sake of vectors.
+_STEP = 64
+
 
 class Batch(NamedTuple):
     """One training batch.
 
     Attributes:
-      codes: [batch, window_size + 1]: `codes[:, 1:]` are the targets and `codes[:, :-1]` the
+      codes: [batch, time + 1]: `codes[:, 1:]` are the targets and `codes[:, :-1]` the
         samples before them. At a file's start `codes[:, 0]` is silence, levels // 2.
-      mask: [batch, window_size], 1 for a target that counts and 0 for one that does not.
+      mask: [batch, time], 1 for a target that counts and 0 for one that does not.
       labels: Name -> [batch]; 0 is unlabelled, i + 1 the label's value i.
     """
 
@@ -40,8 +45,11 @@ class TrainingWindows:
 
     Window 0 needs no mask for context: before the first sample there is silence, and that is
     what the model sees. Where the tiles are cut moves at random from epoch to epoch, as far as
-    it costs no further window. Short recordings and last windows are padded on the right with
-    silence, masked. No window holds samples of two recordings.
+    it costs no further window. No window holds samples of two recordings.
+
+    A batch is as long as the longest of its windows, rounded up to one of at most six lengths
+    that are chosen to fit the recordings, because a training step is compiled for each length.
+    What is left is padded on the right with silence, masked.
 
     The order is shuffled anew in each epoch. A batch is a pure function of the seed and the
     step: training that resumes at step N sees what an uninterrupted run sees, and no state of
@@ -49,7 +57,7 @@ class TrainingWindows:
 
     Args:
       recordings: What to train on; mu-law codes of one number of levels.
-      window_size: Targets in a window.
+      window_size: Most targets in a window.
       context_size: Receptive field of the model, in samples: a prediction sees that many
         samples before it.
       batch_size: Windows in a batch.
@@ -98,6 +106,7 @@ class TrainingWindows:
         num_tiles = [self._num_tiles(len(recording.codes)) for recording in recordings]
         self._recording_of_window = np.repeat(np.arange(len(recordings)), num_tiles)
         self._first_window = np.cumsum([0, *num_tiles])
+        self._lengths = self._choose_lengths()
         self._dataset = self._make_dataset()
 
     @property
@@ -109,8 +118,11 @@ class TrainingWindows:
         """The batch of a step, 0 or more; the same for the same seed and step, always."""
         if step < 0:
             raise UserError(f"step is {step}; steps are counted from 0")
-        values = self._dataset[step]
-        return Batch(values.pop("codes"), values.pop("mask"), values)
+        labels = self._dataset[step]
+        codes, mask = labels.pop("codes"), labels.pop("mask")
+        counting = int(np.flatnonzero(mask.any(axis=0))[-1]) + 1
+        length = self._lengths[np.searchsorted(self._lengths, counting)]
+        return Batch(codes[:, : length + 1], mask[:, :length], labels)
 
     def _make_dataset(self) -> Any:
         # Imported here: grain takes most of a second, and reading a corpus needs none of it.
@@ -120,9 +132,41 @@ class TrainingWindows:
         windows = order.shuffle().repeat().map_with_index(self._window)
         return windows.batch(self._batch_size)
 
+    def _choose_lengths(self) -> np.ndarray:
+        """The lengths that batches may have, in ascending order; the last is enough for every window."""
+        needed = []
+        for recording in self._recordings:
+            num_samples = len(recording.codes)
+            for tile in range(self._num_tiles(num_samples)):
+                start, _, end = self._tile(num_samples, tile, self._slack(num_samples) // 2)
+                needed.append(end - start)
+        needed.sort()
+        choices = [
+            _quantiles(needed, count, self._window_size) for count in range(1, _MOST_LENGTHS + 1)
+        ]
+        costs = [choice[np.searchsorted(choice, needed)].sum() for choice in choices]
+        # A length more has to pay for its compilation.
+        cheap = [cost < 1.05 * min(costs) for cost in costs]
+        return choices[cheap.index(True)]
+
     def _num_tiles(self, num_samples: int) -> int:
         later = max(0, num_samples - self._window_size)
         return 1 + -(-later // self._tile_size)
+
+    def _slack(self, num_samples: int) -> int:
+        """Samples that the cuts of a recording of several tiles may move by."""
+        covered = self._window_size + (self._num_tiles(num_samples) - 1) * self._tile_size
+        return covered - num_samples if num_samples > self._window_size else 0
+
+    def _tile(self, num_samples: int, tile: int, shift: int) -> tuple[int, int, int]:
+        """Where a window starts, and its targets begin and end, in samples of the recording."""
+        # The first tile gives up `shift` targets; every later one begins that much earlier.
+        if tile == 0:
+            begin, end = 0, self._window_size - shift
+        else:
+            begin = self._window_size - shift + (tile - 1) * self._tile_size
+            end = begin + self._tile_size
+        return max(0, begin - self._context_size + 1), begin, min(end, num_samples)
 
     def _window(self, index: int, window: int) -> dict[str, np.ndarray]:
         """Window number `window` of an epoch, as the `index`-th of the whole training."""
@@ -140,17 +184,8 @@ class TrainingWindows:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Codes [window_size + 1] and mask [window_size] of one tile of a recording."""
         num_samples, size = len(codes), self._window_size
-        covered = size + (self._num_tiles(num_samples) - 1) * self._tile_size
-        shift = int(rng.integers(covered - num_samples + 1)) if num_samples > size else 0
-        # The first tile gives up `shift` targets; every later one begins that much earlier.
-        if tile == 0:
-            begin, end = 0, size - shift
-        else:
-            begin = size - shift + (tile - 1) * self._tile_size
-            end = begin + self._tile_size
-        end = min(end, num_samples)
-        start = max(0, begin - self._context_size + 1)
-
+        shift = int(rng.integers(self._slack(num_samples) + 1))
+        start, begin, end = self._tile(num_samples, tile, shift)
         window = np.full(size + 1, self._silence, codes.dtype)
         if start == 0:
             present = codes[:size]
@@ -161,6 +196,12 @@ class TrainingWindows:
         mask = np.zeros(size, np.float32)
         mask[begin - start : end - start] = 1.0
         return window, mask
+
+
+def _quantiles(needed: Sequence[int], count: int, longest: int) -> np.ndarray:
+    """`count` lengths or fewer, each enough for its share of the ascending `needed`."""
+    shares = [needed[-(-len(needed) * share // count) - 1] for share in range(1, count + 1)]
+    return np.unique([min(longest, _STEP * -(-length // _STEP)) for length in shares])
 
 
 def _check_window(recordings: Sequence[Recording], window_size: int, context_size: int) -> None:

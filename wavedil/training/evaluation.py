@@ -12,6 +12,8 @@ from flax import nnx
 from jaxtyping import Array
 
 from wavedil.data.corpus import Recording
+from wavedil.data.labels import label_index
+from wavedil.errors import UserError
 from wavedil.models.wavenet import WaveNet
 
 
@@ -48,25 +50,33 @@ def evaluate(
       batch_size: Recordings side by side.
       block_size: Samples of a block.
       progress: Called with the samples scored so far and in all.
+
+    Raises:
+      UserError: If there is no recording.
     """
+    if not recordings:
+        raise UserError("there are 0 recordings to score; give at least 1")
     graph, weights = nnx.split(model)
     ordered = sorted(recordings, key=lambda recording: -recording.codes.size)
     num_samples = sum(recording.codes.size for recording in recordings)
-    nats: dict[str, float] = {}
+    nats: list[float] = []
     done = 0
     for start in range(0, len(ordered), batch_size):
         group = ordered[start : start + batch_size]
         totals = _score_group(graph, weights, model, group, batch_size, block_size)
-        nats |= {r.path: float(total) for r, total in zip(group, totals, strict=False)}
+        nats += [float(total) for total in totals[: len(group)]]
         done += sum(recording.codes.size for recording in group)
         if progress is not None:
             progress(done, num_samples)
-    bits = {path: total / np.log(2.0) for path, total in nats.items()}
+    per_file = {
+        recording.path: total / np.log(2.0) / recording.codes.size
+        for recording, total in zip(ordered, nats, strict=True)
+    }
     return Evaluation(
-        bits_per_sample=sum(bits.values()) / num_samples,
+        bits_per_sample=sum(nats) / np.log(2.0) / num_samples,
         num_samples=num_samples,
         num_files=len(recordings),
-        bits_per_file={r.path: bits[r.path] / r.codes.size for r in recordings},
+        bits_per_file={recording.path: per_file[recording.path] for recording in recordings},
     )
 
 
@@ -120,8 +130,7 @@ def _score_block(
 def _label_rows(model: WaveNet, group: Sequence[Recording], batch_size: int) -> dict[str, Array]:
     """Label indices of the group; a label that a recording or the model lacks is unlabelled."""
     rows = {name: np.zeros(batch_size, np.int32) for name in model.config.labels}
-    for row, recording in enumerate(group):
-        for name, values in model.config.labels.items():
-            value = recording.labels.get(name)
-            rows[name][row] = values.index(value) + 1 if value in values else 0
+    for name, values in model.config.labels.items():
+        for row, recording in enumerate(group):
+            rows[name][row] = label_index(recording.labels, name, values)
     return {name: jnp.asarray(row) for name, row in rows.items()}

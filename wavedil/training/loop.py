@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import math
 import os
 import time
@@ -47,7 +48,7 @@ class NonFiniteError(RuntimeError):
 
 
 def resolve(config: RunConfig, corpus: Corpus) -> RunConfig:
-    """The configuration with what the corpus decides: sample rate, levels and labels."""
+    """The configuration with what the corpus decides: sample rate, levels, labels and fingerprint."""
     model = dataclasses.replace(
         config.model,
         sample_rate=corpus.sample_rate,
@@ -55,7 +56,12 @@ def resolve(config: RunConfig, corpus: Corpus) -> RunConfig:
         labels=corpus.label_values,
     )
     settings = dataclasses.replace(config.corpus, sample_rate=corpus.sample_rate)
-    return dataclasses.replace(config, model=model, corpus=settings)
+    return dataclasses.replace(
+        config,
+        model=model,
+        corpus=settings,
+        recordings_fingerprint=corpus.fingerprint,
+    )
 
 
 def train(
@@ -81,7 +87,8 @@ def train(
       warn: Called with a line about a checkpoint that cannot be read.
 
     Raises:
-      UserError: If the folder belongs to another configuration, or the corpus cannot be used.
+      UserError: If the folder belongs to another configuration, another process trains in it, or
+        the corpus cannot be used.
       NonFiniteError: If a loss or gradient is not finite.
     """
     corpus = corpus or read_corpus(config.corpus)
@@ -89,15 +96,12 @@ def train(
     run = RunFolder(folder)
     windows = _make_windows(config, corpus)
     run.claim(config)
-    checkpoints = Checkpoints(run.checkpoints)
-    # The initial weights are drawn only where there is no checkpoint to go on from.
-    like = jax.eval_shape(lambda: initial_state(config.model, config.training))
-    state = checkpoints.restore_newest(like, warn) or initial_state(config.model, config.training)
-    run.forget_metrics_after(int(state.step))
-    try:
+    with run.locked(), contextlib.closing(Checkpoints(run.checkpoints)) as checkpoints:
+        # The initial weights are drawn only where there is no checkpoint to go on from.
+        fresh = functools.partial(initial_state, config.model, config.training)
+        state = checkpoints.restore_newest(jax.eval_shape(fresh), warn) or fresh()
+        run.forget_metrics_after(int(state.step))
         return _run(config, corpus, run, checkpoints, windows, state, report)
-    finally:
-        checkpoints.close()
 
 
 def _run(

@@ -8,8 +8,11 @@ RUN/
     tensorboard/    when asked for
 """
 
+import contextlib
+import fcntl
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +62,8 @@ class RunFolder:
           UserError: If the folder holds a run of another configuration, or files that are no run's.
         """
         if self.config.exists():
-            differences = self.read_config().differences(config)
+            there = self.read_config()
+            differences = there.differences(config.with_reports_of(there))
             if differences:
                 raise UserError(
                     f"{self.path} holds a run of another configuration (there -> here): "
@@ -72,6 +76,22 @@ class RunFolder:
             raise UserError(f"{self.path} is not empty and holds no run; choose a new folder")
         self.path.mkdir(parents=True, exist_ok=True)
         write_json(self.config, config.to_dict())
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other processes from training in the folder; the lock goes with the process, however it ends.
+
+        Raises:
+          UserError: If another process holds it.
+        """
+        with self.config.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(
+                    f"another process is training in {self.path}; wait for it, stop it, or choose another folder"
+                ) from None
+            yield
 
     def append_metrics(self, values: dict[str, Any]) -> None:
         """Adds one line to the metrics."""

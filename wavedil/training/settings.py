@@ -1,11 +1,15 @@
 """How a model is trained."""
 
 import dataclasses
+from typing import Literal, Self
 
 from wavedil.data.settings import CorpusSettings
 from wavedil.errors import UserError
 from wavedil.models.config import WaveNetConfig
 from wavedil.settings import Settings
+
+# Settings that change what a run writes down, and not what it learns.
+_REPORTS = ("log_every", "evaluate_every", "evaluate_seconds", "save_every", "tensorboard")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -18,6 +22,8 @@ class TrainingSettings(Settings):
     """Windows in a batch."""
     window_size: int = 4096
     """Samples in a window, its left context included."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """How gradients become updates; muon takes fewer steps to the same loss, and a little longer over each."""
     learning_rate: float = 4e-3
     """Highest learning rate, after the warm-up."""
     warmup_steps: int = 200
@@ -65,3 +71,17 @@ class RunConfig(Settings):
     corpus: CorpusSettings
     model: WaveNetConfig = dataclasses.field(default_factory=WaveNetConfig)
     training: TrainingSettings = dataclasses.field(default_factory=TrainingSettings)
+    recordings_fingerprint: str = ""
+    """Of the recordings, their labels and split, wherever they lie; empty before they are read."""
+
+    def with_reports_of(self, other: Self) -> Self:
+        """This configuration, with what leaves the trained parameters alone taken from another.
+
+        That is where the recordings lie, how often the run reports, evaluates and saves, and where to.
+        """
+        corpus = dataclasses.replace(
+            self.corpus, folder=other.corpus.folder, strict=other.corpus.strict
+        )
+        reports = {name: getattr(other.training, name) for name in _REPORTS}
+        training = dataclasses.replace(self.training, **reports)
+        return dataclasses.replace(self, corpus=corpus, training=training)
