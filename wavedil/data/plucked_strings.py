@@ -10,9 +10,8 @@ from wavedil import audio
 SAMPLE_RATE = 8000
 """Hz, of every recording."""
 
-NOTES = {"A3": 36, "B3": 32, "C4": 30, "E4": 24, "G4": 20}
-"""Note -> length of its delay line in samples. The loop's filter adds half a sample, so a string
-sounds at SAMPLE_RATE / (length + 1/2) Hz: within 16 cents of the note in equal temperament."""
+NOTES = {"A3": 220.00, "B3": 246.94, "C4": 261.63, "E4": 329.63, "G4": 392.00}
+"""Note -> its frequency in Hz, in equal temperament."""
 
 _TAKES = 28
 # Short, so that attacks, the hardest part to learn, are a fair share of the samples.
@@ -25,17 +24,18 @@ _NOISE = 1e-4
 
 
 def pluck(
-    delay: int, num_samples: int, decay_seconds: float, rng: np.random.Generator
+    frequency: float, num_samples: int, decay_seconds: float, rng: np.random.Generator
 ) -> Float64[np.ndarray, " time"]:
     """One plucked string: a burst of noise that runs round a delay line with a mean of two taps.
 
-        y[t] = g (y[t - delay] + y[t - delay - 1]) / 2,    y[0 .. delay] is noise
+        y[t] = g ((1 - f) y[t - d] + f y[t - d - 1]),    y[0 .. d] is noise,    d + f = SAMPLE_RATE / frequency
 
-    The mean takes more from high partials than from low ones, so the tone darkens as it fades.
+    The mean delays low partials by the fraction f, which tunes the string, and takes more from
+    high ones, so that the tone darkens as it fades.
 
     Args:
-      delay: Length of the delay line in samples; the period is `delay + 1/2`.
-      num_samples: Length of the result, more than `delay`.
+      frequency: Hz, below SAMPLE_RATE / 2.
+      num_samples: Length of the result, more than a period.
       decay_seconds: Time for the amplitude to fall by a factor e, through g alone.
       rng: Draws the burst.
 
@@ -43,9 +43,11 @@ def pluck(
       Samples [time] whose largest is 1 or -1, at SAMPLE_RATE.
 
     Reference: Karplus & Strong 1983, "Digital Synthesis of Plucked-String and Drum Timbres",
-      Computer Music Journal 7(2).
+      Computer Music Journal 7(2); the fraction: Jaffe & Smith 1983, in the same issue.
     """
-    gain = np.exp(-(delay + 0.5) / (decay_seconds * SAMPLE_RATE))
+    delay, fraction = divmod(SAMPLE_RATE / frequency, 1)
+    delay = int(delay)
+    gain = np.exp(-(delay + fraction) / (decay_seconds * SAMPLE_RATE))
     y = np.empty(num_samples)
     burst = rng.uniform(-1.0, 1.0, delay + 1)
     # Without its mean, which would fade as slowly as the note and is not heard.
@@ -55,7 +57,7 @@ def pluck(
         stop = min(start + delay, num_samples)
         late = y[start - delay : stop - delay]
         later = y[start - delay - 1 : stop - delay - 1]
-        y[start:stop] = gain * 0.5 * (late + later)
+        y[start:stop] = gain * ((1 - fraction) * late + fraction * later)
     return y / np.abs(y).max()
 
 
@@ -87,11 +89,11 @@ def write_corpus(folder: str | Path, seed: int = 0) -> list[Path]:
         reason = f"cannot be made a folder ({error.strerror}); choose another place"
         raise audio.AudioError(folder, reason) from None
     files = []
-    for number, (note, delay) in enumerate(NOTES.items()):
+    for number, (note, frequency) in enumerate(NOTES.items()):
         for take in range(_TAKES):
             rng = np.random.default_rng([seed, number, take])
             num_samples = int(rng.uniform(*_SECONDS) * SAMPLE_RATE)
-            sound = pluck(delay, num_samples, rng.uniform(*_DECAY_SECONDS), rng)
+            sound = pluck(frequency, num_samples, rng.uniform(*_DECAY_SECONDS), rng)
             recorded = rng.uniform(0.4, 0.9) * sound + rng.normal(0.0, _NOISE, num_samples)
             files.append(folder / f"pluck_{note}_{take:02d}.wav")
             audio.save(files[-1], recorded, SAMPLE_RATE)

@@ -38,6 +38,9 @@ class WaveNet(nnx.Module):
       labels:   one array [batch] for each named label; 0 where it is not known.
       state:    {"input": ..., "stack": [...]}, arrays [batch, past, residual_channels], oldest sample first.
 
+    Raises:
+      UserError: By `WaveNetConfig`, where sizes do not fit.
+
     Example:
       >>> model = WaveNet(WaveNetConfig.tiny(), rngs=nnx.Rngs(0))
       >>> model.log_prob(jnp.zeros((1, 100), jnp.int32)).shape       # nats

@@ -36,6 +36,10 @@ class GatedBlock(nnx.Module):
       condition: [batch, time, condition_channels], or time 1 for a condition that is the same at every sample.
       state:     [batch, (kernel_size - 1) dilation, channels], oldest sample first.
 
+    Raises:
+      ValueError: If a size is below 1; when called, if a condition is missing, was not provided for, or is as
+        long as neither the signal nor one sample.
+
     Example:
       >>> block = GatedBlock(16, 32, kernel_size=2, dilation=4, rngs=nnx.Rngs(0))
       >>> residual, skip = block(jnp.ones((1, 100, 16)))
