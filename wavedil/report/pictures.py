@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +10,10 @@ import numpy as np
 from jaxtyping import Float
 
 from wavedil.errors import UserError
+from wavedil.report.figures import FilePath, new_figure, open_frame, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-FilePath = str | os.PathLike[str]
 
 _MOST_COLUMNS = 3
 _WINDOW_SECONDS = 0.032
@@ -50,7 +47,7 @@ def waveform_and_spectrogram(
     rows = math.ceil(len(sounds) / columns)
     seconds = max(len(samples) for _, samples in sounds) / sample_rate
     peak = max(float(np.abs(samples).max()) for _, samples in sounds) or 1.0
-    figure = _figure(1.2 + 4.4 * columns, 4.2 * rows)
+    figure = new_figure(1.2 + 4.4 * columns, 4.2 * rows)
     cells = figure.subfigures(rows, columns, squeeze=False).flat
     for cell, (title, samples) in zip(cells, sounds, strict=False):
         wave, spectrum = cell.subplots(2, 1, sharex=True, height_ratios=(1, 2))
@@ -58,7 +55,7 @@ def waveform_and_spectrogram(
         _draw_waveform(wave, samples, sample_rate, peak)
         _draw_spectrogram(spectrum, samples, sample_rate)
         spectrum.set_xlim(0, seconds)
-    _write(figure, path)
+    write_figure(figure, path)
 
 
 def loss_curve(
@@ -79,7 +76,7 @@ def loss_curve(
     held_out = [(p["step"], p["held_out_bits"]) for p in points if "held_out_bits" in p]
     if not train and not held_out:
         raise UserError(f"{metrics} holds no step yet; train first")
-    figure = _figure(8.0, 4.5)
+    figure = new_figure(8.0, 4.5)
     axes = figure.subplots()
     if train:
         axes.plot(*_columns(train), color=_TRAIN, linewidth=1.2, label="training batches")
@@ -100,25 +97,15 @@ def loss_curve(
     axes.set(xlabel="step", ylabel="bits per sample", xlim=(0, last * 1.02 or 1))
     axes.grid(axis="y", color="#e5e8ea", linewidth=0.8)
     axes.legend(frameon=False, loc="upper right")
-    _plain(axes)
-    _write(figure, path)
-
-
-def _figure(width: float, height: float) -> "Figure":
-    # The object interface: no global state, no display, safe in threads.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
+    open_frame(axes)
+    write_figure(figure, path)
 
 
 def _draw_waveform(axes: "Axes", samples: np.ndarray, sample_rate: int, peak: float) -> None:
     times = np.arange(len(samples)) / sample_rate
     axes.plot(times, samples, color=_INK, linewidth=0.4)
     axes.set(ylim=(-1.05 * peak, 1.05 * peak), ylabel="amplitude")
-    _plain(axes)
+    open_frame(axes)
 
 
 def _draw_spectrogram(axes: "Axes", samples: np.ndarray, sample_rate: int) -> None:
@@ -161,17 +148,3 @@ def _read_metrics(path: FilePath) -> Iterable[dict[str, Any]]:
 
 def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
     return [x for x, _ in points], [y for _, y in points]
-
-
-def _plain(axes: "Axes") -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _write(figure: "Figure", path: FilePath) -> None:
-    try:
-        figure.savefig(path)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}); choose another") from None
-    except ValueError as error:
-        # A suffix that matplotlib does not know; it lists those it does.
-        raise UserError(f"{path} cannot be written: {' '.join(str(error).split())}") from None

@@ -1,0 +1,42 @@
+"""Figures without a display: made, tidied and written the same way for every picture."""
+
+import os
+from typing import TYPE_CHECKING
+
+from wavedil.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FilePath = str | os.PathLike[str]
+
+
+def new_figure(width: float, height: float) -> "Figure":
+    """An empty figure of that many inches, without global state, so safe in threads."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def open_frame(axes: "Axes") -> None:
+    """Leaves the frame out at the top and the right."""
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def write_figure(figure: "Figure", path: FilePath) -> None:
+    """Writes the figure in the format of the path's suffix.
+
+    Raises:
+      UserError: If the suffix is unknown to matplotlib or the file cannot be written.
+    """
+    try:
+        figure.savefig(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}); choose another") from None
+    except ValueError as error:
+        # A suffix that matplotlib does not know; it lists those it does.
+        raise UserError(f"{path} cannot be written: {' '.join(str(error).split())}") from None
