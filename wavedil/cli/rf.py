@@ -1,97 +1,194 @@
-"""`wavedil rf`: the receptive field of a stack of dilated causal convolutions, without JAX."""
+"""`wavedil rf`: what a stack or a saved model sees, and stacks that see enough. JAX is loaded for a model alone."""
 
 import json
-from collections.abc import Sequence
+import shutil
+import sys
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Optional, TypeAlias
 
-from wavedil.receptive_field import LayerRow, format_dilations, parse_dilations, stack_dilations
-from wavedil.receptive_field import table as layer_table
+import tyro
+from tyro.constructors import PrimitiveConstructorSpec
+
+from wavedil.cli.rf_answers import Answer, of_config, of_model, of_stack, of_target
+from wavedil.errors import UserError
+from wavedil.receptive_field.designed_stack import Design
+from wavedil.receptive_field.stack import format_dilations, parse_dilations
+from wavedil.receptive_field.tree import draw_tree
+
+_SAMPLE_RATE = 16000
+# What a stack is, and what it is where that is not given.
+_STACK: dict[str, Any] = {
+    "kernel_size": 2,
+    "dilations": parse_dilations("1:512"),
+    "cycles": 1,
+    "input_kernel_size": 1,
+}
+_SOURCES = ("target", "model", "config")
+_LIMITS = ("max_layers", "max_parameters", "residual_channels", "skip_channels")
+
+# Reads a number as if there were no None, and says of what is no number that alone.
+_WHOLE_NUMBER = PrimitiveConstructorSpec(
+    nargs=1,
+    metavar="INT",
+    instance_from_str=lambda words: int(words[0]),
+    is_instance=lambda value: isinstance(value, int),
+    str_from_instance=lambda value: [str(value)],
+)
+# For `int | None` tyro would load a library that checks types, which takes a fifth of a second.
+_Int: TypeAlias = Annotated[Optional[int], _WHOLE_NUMBER]  # noqa: UP045
+_Str: TypeAlias = Optional[str]  # noqa: UP045
+_Path: TypeAlias = Optional[Path]  # noqa: UP045
+
+
+def _shown(default: str, metavar: str = "INT") -> Any:
+    """What help says of an option that has its default elsewhere."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: {default})")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rf:
-    """Receptive field of a stack of dilated causal convolutions, layer by layer.
+    """Receptive field of a stack of dilated causal convolutions, and stacks that have the one you need.
 
     Example: wavedil rf --kernel-size 2 --dilations 1:512 --cycles 3 --sample-rate 16000
+
+    Example: wavedil rf --target 300ms --sample-rate 16000 --kernel-size 3
+
+    Example: wavedil rf --model run --picture tree.svg
     """
 
-    kernel_size: int = 2
-    """Taps of every dilated layer."""
-    dilations: str = "1:512"
-    """Samples between taps, layer by layer: 1:512 for 1, 2, 4 ... 512, or a list such as 1,2,4."""
-    cycles: int = 1
-    """How often the dilations are repeated."""
-    input_kernel_size: int = 1
-    """Taps of an undilated convolution before the stack; 1 for none."""
-    sample_rate: int = 16000
+    kernel_size: Annotated[_Int, _shown("2")] = None
+    """Taps of every dilated layer. With --target, 2 to 8 are tried."""
+    dilations: Annotated[_Str, _shown("1:512", "1:512|1,2,4")] = None
+    """Samples between taps: 1:512 for 1, 2, 4 ... 512, or a list. With --target, a family to take the first of."""
+    cycles: Annotated[_Int, _shown("1")] = None
+    """How often the dilations are repeated. With --target, as often as needed."""
+    input_kernel_size: Annotated[_Int, _shown("1, which is none")] = None
+    """Taps of an undilated convolution before the stack."""
+    sample_rate: Annotated[_Int, _shown("16000")] = None
     """Samples per second, in Hz."""
+    model: Annotated[_Path, tyro.conf.arg(metavar="RUN")] = None
+    """Run folder, or the folder of a saved model: its declared field beside the one traced through its code."""
+    config: Annotated[_Path, tyro.conf.arg(metavar="FILE.json")] = None
+    """Settings of a WaveNet, or the config.json of a run or a saved model."""
+    target: Annotated[_Str, tyro.conf.arg(metavar="300ms|0.3s|4800")] = None
+    """List stacks that see this much, the best first; what else is given is kept."""
+    max_layers: Annotated[_Int, _shown("60")] = None
+    """With --target: most layers."""
+    max_parameters: Annotated[_Int, _shown("any")] = None
+    """With --target: most trained numbers of the stack."""
+    residual_channels: Annotated[_Int, _shown("64")] = None
+    """With --target: channels of signal and gates."""
+    skip_channels: Annotated[_Int, _shown("256")] = None
+    """With --target: channels of the skip sum."""
+    tree: bool = False
+    """Draw the paths that reach one output as text."""
+    picture: Annotated[_Path, tyro.conf.arg(metavar="FILE.svg")] = None
+    """Draw the paths and how often each sample is seen: .svg, .png or .pdf. With --target: the first stack's."""
+    page: Annotated[_Path, tyro.conf.arg(metavar="FILE.html")] = None
+    """Write a calculator for the browser that opens with this stack."""
+    overwrite: bool = False
+    """Replace files that exist."""
     json: bool = False
-    """Print one JSON object: size, past, future, num_taps (samples), milliseconds, layers."""
+    """Print one JSON object."""
 
 
 def rf(args: Rf) -> None:
-    """Prints what `args` asks for.
+    """Prints and draws what `args` asks for.
 
     Raises:
-      UserError: If a size is below 1 or the dilations cannot be read.
+      UserError: If options do not go together, a value is out of range, a file cannot be read or exists already,
+        or nothing reaches the target.
     """
-    dilations = stack_dilations(args.dilations, args.cycles)
-    rows = layer_table(args.kernel_size, dilations, input_kernel_size=args.input_kernel_size)
-    print(_as_json(args, rows) if args.json else _as_text(args, rows))
+    _require_options_that_go_together(args)
+    _require_free(args)
+    answer = _answer(args)
+    output = json.dumps(answer.values()) if args.json else answer.text()
+    if args.tree:
+        output += f"\n\n{_tree(answer.stack)}"
+    # Files come before words: what cannot be written is found out before anything is printed.
+    notes = _write_files(args, answer)
+    print("\n".join([output] if args.json else [output, *notes]))
 
 
-def _as_json(args: Rf, rows: Sequence[LayerRow]) -> str:
-    field = rows[-1].receptive_field
-    layers = [
-        {
-            "name": row.name,
-            "kernel_size": row.kernel_size,
-            "dilation": row.dilation,
-            "size": row.receptive_field.size,
-            "milliseconds": row.receptive_field.milliseconds(args.sample_rate),
-        }
-        for row in rows
-    ]
-    return json.dumps(
-        {
-            "size": field.size,
-            "past": field.past,
-            "future": field.future,
-            "num_taps": field.num_taps,
-            "milliseconds": field.milliseconds(args.sample_rate),
-            "sample_rate": args.sample_rate,
-            "layers": layers,
-        }
-    )
+def _answer(args: Rf) -> Answer:
+    if args.model is not None:
+        return of_model(args.model)
+    if args.config is not None:
+        return of_config(args.config)
+    sample_rate = _SAMPLE_RATE if args.sample_rate is None else args.sample_rate
+    names = _STACK if args.target is None else (*_STACK, *_LIMITS)
+    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    if "dilations" in given:
+        given["dilations"] = parse_dilations(given["dilations"])
+    if args.target is not None:
+        return of_target(args.target, sample_rate, **given)
+    return of_stack(Design(**(_STACK | given)), sample_rate)
 
 
-def _as_text(args: Rf, rows: Sequence[LayerRow]) -> str:
-    field = rows[-1].receptive_field
-    milliseconds = field.milliseconds(args.sample_rate)
-    cycles = f", {args.cycles} times" if args.cycles > 1 else ""
-    dilations = format_dilations(parse_dilations(args.dilations))
-    lines = [
-        f"receptive field: {field.size} samples, {milliseconds:g} ms at {args.sample_rate} Hz",
-        f"an output sees {field.past} samples before its own and {field.future} after it",
-        f"{len(rows)} layers, kernel size {args.kernel_size}, dilations {dilations}{cycles}",
-    ]
-    if field.num_taps < field.size:
-        lines.append(
-            f"holes: only {field.num_taps} of the {field.size} samples are seen; "
-            f"begin the dilations with 1 and let them grow at most {args.kernel_size}-fold"
+def _require_options_that_go_together(args: Rf) -> None:
+    sources = [f"--{name}" for name in _SOURCES if getattr(args, name) is not None]
+    if len(sources) > 1:
+        raise UserError(f"{' and '.join(sources)} do not go together; give one of them")
+    source = sources[0] if sources else "a stack"
+    allowed = {"--target": (*_STACK, "sample_rate", *_LIMITS), "a stack": (*_STACK, "sample_rate")}
+    for name in (*_STACK, "sample_rate", *_LIMITS):
+        if getattr(args, name) is not None and name not in allowed.get(source, ()):
+            option = "--" + name.replace("_", "-")
+            reason = "is for --target" if name in _LIMITS else f"is what {source} says"
+            raise UserError(f"{option} {reason}; leave it out")
+    if args.tree and args.json:
+        raise UserError("--tree and --json do not go together; give one of them")
+
+
+def _require_free(args: Rf) -> None:
+    """Refuses files of another kind, and those that exist."""
+    kinds = {"picture": (".svg", ".png", ".pdf"), "page": (".html", ".htm")}
+    for name, suffixes in kinds.items():
+        file: Path | None = getattr(args, name)
+        if file is None:
+            continue
+        if file.suffix.lower() not in suffixes:
+            listed = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
+            raise UserError(f"cannot write {file}: its suffix must be {listed}")
+        if file.exists() and not args.overwrite:
+            raise UserError(f"{file} exists; give another name, or --overwrite")
+        if not file.parent.is_dir():
+            raise UserError(f"{file.parent} is no folder, so {file.name} cannot be written there")
+
+
+def _tree(stack: Design) -> str:
+    encoding = sys.stdout.encoding or "ascii"
+    dilations, entry = stack.layer_dilations, stack.input_kernel_size
+    width = shutil.get_terminal_size().columns
+    text = draw_tree(stack.kernel_size, dilations, input_kernel_size=entry, width=width)
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return draw_tree(
+            stack.kernel_size, dilations, input_kernel_size=entry, width=width, ascii_only=True
         )
-    return "\n".join([*lines, "", *_table_lines(args, rows)])
+    return text
 
 
-def _table_lines(args: Rf, rows: Sequence[LayerRow]) -> list[str]:
-    cells: list[tuple[str, ...]] = [
-        ("layer", "kernel size", "dilation", "adds", "receptive field", "ms")
-    ]
-    for row in rows:
-        size = row.receptive_field.size
-        adds = (row.kernel_size - 1) * row.dilation
-        milliseconds = f"{row.receptive_field.milliseconds(args.sample_rate):.3f}"
-        counts = (row.kernel_size, row.dilation, f"+{adds}", size)
-        cells.append((row.name, *map(str, counts), milliseconds))
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return ["  ".join(map(str.rjust, line, widths)) for line in cells]
+def _write_files(args: Rf, answer: Answer) -> list[str]:
+    """Writes the picture and the page; a line on each."""
+    stack, notes = answer.stack, []
+    if args.picture is not None:
+        from wavedil.report.receptive_field_pictures import draw_stack
+
+        draw_stack(stack, args.picture, sample_rate=answer.sample_rate)
+        notes.append(f"{args.picture}: picture of {stack}")
+    if args.page is not None:
+        from wavedil.report.calculator_page import write_page
+
+        write_page(
+            args.page,
+            kernel_size=stack.kernel_size,
+            dilations=format_dilations(stack.dilations),
+            cycles=stack.cycles,
+            input_kernel_size=stack.input_kernel_size,
+            sample_rate=answer.sample_rate,
+        )
+        notes.append(f"{args.page}: calculator that opens with {stack}")
+    return notes

@@ -199,6 +199,13 @@ class ReceptiveField:
         return self._all_taps.count
 
     @property
+    def holes(self) -> tuple[int, ...]:
+        """The offsets between `-past` and `future` that no output sees, in ascending order."""
+        taps = self._all_taps
+        unseen = ~taps.bits & (1 << self.size) - 1
+        return Taps(taps.first, unseen).offsets
+
+    @property
     def causal(self) -> bool:
         """Whether no output looks past its own time."""
         return self.future <= 0

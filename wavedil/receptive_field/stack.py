@@ -99,18 +99,38 @@ def table(
       >>> table(2, (1, 2, 4))[-1].receptive_field.size
       8
     """
-    if not dilations:
-        raise UserError("the stack has no dilations, but it needs at least one layer; use 1:512")
-    require_at_least_one("input kernel size", input_kernel_size)
-    layers = [(str(i), kernel_size, dilation) for i, dilation in enumerate(dilations, start=1)]
-    if input_kernel_size > 1:
-        layers.insert(0, ("input", input_kernel_size, 1))
+    sizes = layer_sizes(kernel_size, dilations, input_kernel_size=input_kernel_size)
+    names = [str(i) for i in range(1, len(dilations) + 1)]
     rows = []
     field = ReceptiveField.identity()
-    for name, size, dilation in layers:
+    for name, (size, dilation) in zip(["input", *names][-len(sizes) :], sizes, strict=True):
         field = field.then(ReceptiveField.conv(size, dilation))
         rows.append(LayerRow(name=name, kernel_size=size, dilation=dilation, receptive_field=field))
     return tuple(rows)
+
+
+def layer_sizes(
+    kernel_size: int, dilations: Sequence[int], *, input_kernel_size: int = 1
+) -> tuple[tuple[int, int], ...]:
+    """Kernel size and dilation of every layer of a stack, from the input on.
+
+    An input convolution of one tap sees nothing more, and is left out.
+
+    Raises:
+      UserError: If a size is below 1 or there is no layer.
+
+    Example:
+      >>> layer_sizes(3, (1, 2), input_kernel_size=2)
+      ((2, 1), (3, 1), (3, 2))
+    """
+    if not dilations:
+        raise UserError("the stack has no dilations, but it needs at least one layer; use 1:512")
+    require_at_least_one("kernel size", kernel_size)
+    require_at_least_one("input kernel size", input_kernel_size)
+    for dilation in dilations:
+        require_at_least_one("dilation", dilation)
+    layers = tuple((kernel_size, dilation) for dilation in dilations)
+    return layers if input_kernel_size == 1 else ((input_kernel_size, 1), *layers)
 
 
 def _doublings(part: str, first: str, last: str) -> list[int]:

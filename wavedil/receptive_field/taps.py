@@ -1,6 +1,7 @@
 """Sets of input offsets, held as the bits of one integer so that long stacks compose fast."""
 
 import functools
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
@@ -62,8 +63,8 @@ class Taps:
     @functools.cached_property
     def offsets(self) -> tuple[int, ...]:
         """The offsets in ascending order."""
-        lowest_first = reversed(f"{self.bits:b}")
-        return tuple(self.first + i for i, bit in enumerate(lowest_first) if bit == "1")
+        lowest_first = f"{self.bits:b}"[::-1]
+        return tuple(self.first + one.start() for one in re.finditer("1", lowest_first))
 
 
 def _check_span(num_samples: int) -> None:

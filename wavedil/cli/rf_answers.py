@@ -1,0 +1,133 @@
+"""The answers of `wavedil rf`, in words and as values: on a stack, a configuration, a model, and on a target."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wavedil.errors import UserError
+from wavedil.receptive_field.design import Design, design, target_samples
+from wavedil.report.receptive_field_text import comparison_text, designs_text, stack_text
+from wavedil.report.receptive_field_values import (
+    comparison_values,
+    designs_values,
+    stack_values,
+)
+
+if TYPE_CHECKING:
+    from wavedil.models.config import WaveNetConfig
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was asked for, in words or as JSON values, and the stack that trees and files show."""
+
+    stack: Design
+    sample_rate: int
+    text: Callable[[], str]
+    values: Callable[[], dict[str, Any]]
+
+
+def of_stack(stack: Design, sample_rate: int) -> Answer:
+    """What a stack sees, layer by layer."""
+    return Answer(
+        stack,
+        sample_rate,
+        lambda: stack_text(stack, sample_rate),
+        lambda: stack_values(stack, sample_rate),
+    )
+
+
+def of_target(target: str, sample_rate: int, *, dilations: Any = None, **limits: Any) -> Answer:
+    """Stacks that reach a target such as 300ms, 0.3s or 4800 samples, the best first.
+
+    Raises:
+      UserError: If the target cannot be read, or nothing within the limits reaches it.
+    """
+    wanted = target_samples(**_length_of(target), sample_rate=sample_rate)
+    designs = design(samples=wanted, sample_rate=sample_rate, rates=dilations, **limits)
+    return Answer(
+        designs[0],
+        sample_rate,
+        lambda: designs_text(designs, wanted, sample_rate),
+        lambda: designs_values(designs, wanted, sample_rate),
+    )
+
+
+def of_config(path: Path) -> Answer:
+    """What a WaveNet of these settings sees.
+
+    Raises:
+      UserError: If the file holds no settings of a WaveNet.
+    """
+    config = _read_config(path)
+    return of_stack(_stack_of(config), config.sample_rate)
+
+
+def of_model(folder: Path) -> Answer:
+    """What a saved model declares to see, beside what is traced through its code.
+
+    Raises:
+      UserError: If the folder holds no model.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    from wavedil.formats.saved_model import load
+    from wavedil.receptive_field import trace
+
+    model = load(folder)
+    stack, sample_rate = _stack_of(model.config), model.config.sample_rate
+    declared = model.receptive_field
+    # Twice the field, so that there are outputs with all of it inside the signal.
+    codes = jax.ShapeDtypeStruct((1, 2 * declared.size), jnp.int32)
+    fields = {"declared": declared, "traced": trace(model, codes).receptive_field}
+    return Answer(
+        stack,
+        sample_rate,
+        lambda: f"{stack_text(stack, sample_rate)}\n\n{comparison_text(fields, sample_rate)}",
+        lambda: stack_values(stack, sample_rate) | comparison_values(fields, sample_rate),
+    )
+
+
+def _stack_of(config: "WaveNetConfig") -> Design:
+    return Design(
+        kernel_size=config.kernel_size,
+        dilations=config.dilations,
+        cycles=config.cycles,
+        input_kernel_size=config.input_kernel_size,
+        residual_channels=config.residual_channels,
+        skip_channels=config.skip_channels,
+    )
+
+
+def _length_of(text: str) -> dict[str, Any]:
+    """A length of time as `target_samples` takes it."""
+    remedy = "write 300ms, 0.3s, or a number of samples such as 4800"
+    match = re.fullmatch(r"\s*([-+]?(?:\d+\.?\d*|\.\d+))\s*([A-Za-z]*)\s*", text)
+    if match is None:
+        raise UserError(f"target {text!r} is no length of time; {remedy}")
+    number, unit = Fraction(match[1]), match[2].lower()
+    if unit in ("ms", "s"):
+        return {"milliseconds": float(number * (1000 if unit == "s" else 1))}
+    if unit not in ("", "sample", "samples"):
+        raise UserError(f"target {text!r} has the unknown unit {unit!r}; {remedy}")
+    if number.denominator > 1:
+        raise UserError(f"target {text!r} is no whole number of samples; {remedy}")
+    return {"samples": int(number)}
+
+
+def _read_config(path: Path) -> "WaveNetConfig":
+    from wavedil.models.config import WaveNetConfig
+
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON ({error}); give settings of a WaveNet") from error
+    if isinstance(values, dict):
+        # A saved model's config.json has the settings in "config", a run's in "model".
+        values = values.get("config", values.get("model", values))
+    return WaveNetConfig.from_dict(values)

@@ -1,0 +1,90 @@
+"""Receptive fields as plain values for JSON: a stack, designs to choose from, declared beside traced."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from wavedil.receptive_field.arithmetic import ReceptiveField
+from wavedil.receptive_field.designed_stack import Design
+from wavedil.receptive_field.paths import holes
+from wavedil.receptive_field.stack import table
+from wavedil.report.receptive_field_text import MOST_LAGS_COUNTED
+
+
+def stack_values(stack: Design, sample_rate: float) -> dict[str, Any]:
+    """A stack, its field and its layers; lags with no path, and evenness, unless the field is very long."""
+    entry = {"input_kernel_size": stack.input_kernel_size}
+    rows = table(stack.kernel_size, stack.layer_dilations, **entry)
+    layers = [
+        {
+            "name": row.name,
+            "kernel_size": row.kernel_size,
+            "dilation": row.dilation,
+            "size": row.receptive_field.size,
+            "milliseconds": row.receptive_field.milliseconds(sample_rate),
+        }
+        for row in rows
+    ]
+    counted = stack.size <= MOST_LAGS_COUNTED
+    return {
+        **_field_values(rows[-1].receptive_field, sample_rate),
+        "sample_rate": sample_rate,
+        **_sizes(stack),
+        "num_holes": stack.num_holes,
+        "holes": holes(stack.kernel_size, stack.layer_dilations, **entry) if counted else None,
+        "evenness": float(stack.evenness) if counted else None,
+        "layers": layers,
+    }
+
+
+def designs_values(designs: Sequence[Design], wanted: int, sample_rate: float) -> dict[str, Any]:
+    """A ranked list of designs, each with its sizes and what it costs."""
+    return {
+        "target_samples": wanted,
+        "target_milliseconds": 1000 * wanted / sample_rate,
+        "sample_rate": sample_rate,
+        "residual_channels": designs[0].residual_channels,
+        "skip_channels": designs[0].skip_channels,
+        "designs": [
+            {
+                **_sizes(found),
+                "size": found.size,
+                "milliseconds": 1000 * found.size / sample_rate,
+                "num_layers": found.num_layers,
+                "parameters": found.parameters,
+                "multiply_adds": found.multiply_adds,
+                "state_bytes": found.state_bytes,
+                "num_holes": found.num_holes,
+                "evenness": float(found.evenness) if found.size <= MOST_LAGS_COUNTED else None,
+            }
+            for found in designs
+        ],
+    }
+
+
+def comparison_values(fields: Mapping[str, ReceptiveField], sample_rate: float) -> dict[str, Any]:
+    """Fields of the same network from several sources, and whether they are equal."""
+    first, *others = fields.values()
+    return {
+        **{source: _field_values(field, sample_rate) for source, field in fields.items()},
+        "agree": all(other == first for other in others),
+    }
+
+
+def _field_values(field: ReceptiveField, sample_rate: float) -> dict[str, Any]:
+    return {
+        "size": field.size,
+        "past": field.past,
+        "future": field.future,
+        "num_taps": field.num_taps,
+        "stride": str(field.stride),
+        "milliseconds": field.milliseconds(sample_rate),
+    }
+
+
+def _sizes(stack: Design) -> dict[str, Any]:
+    return {
+        "kernel_size": stack.kernel_size,
+        "dilations": stack.dilations,
+        "cycles": stack.cycles,
+        "input_kernel_size": stack.input_kernel_size,
+    }
