@@ -68,6 +68,19 @@ def stream(layer: Any, x: Any, extras: dict[str, Any], blocks: list[int]) -> Any
     return jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=1), *outputs)
 
 
+def after_embedding(case: Case, x: Any, extras: dict[str, Any]) -> tuple[Callable[[Any], Any], Any]:
+    """The layer as a function of floats, and those: of a model of codes, what follows their embedding."""
+    layer = case.layer()
+    if case.channels is not None:
+        return lambda x: layer(x, **extras), x
+
+    def rest(embedded: Any) -> Any:
+        condition = layer.condition(embedded.shape[0], extras.get("labels"))
+        return layer.head(layer.stack(layer.input(embedded), condition)[1])
+
+    return rest, layer.enter(x)
+
+
 def assert_close(actual: Any, expected: Any, rtol: float = 1e-5, atol: float = 1e-5) -> None:
     for a, e in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, e, rtol=rtol, atol=atol)

@@ -10,6 +10,8 @@ import pytest
 from contract import BATCH_SIZE, CAUSAL, LAYERS, Case, assert_close, stream, whole
 from flax import nnx
 
+from wavedil.receptive_field import probe, trace
+
 NUM_SAMPLES = 64
 BLOCKS = {
     "whole": [64],
@@ -48,13 +50,16 @@ def test_no_output_depends_on_a_later_input(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS)
-def test_declared_field_equals_the_field_that_nan_probes_find(case: Case) -> None:
+def test_declared_field_is_traced_and_probed(case: Case) -> None:
     layer = case.layer()
-    field = layer.receptive_field
-    num_samples = 3 * field.size + 4
-    output = field.past + field.size  # far from both ends
-    seen = {t - output for t in _inputs_seen_by(layer, case, num_samples, output)}
-    assert sorted(seen) == list(field.taps)
+    num_samples = 3 * layer.receptive_field.size + 4
+    x, extras = case.signal(num_samples, batch_size=1), case.extras(num_samples, batch_size=1)
+    traced = trace(lambda x: layer(x, **extras), x)
+    probed = probe(*contract.after_embedding(case, x, extras))
+    assert traced.receptive_field == probed.receptive_field == layer.receptive_field
+    for t in range(num_samples):
+        assert traced.inputs(t) == probed.inputs(t), f"output {t}"
+    assert traced.causal == probed.causal == layer.receptive_field.causal
 
 
 @pytest.mark.parametrize("case", CAUSAL.values(), ids=CAUSAL)
@@ -97,27 +102,3 @@ def test_step_of_a_layer_that_sees_the_future_says_what_delay_helps(name: str) -
 
 def _rows(tree: Any, rows: slice) -> Any:
     return jax.tree.map(lambda leaf: leaf[rows], tree)
-
-
-def _inputs_seen_by(layer: Any, case: Case, num_samples: int, output: int) -> list[int]:
-    """Inputs whose NaN reaches the output. NaN follows structure, not magnitude: 0 x NaN is NaN."""
-    extras = case.extras(num_samples, batch_size=1)
-    if case.channels is not None:
-        x = case.signal(num_samples, batch_size=1)
-
-        def run(x: Any) -> Any:
-            return layer(x, **extras)
-    else:
-        # Codes cannot be NaN, what they are embedded in can.
-        x = layer.enter(case.signal(num_samples, batch_size=1))
-
-        def run(x: Any) -> Any:
-            condition = layer.condition(1, extras.get("labels"))
-            return layer.head(layer.stack(layer.input(x), condition)[1])
-
-    def reached(t: Any) -> Any:
-        leaves = jax.tree.leaves(run(x.at[:, t].set(jnp.nan)))
-        return jnp.any(jnp.stack([jnp.isnan(leaf[:, output]).any() for leaf in leaves]))
-
-    hits = jax.lax.map(reached, jnp.arange(num_samples), batch_size=64)
-    return [int(t) for t in np.flatnonzero(hits)]

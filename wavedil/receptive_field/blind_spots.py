@@ -1,0 +1,74 @@
+"""Where a NaN on its way through a function may be lost: the probe's blind spots, read off the jaxpr."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from wavedil.receptive_field.disturbance import keeps_nan_in_maxima
+
+# NaN goes in and comes out, but at the end and not wherever there is a dependence.
+_SORTING = {"sort", "top_k", "approx_top_k"}
+# The larger of NaN and a number may be the number, if XLA cannot be told otherwise.
+_COMPARING = {"reduce_max", "reduce_min", "reduce_window_max", "reduce_window_min"}
+# What these compute, they take in again: all that a round is given may depend on the input.
+_LOOPS = {"scan", "while"}
+
+
+def blind_spots(fn: Callable[[Any], Any], x: Any) -> tuple[str, ...]:
+    """What `fn` does with numbers that depend on the float array `x` and that may not hand on a NaN.
+
+    - From floats it makes integers or truth values, which cannot be NaN: comparisons (and so every `where` that
+      chooses by the signal), casts, argmax.
+    - It sorts, which moves a NaN to the end.
+
+    NaN may come through all the same: `leaky_relu` compares to choose between x and 0.01 x, and both are NaN.
+    """
+    jaxpr = jax.make_jaxpr(fn)(x).jaxpr
+    found: dict[str, None] = {}
+    _walk(jaxpr, [True] * len(jaxpr.invars), found)
+    return tuple(found)
+
+
+def _walk(jaxpr: Any, depends: list[bool], found: dict[str, None]) -> None:
+    """Notes the blind spots of a jaxpr, given which of its arguments depend on the input."""
+    dependent = {var for var, does in zip(jaxpr.invars, depends, strict=True) if does}
+    for equation in jaxpr.eqns:
+        # Literals have a value and no hash, and depend on nothing.
+        given = [not hasattr(atom, "val") and atom in dependent for atom in equation.invars]
+        if not any(given):
+            continue
+        dependent.update(equation.outvars)
+        inner = list(_inner_jaxprs(equation.params.values()))
+        for part in inner:
+            known = len(part.invars) == len(given) and equation.primitive.name not in _LOOPS
+            _walk(part, given if known else [True] * len(part.invars), found)
+        if not inner:
+            _note(equation, given, found)
+
+
+def _note(equation: Any, given: list[bool], found: dict[str, None]) -> None:
+    name = equation.primitive.name
+    sources = [atom.aval for atom, does in zip(equation.invars, given, strict=True) if does]
+    if name in _SORTING or (name in _COMPARING and not keeps_nan_in_maxima()):
+        found[name] = None
+    for source in filter(_can_be_nan, sources):
+        for result in equation.outvars:
+            if not _can_be_nan(result.aval):
+                found[f"{name} ({source.dtype} to {result.aval.dtype})"] = None
+
+
+def _can_be_nan(aval: Any) -> bool:
+    return hasattr(aval, "dtype") and jnp.issubdtype(aval.dtype, jnp.inexact)
+
+
+def _inner_jaxprs(values: Iterable[Any]) -> Iterable[Any]:
+    """The jaxprs among an equation's parameters, closed ones opened."""
+    for value in values:
+        if isinstance(value, tuple | list):
+            yield from _inner_jaxprs(value)
+        elif hasattr(value, "eqns"):
+            yield value
+        elif hasattr(value, "jaxpr"):
+            yield value.jaxpr

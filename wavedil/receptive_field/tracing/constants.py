@@ -1,0 +1,92 @@
+"""Arrays that do not depend on the signal: computed only if their numbers turn out to matter."""
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import jaxpr_as_fun
+
+# Weights are larger, the indices and masks that decide what is read are smaller.
+_MAX_ELEMENTS = 2**22
+# Parameters that hold the function which jit and custom derivatives call with their inputs.
+_CALLED = ("jaxpr", "call_jaxpr")
+
+
+class Constant:
+    """An array of a known shape whose numbers may be had.
+
+    Args:
+      shape: Its shape.
+      make: Gives the array, or None if it cannot be told; None itself if it is certain to be unknown.
+    """
+
+    __slots__ = ("_known", "_make", "_value", "shape")
+
+    def __init__(self, shape: Sequence[int], make: Callable[[], Any] | None) -> None:
+        self.shape = tuple(shape)
+        self._make = make
+        self._known = False
+        self._value: Any = None
+
+    @classmethod
+    def holding(cls, value: Any) -> "Constant":
+        """A constant whose array is at hand."""
+        return cls(np.shape(value), lambda: value)
+
+    @property
+    def value(self) -> Any:
+        """The array, or None."""
+        if not self._known:
+            small = math.prod(self.shape) <= _MAX_ELEMENTS
+            self._value = self._make() if self._make is not None and small else None
+            self._known, self._make = True, None
+        return self._value
+
+    @property
+    def numpy(self) -> np.ndarray | None:
+        """The array as NumPy's, or None where it is not known yet or not made of numbers."""
+        value = self.value
+        if value is None or isinstance(value, jax.core.Tracer):
+            return None
+        try:
+            return np.asarray(value)
+        except TypeError:  # keys of random numbers
+            return None
+
+
+def computed(eqn: Any, inputs: Sequence[Constant]) -> list[Constant]:
+    """The outputs of an equation on constants."""
+    results: list[Any] = []
+
+    def output(i: int) -> Any:
+        if not results:
+            values = [constant.value for constant in inputs]
+            known = all(value is not None for value in values)
+            results.extend(
+                (_evaluated(eqn, values) if known else None) or [None] * len(eqn.outvars)
+            )
+        return results[i]
+
+    return [
+        Constant(getattr(var.aval, "shape", ()), functools.partial(output, i))
+        for i, var in enumerate(eqn.outvars)
+    ]
+
+
+def _evaluated(eqn: Any, values: Sequence[Any]) -> list[Any] | None:
+    if eqn.effects:
+        return None
+    called = next((eqn.params[name] for name in _CALLED if name in eqn.params), None)
+    try:
+        with jax.ensure_compile_time_eval():
+            arrays = [v if isinstance(v, jax.Array) else jnp.asarray(np.asarray(v)) for v in values]
+            if called is not None and eqn.primitive.name != "scan":
+                return list(jaxpr_as_fun(called)(*arrays))
+            outputs = eqn.primitive.bind(*arrays, **eqn.params)
+            return list(outputs) if eqn.primitive.multiple_results else [outputs]
+    except Exception:  # what cannot be computed here is not known here, and every index is possible
+        return None

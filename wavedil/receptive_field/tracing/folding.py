@@ -1,0 +1,217 @@
+"""Maps of an axis that is folded in two, of two axes joined into one, and of running sums."""
+
+import math
+from collections.abc import Iterator
+
+from wavedil.receptive_field.taps import Taps
+from wavedil.receptive_field.tracing.axis_map import AxisMap, full, overlaid
+from wavedil.receptive_field.tracing.formula import INFINITY, Formula, Piece
+from wavedil.receptive_field.tracing.sets import ZERO, Set, contains, plus, shifted, union, within
+
+# A running sum that no formula describes is written out index by index up to this many.
+_MAX_WRITTEN_OUT = 4096
+# Blocks of time up to this long are one formula with a set for every place in the block; longer ones a piece each.
+_MAX_PERIOD = 16384
+
+
+def split(whole: AxisMap, inner: int) -> Iterator[tuple[AxisMap, AxisMap]]:
+    """The map of index `j = inner a + b` as sums of a map of a and a map of b.
+
+    A formula of period p is F(inner a + b) = F(b) + rate inner a where p divides `inner`. Where
+    it does not, the rows a fall into `lcm(p, inner) / inner` kinds, each with its own map of b.
+    """
+    outer = whole.size // inner
+    for piece in whole.pieces:
+        f = piece.formula
+        kinds = math.lcm(f.period, inner) // inner
+        step = f.advance * kinds * inner // f.period
+        for rows, columns in _rectangles(piece, inner):
+            for kind in range(kinds):
+                sets = [ZERO if residue == kind else None for residue in range(kinds)]
+                row = _one_row(f.then_read_by(Formula(1, 1, (Taps(kind * inner, 1),))), inner)
+                for a in overlaid(outer, [Piece(*rows, Formula(kinds, step, tuple(sets)))]):
+                    for b in overlaid(inner, [Piece(*columns, row)]):
+                        yield a, b
+
+
+def _one_row(f: Formula, inner: int) -> Formula:
+    """A formula for one row alone: any rate may be said of it, and the steadiest one is shortest."""
+    if f.period < inner or f.period == 1:
+        return f
+    first, second = f.at(0), f.at(1)
+    step = 0 if first is None or second is None else second.first - first.first
+    return Formula.of(step * inner, [f.at(j) for j in range(inner)])
+
+
+def _rectangles(piece: Piece, inner: int) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """The indices of a piece as rows and columns: whole rows, and what is left of the first and last."""
+    first = piece.low // inner if piece.low > -INFINITY else -INFINITY
+    before = piece.low % inner if piece.low > -INFINITY else 0
+    last = piece.high // inner if piece.high < INFINITY else INFINITY
+    after = piece.high % inner if piece.high < INFINITY else 0
+    if first == last:
+        yield (first, first + 1), (before, after)
+        return
+    if before:
+        yield (first, first + 1), (before, inner)
+        first += 1
+    if first < last:
+        yield (first, last), (0, inner)
+    if after:
+        yield (last, last + 1), (0, after)
+
+
+def join(outer: AxisMap | None, inner: AxisMap | None, sizes: tuple[int, int]) -> list[AxisMap]:
+    """The maps of `j = inner_size a + b` where a and b see sums; None sees {0} everywhere."""
+    rows, columns = outer or full(sizes[0]), inner or full(sizes[1])
+    size = sizes[0] * sizes[1]
+    runs_on = _runs_on(rows, columns)
+    if runs_on is not None:
+        return overlaid(size, runs_on)
+    repeats = rows.moves and sizes[1] <= _MAX_PERIOD
+    if repeats or sizes[0] > sizes[1]:
+        return overlaid(size, _table(rows, columns))
+    return overlaid(size, _row_by_row(rows, columns))
+
+
+def _runs_on(rows: AxisMap, columns: AxisMap) -> list[Piece] | None:
+    """Where each row goes on as the one before ends, one formula says it all."""
+    n = columns.size
+    piece = columns.pieces[0]
+    f = piece.formula
+    if len(columns.pieces) > 1 or piece.low > 0 or piece.high < n or n % f.period:
+        return None
+    step = f.advance * n // f.period
+    if any(p.formula.period > 1 or p.formula.advance != step for p in rows.pieces):
+        return None
+    return [
+        Piece(
+            p.low * n if p.low > -INFINITY else -INFINITY,
+            p.high * n if p.high < INFINITY else INFINITY,
+            f.plus(Formula(1, 0, p.formula.sets)),
+        )
+        for p in rows.pieces
+    ]
+
+
+def _row_by_row(rows: AxisMap, columns: AxisMap) -> list[Piece]:
+    n = columns.size
+    pieces = []
+    for a in range(rows.size):
+        seen = rows.at(a)
+        for p in columns.pieces if seen is not None else ():
+            moved = p.formula.then_read_by(Formula(1, 1, (Taps(-a * n, 1),)))
+            low, high = max(p.low, 0), min(p.high, n)
+            pieces.append(Piece(a * n + low, a * n + high, moved.plus(Formula(1, 0, (seen,)))))
+    return pieces
+
+
+def _table(rows: AxisMap, columns: AxisMap) -> list[Piece]:
+    """One formula whose period is a row, or several rows where they differ."""
+    n = columns.size
+    row = [columns.at(b) for b in range(n)]
+    pieces = []
+    for p in rows.pieces:
+        sums: dict[tuple[Set, int], Set] = {}
+        sets = []
+        for seen in p.formula.sets:
+            for place in row:
+                key = seen, id(place)  # places that share a set share the sum
+                if key not in sums:
+                    sums[key] = plus(seen, place)
+                sets.append(sums[key])
+        low = p.low * n if p.low > -INFINITY else -INFINITY
+        high = p.high * n if p.high < INFINITY else INFINITY
+        pieces.append(Piece(low, high, Formula.of(p.formula.advance, sets)))
+    return pieces
+
+
+def running(
+    seen: AxisMap, window: tuple[int, int] | None
+) -> Iterator[tuple[AxisMap, tuple[int, int] | None, int]]:
+    """What the running union over the indices up to j sees, as in a cumulative sum.
+
+    Args:
+      seen: What an index sees.
+      window: The inputs that there are, where nothing else is added to what the map says; a
+        running union may then be told by a formula and a smaller window. None elsewhere.
+
+    Yields:
+      Maps, whose union is meant; the window that holds for each; and whether what it sees grows
+      with j to the past (-1), to the future (1) or not (0).
+    """
+    for piece in seen.pieces:
+        low, high = max(piece.low, 0), min(piece.high, seen.size)
+        if low >= high:
+            continue
+        found = list(_running_in(piece, seen.size, window))
+        if high < seen.size:
+            everything = piece.within(seen.size).whole
+            found.append((Piece(high, seen.size, Formula(1, 0, (everything,))), window, 0))
+        for part, part_window, grows in found:
+            for each in overlaid(seen.size, [part]):
+                yield each, part_window, grows
+
+
+def _running_in(
+    piece: Piece, size: int, window: tuple[int, int] | None
+) -> Iterator[tuple[Piece, tuple[int, int] | None, int]]:
+    f = piece.formula
+    low, high = max(piece.low, 0), min(piece.high, size)
+    direction = (f.advance < 0) - (f.advance > 0)
+    if f.advance == 0 and f.period == 1:
+        yield Piece(low, high, f), window, 0
+    elif piece.low == -INFINITY:
+        yield Piece(low, high, _all_before(f, size)), window, direction
+    elif window is not None and (cut := _cut(piece, size, window)) is not None:
+        yield Piece(low, high, _all_before(f, size)), cut, direction
+    elif window is not None and f.period == 1 and len(f.sets[0].offsets) <= 64:  # type: ignore[union-attr]
+        for offset in f.sets[0].offsets:  # type: ignore[union-attr]
+            alone = Piece(piece.low, piece.high, Formula(1, f.advance, (Taps(offset, 1),)))
+            yield from _running_in(alone, size, window)
+    elif high - low <= _MAX_WRITTEN_OUT:
+        yield _written_out(f, low, high), window, 0
+    else:  # more than what it sees, never less
+        everything = Piece(low, high, f).whole
+        yield Piece(low, high, Formula(1, 0, (everything,))), window, direction
+
+
+def _all_before(f: Formula, size: int) -> Formula:
+    return f.then_read_by(Formula(1, 1, (Taps.between(1 - size, 0),)))
+
+
+def _cut(piece: Piece, size: int, window: tuple[int, int]) -> tuple[int, int] | None:
+    """A window that hides what the formula goes on to say before the piece, if there is one."""
+    f, low = piece.formula, piece.low
+    real = AxisMap(size, (piece,)).bounds
+    cut = (
+        (max(window[0], real[0]), window[1])
+        if f.advance > 0
+        else (window[0], min(window[1], real[1] + 1))
+    )
+    reach = _overlap(f)
+    if reach > _MAX_WRITTEN_OUT:
+        return None
+    before = union(f.at(j) for j in range(low - reach, low))
+    return cut if contains(f.at(low), within(before, *cut)) else None
+
+
+def _overlap(f: Formula) -> int:
+    """Indices apart from which on what two of them see cannot overlap."""
+    spans = [s.last - s.first + 1 for s in f.sets if s is not None]
+    return max(spans) * f.period // max(1, abs(f.advance)) + 4 * f.period
+
+
+def _written_out(f: Formula, low: int, high: int) -> Piece:
+    sets: list[Set] = []
+    so_far: Set = None
+    for j in range(low, high):
+        so_far = union([so_far, f.at(j)])
+        sets.append(so_far)
+    # Index low is residue low % length of a formula whose period is the length.
+    length = high - low
+    ordered: list[Set] = [None] * length
+    for j, seen in zip(range(low, high), sets, strict=True):
+        step = f.advance * length // f.period if (f.advance * length) % f.period == 0 else 0
+        ordered[j % length] = shifted(seen, -step * (j // length))
+    return Piece(low, high, Formula(length, step, tuple(ordered)))

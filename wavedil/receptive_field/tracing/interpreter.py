@@ -1,0 +1,103 @@
+"""Runs a jaxpr on what its arrays see instead of on numbers."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from jax.extend.core import Literal as JaxprLiteral
+
+from wavedil.errors import UserError
+from wavedil.receptive_field.taps import Taps
+from wavedil.receptive_field.tracing.constants import Constant, computed
+from wavedil.receptive_field.tracing.source import source_line
+from wavedil.receptive_field.tracing.terms import Term
+from wavedil.receptive_field.tracing.value import Value, new_axes
+
+Unknown = Literal["error", "all"]
+Seen = Value | Constant
+Rule = Callable[["Interpreter", Any, list[Seen]], Seen | Sequence[Seen]]
+
+
+class Interpreter:
+    """What each equation's outputs see, given what its inputs see.
+
+    An equation none of whose inputs depends on the signal is a constant, whatever its primitive;
+    it is computed only where an index or a mask turns out to be needed.
+
+    Args:
+      num_inputs: Samples of the signal.
+      rules: What to do for a primitive, by its name.
+      unknown: "error", or "all": a primitive without a rule sees the whole signal.
+    """
+
+    def __init__(self, num_inputs: int, rules: dict[str, Rule], unknown: Unknown) -> None:
+        self.num_inputs = num_inputs
+        self.window = (0, num_inputs)
+        self._rules = rules
+        self._unknown = unknown
+        self._calls: list[Any] = []
+
+    def run(self, jaxpr: Any, constants: Sequence[Seen], inputs: Sequence[Seen]) -> list[Seen]:
+        """What the outputs of a jaxpr see."""
+        seen: dict[Any, Seen] = {}
+        seen.update(zip(jaxpr.constvars, constants, strict=True))
+        seen.update(zip(jaxpr.invars, inputs, strict=True))
+
+        def read(atom: Any) -> Seen:
+            if isinstance(atom, JaxprLiteral):
+                return Constant.holding(atom.val)
+            return seen[atom]
+
+        for eqn in jaxpr.eqns:
+            outputs = self._apply(eqn, [read(atom) for atom in eqn.invars])
+            seen.update(zip(eqn.outvars, outputs, strict=True))
+        return [read(atom) for atom in jaxpr.outvars]
+
+    def run_closed(self, closed: Any, inputs: Sequence[Seen]) -> list[Seen]:
+        """The same for a jaxpr that holds its constants, or that has none."""
+        if not hasattr(closed, "jaxpr"):
+            return self.run(closed, (), inputs)
+        constants = [Constant.holding(value) for value in closed.consts]
+        return self.run(closed.jaxpr, constants, inputs)
+
+    def _apply(self, eqn: Any, inputs: list[Seen]) -> Sequence[Seen]:
+        if not any(isinstance(value, Value) for value in inputs):
+            return computed(eqn, [value for value in inputs if isinstance(value, Constant)])
+        rule = self._rules.get(eqn.primitive.name)
+        if rule is None:
+            return self.without_rule(eqn)
+        self._calls.append(eqn)
+        outputs = rule(self, eqn, inputs)
+        self._calls.pop()
+        if isinstance(outputs, Value | Constant):
+            outputs = [outputs] * len(eqn.outvars)
+        return [
+            _settled(value, getattr(var.aval, "shape", ()))
+            for value, var in zip(outputs, eqn.outvars, strict=True)
+        ]
+
+    def without_rule(self, eqn: Any) -> Sequence[Seen]:
+        """What a primitive sees of which nobody knows what it reads."""
+        if self._unknown == "all":
+            return [self.everything(var.aval.shape) for var in eqn.outvars]
+        name = eqn.primitive.name
+        raise UserError(
+            f"no rule says which samples the primitive {name!r} reads{self._source_line(eqn)}; "
+            "use unknown='all' to let it see the whole signal, or probe() to measure"
+        )
+
+    def _source_line(self, eqn: Any) -> str:
+        """Where the user wrote the equation, or called the function that it belongs to."""
+        return next(filter(None, map(source_line, (eqn, *self._calls[::-1]))), "")
+
+    def everything(self, shape: Sequence[int]) -> Value:
+        """An array whose every element sees the whole signal."""
+        return Value(
+            new_axes(shape), (Term({}, Taps.between(0, self.num_inputs - 1), self.window),)
+        )
+
+
+def _settled(value: Seen, shape: Sequence[int]) -> Seen:
+    """A value that sees nothing, or has no elements, is a constant, though nobody knows which."""
+    if isinstance(value, Value) and (not value.terms or 0 in shape):
+        return Constant(shape, None)
+    return value

@@ -1,0 +1,26 @@
+"""What each primitive of JAX reads, a family a file."""
+
+from wavedil.receptive_field.tracing.interpreter import Rule
+from wavedil.receptive_field.tracing.rules import (
+    control,
+    elementwise,
+    gathering,
+    reduction,
+    scan,
+    scattering,
+    shape,
+    while_loop,
+    windows,
+)
+
+RULES: dict[str, Rule] = {
+    **elementwise.RULES,
+    **shape.RULES,
+    **windows.RULES,
+    **reduction.RULES,
+    **gathering.RULES,
+    **scattering.RULES,
+    **control.RULES,
+    **scan.RULES,
+    **while_loop.RULES,
+}

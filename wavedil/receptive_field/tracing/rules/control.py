@@ -1,0 +1,71 @@
+"""Functions inside of functions: jit, custom derivatives, cond; see `loops` for scan and while."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from wavedil.receptive_field.tracing.constants import Constant
+from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
+from wavedil.receptive_field.tracing.rules.elementwise import together
+from wavedil.receptive_field.tracing.value import Value
+
+# The parameter that holds the function which a primitive calls with its own inputs.
+_CALLS = {
+    "jit": "jaxpr",
+    "pjit": "jaxpr",
+    "closed_call": "call_jaxpr",
+    "core_call": "call_jaxpr",
+    "remat": "jaxpr",
+    "remat2": "jaxpr",
+    "checkpoint": "jaxpr",
+    "custom_jvp_call": "call_jaxpr",
+    "custom_vjp_call": "call_jaxpr",
+    "custom_vjp_call_jaxpr": "fun_jaxpr",
+    "custom_vmap_call": "call",
+    "composite": "jaxpr",
+}
+
+
+def call(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
+    """What the function that is called sees."""
+    inner = eqn.params.get(_CALLS[eqn.primitive.name])
+    inner = inner if inner is not None else eqn.params["call_jaxpr"]
+    return tracer.run_closed(inner, inputs)
+
+
+def cond(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
+    """What any branch sees, and what the choice depends on. A choice that is known is made."""
+    index, *operands = inputs
+    branches = eqn.params["branches"]
+    chosen = index.numpy if isinstance(index, Constant) else None
+    if chosen is not None:
+        branches = [branches[min(max(int(chosen), 0), len(branches) - 1)]]
+    results = [tracer.run_closed(branch, operands) for branch in branches]
+    if len(results) == 1:
+        return results[0]
+    deciding = [index] if isinstance(index, Value) else []
+    return [either([*deciding, *outputs]) for outputs in zip(*results, strict=True)]
+
+
+def either(outcomes: list[Seen]) -> Seen:
+    """Any of several outcomes, the last of which has the shape of all but scalars."""
+    shape = outcomes[-1].shape
+    values = [value for value in outcomes if isinstance(value, Value)]
+    return together(values, shape) if values else Constant(shape, None)
+
+
+def nothing(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Sequence[Seen]:
+    """Printing and checking read the signal and hand nothing on."""
+    return []
+
+
+def callback(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Sequence[Seen]:
+    """A function outside of JAX may hand on anything, if it hands on something."""
+    return tracer.without_rule(eqn) if eqn.outvars else []
+
+
+RULES: dict[str, Rule] = {
+    **dict.fromkeys(_CALLS, call),
+    "cond": cond,
+    **dict.fromkeys(["debug_callback", "debug_print", "inspect_sharding", "check"], nothing),
+    **dict.fromkeys(["io_callback", "pure_callback"], callback),
+}

@@ -1,0 +1,85 @@
+"""Operations that work on each element by itself."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from wavedil.receptive_field.tracing.constants import Constant
+from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
+from wavedil.receptive_field.tracing.rules.relations import mask
+from wavedil.receptive_field.tracing.value import Axes, Axis, Value, new_axes, union_of
+
+_NAMES = """
+abs acos acosh add add_any and asin asinh atan atan2 atanh bessel_i0e bessel_i1e cbrt ceil clamp
+clz complex conj convert_element_type copy cos cosh digamma div eq eq_to erf erf_inv erfc
+exp exp2 expm1 floor ge gt igamma igamma_grad_a igammac imag integer_pow is_finite le le_to
+lgamma log log1p logistic lt lt_to max min mul mulhi name ne neg nextafter not or polygamma
+population_count pow real reduce_precision regularized_incomplete_beta rem round rsqrt
+shift_left shift_right_arithmetic shift_right_logical sign sin sinh square sqrt stop_gradient sub
+tan tanh threefry2x32 xor zeta device_put sharding_constraint layout_constraint reshard pvary
+pcast random_clone
+""".split()
+
+
+def elementwise(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+    """Each output element sees what the input elements at its place see."""
+    shape = eqn.outvars[0].aval.shape
+    return together([value for value in inputs if isinstance(value, Value)], shape)
+
+
+def together(values: Sequence[Value], shape: Sequence[int]) -> Value:
+    """The union of arrays that are broadcast to a shape: of that rank, or scalars."""
+    if len(values) == 1 and values[0].shape == tuple(shape):
+        return values[0]
+    axes = list(new_axes(shape))
+    for value in values:
+        for i, axis in enumerate(value.axes):
+            if axis:
+                axes[i] = axis
+    return union_of([Value(_repeated(value.axes, axes), value.terms) for value in values])
+
+
+def _repeated(own: Axes, axes: Sequence[Axis]) -> Axes:
+    """Axes of size 1, and those that a scalar lacks, repeated as the others have them."""
+    return tuple(mine or axis for mine, axis in zip(own or [()] * len(axes), axes, strict=True))
+
+
+def one_by_one(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Sequence[Seen]:
+    """Output i is input i."""
+    return inputs
+
+
+def select(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+    """An element of one case or the other; of the one that is chosen where a mask is known."""
+    which, *cases = inputs
+    shape = eqn.outvars[0].aval.shape
+    chosen = which.numpy if isinstance(which, Constant) else None
+    values = [which] if isinstance(which, Value) else []
+    for i, case in enumerate(cases):
+        if isinstance(case, Value):
+            kept = case if chosen is None else _where(case, chosen == i)
+            values += [kept] if kept.terms else []
+    return together(values, shape) if values else Constant(shape, None)
+
+
+def _where(value: Value, chosen: np.ndarray) -> Value:
+    """A value where a mask is true. A mask that varies along several axes is taken as true."""
+    if not chosen.any():
+        return Value(value.axes, ())
+    if chosen.all():
+        return value
+    for axis in range(chosen.ndim):
+        others = tuple(a for a in range(chosen.ndim) if a != axis)
+        along = np.asarray(chosen.any(others))
+        if (along == chosen.all(others)).all():
+            return value.restricted(axis, mask(along)[0])
+    return value
+
+
+RULES: dict[str, Rule] = {
+    **dict.fromkeys(_NAMES, elementwise),
+    "select_n": select,
+    "optimization_barrier": one_by_one,
+    "reduced_vary_cast_p": one_by_one,
+}

@@ -1,0 +1,179 @@
+"""Reading at indices: gather and dynamic slices. Indices that are known without the signal are used as they are."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from wavedil.receptive_field.tracing.axis_map import AxisMap
+from wavedil.receptive_field.tracing.constants import Constant
+from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
+from wavedil.receptive_field.tracing.rules.relations import affine, listed
+from wavedil.receptive_field.tracing.terms import Term, tidied, united
+from wavedil.receptive_field.tracing.value import Axis, Factor, Value, new_axes, new_axis, union_of
+
+
+def start_of(index: Seen, size: int, num_read: int) -> int | None:
+    """The start of a slice as JAX clamps it, or None where it is not known."""
+    if num_read == size:
+        return 0
+    known = index.numpy if isinstance(index, Constant) else None
+    return None if known is None else min(max(int(known), 0), size - num_read)
+
+
+def dynamic_slice(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+    """Output j reads start + j; any index where the start is not known."""
+    value, *indices = inputs
+    shape = eqn.outvars[0].aval.shape
+    values = []
+    sizes = value.shape
+    starts = [start_of(*triple) for triple in zip(indices, sizes, shape, strict=True)]
+    if isinstance(value, Value):
+        for i, start in enumerate(starts):
+            if start is None:
+                value = anywhere(value, i, shape[i])
+            elif shape[i] != sizes[i]:
+                value = value.read(i, affine(shape[i], 1, start))
+        values.append(value)
+    values += scalars_for(shape, indices, [start is None for start in starts])
+    return union_of(values) if values else Constant(shape, None)
+
+
+def anywhere(value: Value, i: int, size: int) -> Value:
+    """Every index of axis i may be read at any index of the new one."""
+    axes = (*value.axes[:i], new_axis(size), *value.axes[i + 1 :])
+    return Value(axes, value.terms_over(value.axes[i]))
+
+
+def scalars_for(
+    shape: Sequence[int], scalars: Sequence[Seen], count: Sequence[bool]
+) -> list[Value]:
+    """The scalars that count, at every element of a shape."""
+    return [
+        Value(new_axes(shape), scalar.terms)
+        for scalar, counts in zip(scalars, count, strict=True)
+        if counts and isinstance(scalar, Value)
+    ]
+
+
+def gather(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+    """Slices of the operand at indices; output axes are the indices' axes and the slices'."""
+    operand, indices = inputs
+    numbers = eqn.params["dimension_numbers"]
+    shape = eqn.outvars[0].aval.shape
+    batch = [i for i in range(len(shape)) if i not in numbers.offset_dims]
+    parts = []
+    if isinstance(indices, Value):
+        axes = list(new_axes(shape))
+        chosen = indices.over(len(indices.axes) - 1)
+        for place, axis in zip(batch, chosen.axes, strict=True):
+            axes[place] = axis
+        parts.append(Value(tuple(axes), chosen.terms))
+    if isinstance(operand, Value):
+        known = indices.numpy if isinstance(indices, Constant) else None
+        parts.append(_of_operand(eqn, operand, known, batch))
+    return union_of(parts)
+
+
+def _of_operand(eqn: Any, value: Value, known: np.ndarray | None, batch: list[int]) -> Value:
+    numbers, sizes = eqn.params["dimension_numbers"], eqn.params["slice_sizes"]
+    shape = eqn.outvars[0].aval.shape
+    drops = "FILL" in str(eqn.params.get("mode"))
+    gone = {*numbers.collapsed_slice_dims, *numbers.operand_batching_dims}
+    kept = [d for d in range(len(sizes)) if d not in gone]
+    offset_place = dict(zip(kept, numbers.offset_dims, strict=True))
+    placed: dict[int, list[Axis]] = {i: [] for i in range(len(shape))}
+    operand_shape = value.shape
+    for d, size in enumerate(operand_shape):
+        if d in numbers.operand_batching_dims:
+            where = numbers.operand_batching_dims.index(d)
+            placed[batch[numbers.start_indices_batching_dims[where]]].append(value.axes[d])
+            continue
+        places = [offset_place[d]] if d in offset_place else []
+        if d not in numbers.start_index_map or sizes[d] == size:
+            if sizes[d] != size:
+                value = value.read(d, affine(sizes[d], 1, 0))
+            if places:
+                placed[places[0]].append(value.axes[d])
+        elif known is None:
+            value = anywhere(value, d, 1)
+        else:
+            starts = known[..., numbers.start_index_map.index(d)]
+            moving, flat, valid, inner = _flat_indices(starts, sizes[d], size, drops)
+            value = read_any(value, d, listed(flat, None if valid.all() else valid), len(flat))
+            value, axes = _unfolded(value, d, inner)
+            # A slice of one index has no axis to unfold, but may keep its place in the output.
+            for place, axis in zip([*(batch[i] for i in moving), *places], axes, strict=False):
+                placed[place].append(axis)
+    return _assembled(value, shape, placed)
+
+
+def varying(indices: np.ndarray) -> list[int]:
+    """The axes along which indices differ."""
+    return [i for i in range(indices.ndim) if (np.diff(indices, axis=i) != 0).any()]
+
+
+def _flat_indices(
+    starts: np.ndarray, num_read: int, size: int, drops: bool
+) -> tuple[list[int], np.ndarray, np.ndarray, list[int]]:
+    """The axes along which starts vary, and the indices read over these axes and the slice's."""
+    moving = varying(starts)
+    ours = tuple(slice(None) if i in moving else 0 for i in range(starts.ndim))
+    own = starts[ours].astype(np.int64)
+    last = size - num_read
+    valid = (own >= 0) & (own <= last) if drops else np.ones(own.shape, bool)
+    flat = np.clip(own, 0, last)[..., None] + np.arange(num_read)
+    valid = np.broadcast_to(valid[..., None], flat.shape)
+    return moving, flat.reshape(-1), valid.reshape(-1), list(flat.shape)
+
+
+def read_any(value: Value, i: int, reads: Sequence[AxisMap], size: int) -> Value:
+    """The union over several maps of what is read."""
+    if not reads:
+        return Value((*value.axes[:i], new_axis(size), *value.axes[i + 1 :]), ())
+    return union_of([value.read(i, each) for each in reads])
+
+
+def _unfolded(value: Value, i: int, sizes: list[int]) -> tuple[Value, Sequence[Axis]]:
+    """Axis i cut into axes of the given sizes, which are returned beside the value."""
+    others = [a for j, a in enumerate(value.axes) if j != i]
+    alone = Value((value.axes[i],), value.terms).reshaped(sizes)
+    first = value.axes[i]
+    axes = (*others[:i], first, *others[i:])
+    return Value(axes, alone.terms), alone.axes
+
+
+def _assembled(value: Value, shape: Sequence[int], placed: dict[int, list[Axis]]) -> Value:
+    """The output's axes; where two of the operand's are read by the same index, their sums count."""
+    terms = value.terms
+    axes = []
+    for i, size in enumerate(shape):
+        mine = [axis for axis in placed[i] if axis]
+        if len(mine) > 1:
+            single = Value(tuple(mine), terms).single(*range(len(mine)))
+            terms = single.terms
+            for other in single.axes[1:]:
+                terms = diagonal(terms, single.axes[0][0], other[0])
+            mine = [single.axes[0]]
+        axes.append(mine[0] if mine else new_axis(size))
+    return Value(tuple(axes), terms)
+
+
+def diagonal(terms: Iterable[Term], kept: Factor, other: Factor) -> tuple[Term, ...]:
+    """Two factors that have the same index, as one."""
+    merged: list[Term | None] = []
+    for term in terms:
+        maps = dict(term.maps)
+        theirs = maps.pop(other.id, None)
+        if theirs is None:
+            merged.append(term)
+        elif kept.id not in maps:
+            merged.append(tidied(replace(term, maps={**maps, kept.id: theirs})))
+        else:
+            for both in maps[kept.id].plus(theirs):
+                merged.append(tidied(replace(term, maps={**maps, kept.id: both})))
+    return united(merged)
+
+
+RULES: dict[str, Rule] = {"gather": gather, "dynamic_slice": dynamic_slice}

@@ -1,0 +1,165 @@
+"""Operations over whole axes: reductions, running sums, sorting, Fourier transforms, factorizations."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from wavedil.receptive_field.tracing import folding
+from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
+from wavedil.receptive_field.tracing.rules.elementwise import together
+from wavedil.receptive_field.tracing.rules.relations import affine
+from wavedil.receptive_field.tracing.sets import ZERO
+from wavedil.receptive_field.tracing.terms import Term, tidied
+from wavedil.receptive_field.tracing.value import Factor, Value, new_axis
+
+
+def reduce(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+    """Sums, products, extremes and their places: the reduced axes are seen as a whole."""
+    axes = eqn.params["dimensions" if "dimensions" in eqn.params else "axes"]
+    values = [v.over(*axes) if v.shape else v for v in inputs if isinstance(v, Value)]
+    return together(values, eqn.outvars[0].aval.shape)
+
+
+def cumulative(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+    """Output j sees what inputs up to j see; those from j on where it runs in reverse."""
+    value = inputs[0]
+    assert isinstance(value, Value)
+    return running(value, eqn.params["axis"], eqn.params["reverse"])
+
+
+def running(value: Value, axis: int, reverse: bool = False) -> Value:
+    """The running union along an axis."""
+    value = value.single(axis)
+    if not value.axes[axis]:
+        return value
+    size = value.shape[axis]
+    if reverse:
+        value = value.read(axis, affine(size, -1, size - 1))
+    factor = value.axes[axis][0]
+    value = Value(value.axes, value.each(lambda term: running_term(term, factor)))
+    return value.read(axis, affine(size, -1, size - 1)) if reverse else value
+
+
+def running_term(term: Term, factor: Factor) -> Iterable[Term | None]:
+    """The running union along a factor of a term."""
+    if factor.id not in term.maps:
+        yield term
+        return
+    maps = {id: seen for id, seen in term.maps.items() if id != factor.id}
+    alone = all(seen.bounds == (0, 0) for seen in maps.values())
+    own = term.maps[factor.id].plus_set(term.base)
+    for seen, window, grows in folding.running(own, term.window if alone else None):
+        yield tidied(
+            replace(
+                term,
+                maps={**maps, factor.id: seen},
+                base=ZERO,
+                window=window or term.window,
+                grows=(term.grows[0] or grows < 0, term.grows[1] or grows > 0),
+            )
+        )
+
+
+def mixed(value: Value, axes: Sequence[int], shape: Sequence[int]) -> Value:
+    """Every index of these axes sees all of them."""
+    inside = [factor for i in axes for factor in value.axes[i]]
+    new = [new_axis(size) if i in axes else value.axes[i] for i, size in enumerate(shape)]
+    return Value(tuple(new), value.terms_over(inside))
+
+
+def sort(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
+    """Every place sees all keys along the axis, and all of its own operand."""
+    axis = eqn.params["dimension"]
+    shape = eqn.outvars[0].aval.shape
+    whole = [mixed(v, [axis], shape) if isinstance(v, Value) else v for v in inputs]
+    keys = [v for v in whole[: eqn.params["num_keys"]] if isinstance(v, Value)]
+    outputs: list[Seen] = []
+    for value in whole:
+        values = [*keys, value] if isinstance(value, Value) else keys
+        outputs.append(together(values, shape) if values else value)
+    return outputs
+
+
+def top(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+    """The largest along an axis, and their places."""
+    value = inputs[0]
+    assert isinstance(value, Value)
+    last = len(value.axes) - 1
+    axis = eqn.params.get("axis", eqn.params.get("reduction_dimension", last)) % (last + 1)
+    return mixed(value, [axis], eqn.outvars[0].aval.shape)
+
+
+def transform(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+    """A Fourier transform: every frequency sees all samples of the transformed axes."""
+    value = inputs[0]
+    assert isinstance(value, Value)
+    count, ndim = len(eqn.params["fft_lengths"]), len(value.axes)
+    return mixed(value, range(ndim - count, ndim), eqn.outvars[0].aval.shape)
+
+
+def matrices(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
+    """Factorizations and solutions: all of the matrices of the last two axes, each batch entry by itself."""
+    outputs: list[Seen] = []
+    for var in eqn.outvars:
+        shape = var.aval.shape
+        parts = []
+        for value in inputs:
+            if isinstance(value, Value):
+                batch = value.axes[: len(value.axes) - 2]
+                inside = [factor for axis in value.axes[len(batch) :] for factor in axis]
+                new = tuple(new_axis(size) for size in shape[len(batch) :])
+                parts.append(Value((*batch, *new), value.terms_over(inside)))
+        outputs.append(together(parts, shape))
+    return outputs
+
+
+def solution(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
+    """The solution of linear equations, as the function that solves them reads its inputs."""
+    lengths = eqn.params["const_lengths"]
+    before = lengths.matvec + lengths.vecmat
+    used = inputs[before : before + lengths.solve]
+    right = inputs[before + lengths.solve + lengths.transpose_solve :]
+    return tracer.run_closed(eqn.params["jaxprs"].solve, [*used, *right])
+
+
+def permutation(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+    """The order that pivots along the last axis make."""
+    value = inputs[0]
+    assert isinstance(value, Value)
+    return mixed(value, [len(value.axes) - 1], eqn.outvars[0].aval.shape)
+
+
+def anywhere(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
+    """Random numbers from keys that depend on the signal: each sees all that any key sees."""
+    outputs: list[Seen] = []
+    for var in eqn.outvars:
+        shape = var.aval.shape
+        scalars = [v.over(*range(len(v.axes))) for v in inputs if isinstance(v, Value)]
+        outputs.append(together(scalars, shape))
+    return outputs
+
+
+RULES: dict[str, Rule] = {
+    **dict.fromkeys(
+        """reduce reduce_sum reduce_max reduce_min reduce_prod reduce_and reduce_or reduce_xor
+        argmax argmin""".split(),
+        reduce,
+    ),
+    **dict.fromkeys("cumsum cumprod cummax cummin cumlogsumexp".split(), cumulative),
+    "sort": sort,
+    "top_k": top,
+    "approx_top_k": top,
+    "fft": transform,
+    "custom_linear_solve": solution,
+    "lu_pivots_to_permutation": permutation,
+    **dict.fromkeys(
+        """cholesky cholesky_update eig eigh geqrf hessenberg householder_product lu ormqr qr schur
+        svd symmetric_product triangular_solve tridiagonal tridiagonal_solve""".split(),
+        matrices,
+    ),
+    **dict.fromkeys(
+        """random_bits random_fold_in random_gamma random_seed random_split random_unwrap random_wrap
+        rng_bit_generator rng_uniform""".split(),
+        anywhere,
+    ),
+}

@@ -1,0 +1,111 @@
+"""Which indices of an input axis an output index reads, for the operations of JAX."""
+
+import functools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from wavedil.receptive_field.taps import Taps
+from wavedil.receptive_field.tracing.axis_map import AxisMap, overlaid
+from wavedil.receptive_field.tracing.formula import Formula, Piece
+from wavedil.receptive_field.tracing.sets import Set
+
+
+@functools.cache
+def affine(size: int, scale: int, offset: int, divisor: int = 1) -> AxisMap:
+    """Output j reads `(scale j + offset) / divisor` where that is whole: slice, pad, rev."""
+    return window(size, (offset,), scale, divisor)
+
+
+@functools.cache
+def window(size: int, offsets: Sequence[int], stride: int, base_dilation: int = 1) -> AxisMap:
+    """Output j reads `(stride j + offset) / base_dilation` of every offset for which that is whole."""
+    period = base_dilation // math.gcd(stride, base_dilation)
+    sets: list[Set] = []
+    for j in range(period):
+        places = [stride * j + offset for offset in offsets]
+        whole = [place // base_dilation for place in places if place % base_dilation == 0]
+        sets.append(Taps.at(whole) if whole else None)
+    return AxisMap.of(size, stride * period // base_dilation, sets)
+
+
+@functools.cache
+def groups(size: int, num_groups: int, num_read: int) -> AxisMap:
+    """Output j of a group reads the `num_read` inputs of its group."""
+    own = size // num_groups
+    return AxisMap.of(size, num_read, [Taps.between(0, num_read - 1)] * own)
+
+
+@functools.cache
+def constant(size: int, index: int) -> AxisMap:
+    """Every output reads one index."""
+    return AxisMap.of(size, 0, [Taps(index, 1)])
+
+
+def listed(indices: np.ndarray, valid: np.ndarray | None = None) -> list[AxisMap]:
+    """Output j reads `indices[j]`, if that is valid: gather.
+
+    Regular steps become one formula: runs of a constant step, and patterns that repeat with a
+    constant advance, as of frames that overlap.
+    """
+    indices = indices.astype(np.int64)
+    size = len(indices)
+    period = _period(indices) if valid is None or valid.all() else None
+    if period is not None:
+        advance = int(indices[period] - indices[0]) if period < size else 0
+        return [AxisMap.of(size, advance, [Taps(int(i), 1) for i in indices[:period]])]
+    return overlaid(size, _runs(indices, np.ones(size, bool) if valid is None else valid))
+
+
+def _period(indices: np.ndarray) -> int | None:
+    """A period after which indices repeat but for a constant advance, if there is one to be seen."""
+    size = len(indices)
+    steps = np.diff(indices)
+    if size <= 1 or (steps == steps[0]).all():
+        return 1
+    # A period begins where the first step comes again, and ends with a step that stands out.
+    again = np.flatnonzero(steps == steps[0])[1:65].tolist()
+    out = (np.flatnonzero(steps != steps[0])[:2] + 1).tolist()
+    for period in (*again, *out, out[-1] - out[0]):
+        if 0 < 2 * period <= size:
+            advances = indices[period:] - indices[:-period]
+            if (advances == advances[0]).all():
+                return period
+    return None
+
+
+def _runs(indices: np.ndarray, valid: np.ndarray) -> list[Piece]:
+    """Maximal runs of a constant step."""
+    size = len(indices)
+    pieces = []
+    start = 0
+    while start < size:
+        if not valid[start]:
+            start += 1
+            continue
+        end = start + 1
+        step = int(indices[end] - indices[start]) if end < size and valid[end] else 0
+        while end < size and valid[end] and indices[end] - indices[end - 1] == step:
+            end += 1
+        first = int(indices[start]) - step * start
+        pieces.append(Piece(start, end, Formula(1, step, (Taps(first, 1),))))
+        start = end
+    return pieces
+
+
+def mask(where: np.ndarray) -> list[AxisMap]:
+    """{0} at the indices where a mask is true."""
+    size = len(where)
+    for period in range(1, min(size // 2, 64) + 1):
+        if (where[period:] == where[:-period]).all():
+            here = [Taps(0, 1) if true else None for true in where[:period]]
+            return [AxisMap.of(size, 0, here)] if where.any() else []
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], where, [False]]).astype(np.int8)))
+    return overlaid(
+        size,
+        [
+            Piece(int(low), int(high), Formula(1, 0, (Taps(0, 1),)))
+            for low, high in zip(edges[::2], edges[1::2], strict=True)
+        ],
+    )

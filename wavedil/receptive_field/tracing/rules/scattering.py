@@ -1,0 +1,202 @@
+"""Writing at indices: scatter and dynamic updates. Indices that are known without the signal are used as they are."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from wavedil.receptive_field.taps import Taps
+from wavedil.receptive_field.tracing.axis_map import AxisMap, overlaid
+from wavedil.receptive_field.tracing.constants import Constant
+from wavedil.receptive_field.tracing.formula import Formula, Piece
+from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
+from wavedil.receptive_field.tracing.rules.gathering import (
+    anywhere,
+    read_any,
+    scalars_for,
+    start_of,
+    varying,
+)
+from wavedil.receptive_field.tracing.rules.relations import affine, listed, mask
+from wavedil.receptive_field.tracing.value import Axis, Terms, Value, new_axes, new_axis, union_of
+
+
+def dynamic_update_slice(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+    """The update from start on, the operand elsewhere; both anywhere where the start is not known."""
+    operand, update, *indices = inputs
+    shape, sizes = operand.shape, update.shape
+    starts = [start_of(*triple) for triple in zip(indices, shape, sizes, strict=True)]
+    values = []
+    if isinstance(operand, Value):
+        covered = [
+            None if start is None else np.isin(np.arange(n), np.arange(start, start + size))
+            for start, n, size in zip(starts, shape, sizes, strict=True)
+        ]
+        values += _outside(operand, covered)
+    if isinstance(update, Value):
+        for i, start in enumerate(starts):
+            if start is None:
+                update = anywhere(update, i, shape[i])
+            elif sizes[i] != shape[i]:
+                update = update.read(i, affine(shape[i], 1, -start))
+        values.append(update)
+    values += scalars_for(shape, indices, [start is None for start in starts])
+    return union_of(values) if values else Constant(shape, None)
+
+
+def _outside(operand: Value, covered: Sequence[np.ndarray | None]) -> list[Value]:
+    """The operand outside of a box: outside along one axis or along another."""
+    if any(along is None for along in covered):
+        return [operand]
+    parts = []
+    for i, along in enumerate(covered):
+        parts += [operand.restricted(i, seen) for seen in mask(~along)]  # type: ignore[operator]
+    return [part for part in parts if part.terms]
+
+
+def scatter(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+    """The updates at the indices, and the operand: under them too where they are added to it."""
+    operand, indices, updates = inputs
+    shape = operand.shape
+    known = indices.numpy if isinstance(indices, Constant) else None
+    window, places = _windows(eqn, shape, updates.shape)
+    values = []
+    if isinstance(operand, Value):
+        covered = _covered(eqn, shape, known, window) if eqn.primitive.name == "scatter" else [None]
+        values += _outside(operand, covered)
+    if isinstance(updates, Value):
+        values.append(_of_updates(eqn, updates, shape, known, window, places))
+    if isinstance(indices, Value):
+        chosen = indices.over(*range(len(indices.shape)))
+        values.append(Value(new_axes(shape), chosen.terms))
+    return union_of(values) if values else Constant(shape, None)
+
+
+def _windows(
+    eqn: Any, shape: Sequence[int], sizes: Sequence[int]
+) -> tuple[list[int], dict[int, int]]:
+    """The window's size along each axis of the operand, and which axis of the updates it is."""
+    numbers = eqn.params["dimension_numbers"]
+    gone = {*numbers.inserted_window_dims, *numbers.operand_batching_dims}
+    kept = [d for d in range(len(shape)) if d not in gone]
+    places = dict(zip(kept, numbers.update_window_dims, strict=True))
+    return [sizes[places[d]] if d in places else 1 for d in range(len(shape))], places
+
+
+def _starts(eqn: Any, known: np.ndarray, d: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where windows start along axis d of the operand, and which are written at all."""
+    starts = known[..., eqn.params["dimension_numbers"].scatter_dims_to_operand_dims.index(d)]
+    starts = starts.astype(np.int64)
+    if "CLIP" in str(eqn.params["mode"]):
+        return np.clip(starts, 0, last), np.ones(starts.shape, bool)
+    return starts, (starts >= 0) & (starts <= last)
+
+
+def _covered(
+    eqn: Any, shape: Sequence[int], known: np.ndarray | None, window: list[int]
+) -> list[np.ndarray | None]:
+    """The indices that are written along each axis, if those written are all their combinations."""
+    numbers = eqn.params["dimension_numbers"]
+    if known is None or numbers.operand_batching_dims:
+        return [None]
+    used: list[int] = []
+    covered: list[np.ndarray | None] = []
+    for d, size in enumerate(shape):
+        along = np.zeros(size, bool)
+        if d in numbers.scatter_dims_to_operand_dims:
+            starts, valid = _starts(eqn, known, d, size - window[d])
+            used += varying(starts)
+            for offset in range(window[d]):
+                along[starts[valid] + offset] = True
+        else:
+            along[: window[d]] = True
+        covered.append(along)
+    return covered if len(used) == len(set(used)) else [None]
+
+
+def _of_updates(
+    eqn: Any,
+    updates: Value,
+    shape: Sequence[int],
+    known: np.ndarray | None,
+    window: list[int],
+    places: dict[int, int],
+) -> Value:
+    """The updates at their places in the operand's shape."""
+    numbers = eqn.params["dimension_numbers"]
+    scattered = [i for i in range(len(updates.shape)) if i not in places.values()]
+    axes = {d: updates.axes[i] for d, i in places.items()}
+    left = {i: updates.axes[i] for i in scattered}
+    terms = updates.terms
+    for where, d in enumerate(numbers.operand_batching_dims):
+        axes[d] = left.pop(scattered[numbers.scatter_indices_batching_dims[where]])
+    for d in numbers.scatter_dims_to_operand_dims:
+        own = axes.get(d, ())
+        if known is None:
+            terms, left, moving = _over(terms, own, *left.values()), {}, []
+        else:
+            starts, valid = _starts(eqn, known, d, shape[d] - window[d])
+            moving = varying(starts)
+        if known is None or any(scattered[i] not in left for i in moving):
+            # Not known, or already told by another axis of the operand: anywhere.
+            axes[d], terms = new_axis(shape[d]), _over(terms, own)
+            continue
+        pick = tuple(slice(None) if i in moving else 0 for i in range(starts.ndim))
+        flat = (starts[pick][..., None] + np.arange(window[d])).reshape(-1)
+        written = np.repeat(valid[pick].reshape(-1), window[d])
+        joined = tuple(itertools.chain(*(left.pop(scattered[i]) for i in moving), own))
+        reads = inverted(flat, written, shape[d])
+        placed = read_any(Value((joined,), terms), 0, reads, shape[d])
+        axes[d], terms = placed.axes[0], placed.terms
+    terms = _over(terms, *left.values())
+    return Value(tuple(axes.get(d, new_axis(size)) for d, size in enumerate(shape)), terms)
+
+
+def _over(terms: Terms, *gone: Axis) -> Terms:
+    """Terms without the factors of these axes."""
+    return Value((), terms).terms_over(itertools.chain(*gone))
+
+
+def inverted(indices: np.ndarray, valid: np.ndarray, size: int) -> list[AxisMap]:
+    """Index i reads every j for which `indices[j]` is i."""
+    pieces = []
+    for run in (p for m in listed(indices, valid) for p in _constant_steps(m)):
+        first, step = run.formula.sets[0].first, run.formula.advance  # type: ignore[union-attr]
+        if step == 0 or run.length == 1:
+            at = first + step * run.low
+            pieces.append(Piece(at, at + 1, Formula(1, 0, (Taps.between(run.low, run.high - 1),))))
+            continue
+        ends = (first + step * run.low, first + step * (run.high - 1))
+        sign = 1 if step > 0 else -1
+        reads = affine(size, sign, -sign * first, abs(step)).pieces[0].formula
+        pieces.append(Piece(min(ends), max(ends) + 1, reads))
+    return overlaid(
+        size,
+        [
+            Piece(max(p.low, 0), min(p.high, size), p.formula)
+            for p in pieces
+            if p.low < size and p.high > 0
+        ],
+    )
+
+
+def _constant_steps(reads: AxisMap) -> list[Piece]:
+    """Pieces of period 1; patterns that repeat are written out, one piece for each place in them."""
+    pieces = []
+    for p in reads.pieces:
+        if p.formula.period == 1:
+            pieces.append(p)
+        else:
+            pieces += [
+                Piece(j, j + 1, Formula(1, 0, (p.formula.at(j),))) for j in range(p.low, p.high)
+            ]
+    return pieces
+
+
+_NAMES = ("scatter", "scatter-add", "scatter-sub", "scatter-mul", "scatter-min", "scatter-max")
+RULES: dict[str, Rule] = {
+    "dynamic_update_slice": dynamic_update_slice,
+    **dict.fromkeys(_NAMES, scatter),
+    **dict.fromkeys((name.replace("-", "_") for name in _NAMES), scatter),
+}

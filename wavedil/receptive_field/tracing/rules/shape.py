@@ -1,0 +1,170 @@
+"""Operations that move elements: reshape, transpose, broadcast, slice, pad, concatenate."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from wavedil.receptive_field.tracing.constants import Constant
+from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
+from wavedil.receptive_field.tracing.rules.relations import affine
+from wavedil.receptive_field.tracing.value import Value, new_axis, union_of
+
+
+def _operand(inputs: Sequence[Seen]) -> Value:
+    """The array that is moved; other inputs can only be sizes."""
+    assert isinstance(inputs[0], Value)
+    return inputs[0]
+
+
+def reshape(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+    """The same elements in the same order."""
+    value = _operand(inputs)
+    if eqn.params.get("dimensions") is not None:
+        value = Value(tuple(value.axes[i] for i in eqn.params["dimensions"]), value.terms)
+    return value.reshaped(eqn.outvars[0].aval.shape)
+
+
+def transpose(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+    """Axes in another order."""
+    value = _operand(inputs)
+    return Value(tuple(value.axes[i] for i in eqn.params["permutation"]), value.terms)
+
+
+def squeeze(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+    """Without axes of size 1, which have no factors."""
+    value = _operand(inputs)
+    gone = {i % len(value.axes) for i in eqn.params["dimensions"]}
+    return Value(tuple(a for i, a in enumerate(value.axes) if i not in gone), value.terms)
+
+
+def broadcast(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+    """New axes, and axes of size 1 repeated, matter to no term."""
+    value = _operand(inputs)
+    shape = eqn.params["shape"]
+    source = dict(zip(eqn.params["broadcast_dimensions"], value.axes, strict=True))
+    axes = [source.get(i) or new_axis(size) for i, size in enumerate(shape)]
+    return Value(tuple(axes), value.terms)
+
+
+def reverse(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+    """Output j reads size - 1 - j."""
+    value = _operand(inputs)
+    for i in eqn.params["dimensions"]:
+        size = value.shape[i]
+        value = value.read(i, affine(size, -1, size - 1))
+    return value
+
+
+def cut(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+    """Output j reads start + stride j."""
+    value = _operand(inputs)
+    starts = eqn.params["start_indices"]
+    strides = eqn.params["strides"] or (1,) * len(starts)
+    shape = eqn.outvars[0].aval.shape
+    for i, (start, stride, size) in enumerate(zip(starts, strides, shape, strict=True)):
+        if size != value.shape[i] or start:
+            value = value.read(i, affine(size, int(stride), int(start)))
+    return value
+
+
+def split(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
+    """Consecutive runs of an axis."""
+    value = _operand(inputs)
+    sizes = [int(size) for size in eqn.params["sizes"]]
+    starts = itertools.accumulate(sizes, initial=0)
+    return [
+        value.read(eqn.params["axis"], affine(size, 1, start))
+        for size, start in zip(sizes, starts, strict=False)
+    ]
+
+
+def unstack(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
+    """Every index of an axis as an array of its own."""
+    value = _operand(inputs)
+    axis = eqn.params["axis"]
+    reads = [value.read(axis, affine(1, 1, i)) for i in range(value.shape[axis])]
+    return [Value((*v.axes[:axis], *v.axes[axis + 1 :]), v.terms) for v in reads]
+
+
+def pad(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+    """Output j reads (j - low) / (interior + 1); the padding is one number."""
+    value, filler = inputs
+    shape = eqn.outvars[0].aval.shape
+    values = []
+    if isinstance(value, Value):
+        for i, (low, high, interior) in enumerate(eqn.params["padding_config"]):
+            if low or high or interior:
+                value = value.read(i, affine(shape[i], 1, -int(low), int(interior) + 1))
+        values.append(value)
+    if isinstance(filler, Value):
+        axes = values[0].axes if values else tuple(map(new_axis, shape))
+        values.append(Value(axes, filler.terms))
+    return union_of(values)
+
+
+def concatenate(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+    """Output j reads j - start of the part that it lies in."""
+    axis = eqn.params["dimension"]
+    size = eqn.outvars[0].aval.shape[axis]
+    starts = itertools.accumulate((v.shape[axis] for v in inputs), initial=0)
+    parts = [
+        value.read(axis, affine(size, 1, -start))
+        for value, start in zip(inputs, starts, strict=False)
+        if isinstance(value, Value)
+    ]
+    return union_of(parts)
+
+
+def bitcast(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+    """The same bits as another type: a number is an axis of smaller ones, the last."""
+    value = _operand(inputs)
+    shape = eqn.outvars[0].aval.shape
+    if len(shape) < len(value.axes):
+        return value.over(len(shape))
+    return Value((*value.axes, *map(new_axis, shape[len(value.axes) :])), value.terms)
+
+
+def stack(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+    """Arrays as the indices of a new axis."""
+    return stacked(inputs, eqn.params["axis"])
+
+
+def stacked(arrays: Sequence[Seen], axis: int) -> Seen:
+    """Arrays as the indices of a new axis."""
+    parts = []
+    for i, value in enumerate(arrays):
+        if isinstance(value, Value):
+            axes = (*value.axes[:axis], (), *value.axes[axis:])
+            parts.append(Value(axes, value.terms).read(axis, affine(len(arrays), 1, -i)))
+    shape = arrays[0].shape
+    return union_of(parts) if parts else Constant((*shape[:axis], len(arrays), *shape[axis:]), None)
+
+
+def tile(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+    """Every axis repeated as a whole."""
+    value = _operand(inputs)
+    shape = value.shape
+    reps = eqn.params["reps"]
+    axes = [
+        axis for rep, own in zip(reps, value.axes, strict=True) for axis in (new_axis(rep), own)
+    ]
+    return Value(tuple(axes), value.terms).reshaped(np.multiply(reps, shape).tolist())
+
+
+RULES: dict[str, Rule] = {
+    "reshape": reshape,
+    "transpose": transpose,
+    "squeeze": squeeze,
+    "broadcast_in_dim": broadcast,
+    "rev": reverse,
+    "slice": cut,
+    "split": split,
+    "unstack": unstack,
+    "pad": pad,
+    "concatenate": concatenate,
+    "bitcast_convert_type": bitcast,
+    "stack": stack,
+    "tile": tile,
+}

@@ -1,0 +1,170 @@
+"""Convolutions, windows, matrix products."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from wavedil.receptive_field.tracing.axis_map import overlaid
+from wavedil.receptive_field.tracing.formula import Piece
+from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
+from wavedil.receptive_field.tracing.rules.relations import affine, constant, groups, window
+from wavedil.receptive_field.tracing.value import Axis, Value, new_axes, new_axis, union_of
+
+
+def convolution(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+    """Output t reads `(stride t + rhs_dilation k - padding) / lhs_dilation` of every tap k."""
+    signal, kernel = inputs
+    parts = []
+    if isinstance(signal, Value):
+        parts.append(_of_signal(eqn, signal, kernel.shape))
+    if isinstance(kernel, Value):
+        parts.append(_of_kernel(eqn, signal.shape, kernel))
+    return union_of(parts)
+
+
+def _of_signal(eqn: Any, signal: Value, kernel_shape: Sequence[int]) -> Value:
+    params, shape = eqn.params, eqn.outvars[0].aval.shape
+    lhs, rhs, out = params["dimension_numbers"]
+    for i, (axis, size) in enumerate(_space(eqn)):
+        num_taps = kernel_shape[rhs[2 + i]]
+        dilation, padding = int(params["rhs_dilation"][i]), int(params["padding"][i][0])
+        stride, base = int(params["window_strides"][i]), int(params["lhs_dilation"][i])
+        if (num_taps, stride, base, padding) == (1, 1, 1, 0) and size == signal.shape[axis]:
+            continue
+        offsets = tuple(dilation * k - padding for k in range(num_taps))
+        signal = signal.read(axis, window(size, offsets, stride, base))
+    batches, features = shape[out[0]], shape[out[1]]
+    num_groups = params["feature_group_count"]
+    if params["batch_group_count"] > 1:
+        return _batch_groups(eqn, signal, batches, features)
+    axes: dict[int, Axis] = {out[0]: signal.axes[lhs[0]]}
+    axes.update({o: signal.axes[i] for i, o in zip(lhs[2:], out[2:], strict=True)})
+    if num_groups == 1:
+        terms = signal.terms_over(signal.axes[lhs[1]])
+        axes[out[1]] = new_axis(features)
+    else:
+        per_group = kernel_shape[rhs[1]]
+        signal = signal.read(lhs[1], groups(features, num_groups, per_group))
+        terms, axes[out[1]] = signal.terms, signal.axes[lhs[1]]
+        axes[out[0]] = signal.axes[lhs[0]]
+    return Value(tuple(axes[i] for i in range(len(shape))), terms)
+
+
+def _space(eqn: Any) -> list[tuple[int, int]]:
+    """The signal's axis and the output's size of every axis of the window."""
+    lhs, _, out = eqn.params["dimension_numbers"]
+    shape = eqn.outvars[0].aval.shape
+    return [(i, shape[o]) for i, o in zip(lhs[2:], out[2:], strict=True)]
+
+
+def _batch_groups(eqn: Any, signal: Value, batches: int, features: int) -> Value:
+    """Output feature j of group g reads the batch entries of group g alone."""
+    lhs, _, out = eqn.params["dimension_numbers"]
+    count = eqn.params["batch_group_count"]
+    order = (lhs[0], lhs[1], *lhs[2:])
+    moved = Value(tuple(signal.axes[i] for i in order), signal.terms)
+    sizes = moved.shape
+    folded = moved.reshaped((count, batches, *sizes[1:])).over(2)
+    folded = folded.read(0, groups(features, count, 1))
+    # Now (features, batches, *space), to be laid out as the output is.
+    place = {out[1]: 0, out[0]: 1, **{o: 2 + i for i, o in enumerate(out[2:])}}
+    return Value(tuple(folded.axes[place[i]] for i in range(len(out))), folded.terms)
+
+
+def _of_kernel(eqn: Any, signal_shape: Sequence[int], kernel: Value) -> Value:
+    """Output t reads tap k where the sample that the tap meets lies in the signal."""
+    params, shape = eqn.params, eqn.outvars[0].aval.shape
+    _, rhs, out = params["dimension_numbers"]
+    for i, (axis, size) in enumerate(_space(eqn)):
+        num_taps = kernel.shape[rhs[2 + i]]
+        num_read = signal_shape[axis]
+        pieces: list[Piece] = []
+        for k in range(num_taps):
+            offset = int(params["rhs_dilation"][i]) * k - int(params["padding"][i][0])
+            reads = affine(
+                size, int(params["window_strides"][i]), offset, int(params["lhs_dilation"][i])
+            )
+            inside = constant(num_read, k)
+            pieces += [p for m in inside.then_read_by(reads) for p in m.pieces]
+        kernel = union_of([kernel.read(rhs[2 + i], m) for m in overlaid(size, pieces)])
+    axes = {o: kernel.axes[i] for i, o in zip(rhs[2:], out[2:], strict=True)}
+    axes[out[0]], axes[out[1]] = new_axis(shape[out[0]]), kernel.axes[rhs[0]]
+    terms = kernel.terms_over(kernel.axes[rhs[1]])
+    return Value(tuple(axes[i] for i in range(len(shape))), terms)
+
+
+def dot(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+    """Contracted axes are seen as a whole; batch axes come first, then the left's, then the right's."""
+    contracted, batch = eqn.params["dimension_numbers"]
+    axes = new_axes(eqn.outvars[0].aval.shape)
+    num_batch = len(batch[0])
+    parts = []
+    for side, value in enumerate(inputs):
+        own, shared = contracted[side], batch[side]
+        ndim = len(value.shape)
+        free = [i for i in range(ndim) if i not in own and i not in shared]
+        start = num_batch + (0 if side == 0 else len(axes) - num_batch - len(free))
+        if isinstance(value, Value):
+            placed = list(axes)
+            placed[:num_batch] = [value.axes[i] for i in shared]
+            placed[start : start + len(free)] = [value.axes[i] for i in free]
+            terms = value.terms_over(factor for i in own for factor in value.axes[i])
+            parts.append(Value(tuple(placed), terms))
+    return union_of(parts)
+
+
+def reduce_window(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+    """Output t reads `(stride t + window_dilation k - padding) / base_dilation` of every k."""
+    params = eqn.params
+    values = [value for value in inputs if isinstance(value, Value) and value.shape]
+    read = [_windows(value, params, eqn.outvars[0].aval.shape) for value in values]
+    starts = [value for value in inputs if isinstance(value, Value) and not value.shape]
+    axes = read[0].axes if read else new_axes(eqn.outvars[0].aval.shape)
+    return union_of([*read, *(Value(axes, start.terms) for start in starts)])
+
+
+def _windows(value: Value, params: Any, shape: Sequence[int]) -> Value:
+    ones = (1,) * len(shape)
+    for i, size in enumerate(shape):
+        taps, stride = params["window_dimensions"][i], params["window_strides"][i]
+        padding = int(params["padding"][i][0])
+        dilation = (params.get("window_dilation") or ones)[i]
+        base = (params.get("base_dilation") or ones)[i]
+        if (taps, stride, base, padding) != (1, 1, 1, 0):
+            offsets = tuple(int(dilation) * k - padding for k in range(taps))
+            value = value.read(i, window(size, offsets, int(stride), int(base)))
+    return value
+
+
+def scatter_to_selected(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+    """The gradient of a maximum over windows: an input gets what the windows that hold it send.
+
+    Input i lies in window j where `i = stride j + k - padding`, so it reads every such j, and
+    through j's choice all inputs of that window.
+    """
+    source, operand = inputs[:2]
+    params = eqn.params
+    shape = eqn.outvars[0].aval.shape
+    sent_shape = source.shape
+    parts = [source] if isinstance(source, Value) else []
+    if isinstance(operand, Value):
+        parts.append(_windows(operand, params, sent_shape))
+    sent = union_of(parts)
+    for i, size in enumerate(shape):
+        taps, stride = params["window_dimensions"][i], int(params["window_strides"][i])
+        padding = int(params["padding"][i][0])
+        offsets = tuple(padding - k for k in range(taps))
+        if (taps, stride, padding) != (1, 1, 0):
+            sent = sent.read(i, window(size, offsets, 1, stride))
+    return sent
+
+
+RULES: dict[str, Rule] = {
+    "conv_general_dilated": convolution,
+    "dot_general": dot,
+    "reduce_window": reduce_window,
+    "reduce_window_sum": reduce_window,
+    "reduce_window_max": reduce_window,
+    "reduce_window_min": reduce_window,
+    "select_and_gather_add": reduce_window,
+    "select_and_scatter_add": scatter_to_selected,
+}

@@ -1,0 +1,97 @@
+"""Sets of whole numbers as the bits of one integer: `Taps`, or None for the empty set."""
+
+from collections.abc import Iterable
+
+from wavedil.receptive_field.taps import Taps
+
+Set = Taps | None
+
+ZERO = Taps(0, 1)
+
+
+def of_bits(first: int, bits: int) -> Set:
+    """The set whose member `first + i` bit i stands for; the lowest bits may be 0."""
+    if not bits:
+        return None
+    zeros = (bits & -bits).bit_length() - 1
+    return Taps(first + zeros, bits >> zeros)
+
+
+def shifted(a: Set, by: int) -> Set:
+    """{x + by}."""
+    return a if a is None or by == 0 else Taps(a.first + by, a.bits)
+
+
+def union(sets: Iterable[Set]) -> Set:
+    """What is in any of the sets."""
+    members = {(a.first, a.bits) for a in sets if a is not None}
+    if len(members) <= 1:
+        return Taps(*members.pop()) if members else None
+    return Taps.joined((0, Taps(*member)) for member in members)
+
+
+def difference(a: Set, b: Set) -> Set:
+    """What is in one of the two sets and not in the other."""
+    if a is None or b is None:
+        return a or b
+    first = min(a.first, b.first)
+    return of_bits(first, (a.bits << (a.first - first)) ^ (b.bits << (b.first - first)))
+
+
+def within(a: Set, low: int, high: int) -> Set:
+    """The members from `low` to `high - 1`."""
+    if a is None or (low <= a.first and a.last < high):
+        return a
+    if a.last < low or high <= a.first or high <= low:
+        return None
+    skipped = max(0, low - a.first)
+    kept = high - a.first - skipped
+    bits = a.bits >> skipped
+    if kept < bits.bit_length():  # the bounds may be as far as infinity, too far for a mask
+        bits &= (1 << kept) - 1
+    return of_bits(a.first + skipped, bits)
+
+
+def contains(a: Set, b: Set) -> bool:
+    """Whether every member of b is one of a."""
+    return union([a, b]) == a
+
+
+def spread(a: Taps, step: int, count: int) -> Taps:
+    """a, a + step, ..., a + (count - 1) step, joined; in log2(count) unions."""
+    if step < 0:
+        return spread(Taps(a.first + (count - 1) * step, a.bits), -step, count)
+    bits, done = a.bits, 1
+    while done < count:
+        more = min(done, count - done)
+        bits |= bits << (more * step)
+        done += more
+    return Taps(a.first, bits)
+
+
+def plus(a: Set, b: Set) -> Set:
+    """Every sum of a member of one and a member of the other."""
+    if a is None or b is None:
+        return None
+    if a.count > b.count:
+        a, b = b, a
+    if a.count == 1:
+        return Taps(a.first + b.first, b.bits)
+    if a.bits & (a.bits + 1) == 0:  # every number from first to last
+        return spread(Taps(a.first + b.first, b.bits), 1, a.bits.bit_length())
+    if b.bits & (b.bits + 1) == 0:
+        return spread(Taps(a.first + b.first, a.bits), 1, b.bits.bit_length())
+    return Taps.joined((offset, b) for offset in a.offsets)
+
+
+def times(a: Set, factor: int) -> Set:
+    """{factor x}."""
+    if a is None or factor == 1:
+        return a
+    if factor == 0:
+        return ZERO
+    digits = f"{a.bits:b}"
+    if factor < 0:
+        digits = digits[::-1]
+    first = factor * (a.first if factor > 0 else a.last)
+    return Taps(first, int(("0" * (abs(factor) - 1)).join(digits), 2))

@@ -1,0 +1,33 @@
+"""Where in the user's program an equation comes from."""
+
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import jax
+
+_LIBRARIES = tuple(
+    str(path)
+    for path in (
+        Path(jax.__file__).parent,
+        sysconfig.get_paths()["purelib"],
+        sysconfig.get_paths()["stdlib"],
+        Path(__file__).parent,
+    )
+)
+
+
+def source_line(eqn: Any) -> str:
+    """` (file.py:12, in encoder)` for the innermost line of the user's own, or nothing."""
+    # JAX has no public name for this; an answer without the line is still an answer.
+    try:
+        frame = eqn.source_info.traceback.as_python_traceback()
+    except AttributeError:
+        return ""
+    found = None
+    while frame is not None:
+        code = frame.tb_frame.f_code
+        if not code.co_filename.startswith(_LIBRARIES):
+            found = f" ({code.co_filename}:{frame.tb_lineno}, in {code.co_name})"
+        frame = frame.tb_next
+    return found or ""

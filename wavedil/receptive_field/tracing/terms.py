@@ -1,0 +1,168 @@
+"""What the elements of an array see of the input: unions of sums of maps along its axes.
+
+A term has a map for some of the array's axes, and element (i, j, ...) sees every sum of what the
+maps say of its indices:
+
+    [time]              {time: t + {-2, 0}}                       a convolution
+    [block, offset]     {block: 64 block, offset: offset}         the signal folded into blocks
+    [query, key]        {query: query}  and  {key: key}           scores of attention, two terms
+    [time, channel]     {time: t, channel: {0} below 4}           channels 0 to 3 of eight
+
+An axis without a map adds {0}. Inputs outside of the term's window do not exist.
+"""
+
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from wavedil.receptive_field.taps import Taps
+from wavedil.receptive_field.tracing.axis_map import AxisMap, full, overlaid
+from wavedil.receptive_field.tracing.sets import ZERO, plus, union, within
+
+
+@dataclass(frozen=True)
+class Term:
+    """Sums of `base` and what the maps say, in the window.
+
+    Attributes:
+      maps: For each factor that matters, by its id.
+      base: What every element has in its sum.
+      window: The first input that there is, and the first that there is not any more.
+      grows: Whether it sees ever more of the past, and of the future, the longer the signal.
+    """
+
+    maps: dict[int, AxisMap]
+    base: Taps
+    window: tuple[int, int]
+    grows: tuple[bool, bool] = (False, False)
+
+    @functools.cached_property
+    def _hash(self) -> int:
+        return hash((frozenset(self.maps.items()), self.base, self.window, self.grows))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def without(self, factor: int) -> dict[int, AxisMap]:
+        """The other factors' maps."""
+        return {id: m for id, m in self.maps.items() if id != factor}
+
+    def renamed(self, names: dict[int, int]) -> "Term":
+        """Factors under other ids."""
+        if not any(id in names for id in self.maps):
+            return self
+        maps = {names.get(id, id): m for id, m in self.maps.items()}
+        term = replace(self, maps=maps)
+        return tidied(term) or term
+
+
+def tidied(term: Term) -> Term | None:
+    """The term in a form in which equal terms are mostly written alike; None if it sees nothing.
+
+    What all indices of a map have in common goes to the base: `t + {-2, 0}` is `t` and {-2, 0}.
+    """
+    maps, base = {}, term.base
+    for id, seen in term.maps.items():
+        if not seen.pieces:
+            return None
+        pure, common = seen.anchored
+        base = plus(base, common) or base
+        if pure != full(seen.size):
+            maps[id] = pure
+    if not maps:
+        seen_base = within(base, *term.window)
+        return None if seen_base is None else replace(term, maps=maps, base=seen_base)
+    return _settled(replace(term, maps=maps, base=base))
+
+
+def _settled(term: Term) -> Term | None:
+    """Every map in the fewest pieces that say the same inside of the window.
+
+    One after the other, because what one map may say of inputs that do not exist depends on what
+    the others say; and one alone goes on beyond its axis, so that no sum of two that do comes back
+    into the window.
+    """
+    low, high = term.window
+    maps = dict(term.maps)
+    beyond = {id for id, seen in maps.items() if seen is not seen.clipped}
+    for id in sorted(maps, key=lambda id: id not in beyond):
+        others = [seen.bounds for other, seen in maps.items() if other != id]
+        first = sum(b[0] for b in others) + term.base.first
+        last = sum(b[1] for b in others) + term.base.last
+        settled = maps[id].settled(low - last, high - first)
+        if beyond - {id}:
+            settled = settled.clipped
+        elif settled is not settled.clipped:
+            beyond.add(id)
+        if not settled.pieces:
+            return None
+        maps[id] = settled
+    return replace(term, maps=maps)
+
+
+def trimmed(term: Term) -> Term | None:
+    """A term of one map, without what it says of inputs that do not exist."""
+    if len(term.maps) != 1:
+        return term
+    ((id, seen),) = term.maps.items()
+    return tidied(
+        replace(term, maps={id: seen.plus_set(term.base).trimmed(*term.window)}, base=ZERO)
+    )
+
+
+def united(terms: Iterable[Term | None]) -> tuple[Term, ...]:
+    """The union of terms, in few terms: two that differ in one factor's map are one."""
+    kept: list[Term] = []
+    waiting = list(dict.fromkeys(t for t in terms if t is not None))[::-1]
+    while waiting:
+        term = waiting.pop()
+        for i, other in enumerate(kept):
+            joined = _joined(other, term)
+            if joined is not None:
+                del kept[i]
+                waiting.append(joined)
+                break
+        else:
+            kept.append(term)
+    return tuple(kept)
+
+
+def _joined(a: Term, b: Term) -> Term | None:
+    """One term for the union of two, if there is one: where all maps are equal but one at most.
+
+    Equal maps and two bases are those maps and the union of the bases. Where one map differs, the
+    bases are added to it first:
+
+        {block: 64 block, place: {0} at 0} and {-1}
+        {block: 64 block, place: place from 1 on} and {-1}
+        make  {block: 64 block, place: place from 0 on} and {-1}
+    """
+    if a.window != b.window:
+        return None
+    grows = (a.grows[0] or b.grows[0], a.grows[1] or b.grows[1])
+    differing = [id for id in {**a.maps, **b.maps} if _differ(a.maps.get(id), b.maps.get(id))]
+    if len(differing) > 1:
+        return None
+    # A map may go on beyond its axis as far as the other maps and the base allow.
+    maps = {id: m if m == b.maps.get(id) else m.clipped for id, m in a.maps.items()}
+    if not differing:
+        both = union([a.base, b.base])
+        assert both is not None
+        maps = {id: m.clipped for id, m in maps.items()} if a.base != b.base else maps
+        return tidied(replace(a, maps=maps, base=both, grows=grows))
+    free = differing[0]
+    size = (a.maps.get(free) or b.maps[free]).size
+    pieces = [
+        piece
+        for term in (a, b)
+        for piece in (term.maps.get(free) or full(size)).plus_set(term.base).pieces
+    ]
+    united_maps = overlaid(size, pieces)
+    if len(united_maps) > 1:
+        return None
+    return tidied(replace(a, maps={**maps, free: united_maps[0]}, base=ZERO, grows=grows))
+
+
+def _differ(a: AxisMap | None, b: AxisMap | None) -> bool:
+    """Whether two maps differ on their axis; what they say beyond it is no claim."""
+    return a is not b and (a is None or b is None or (a != b and a.clipped != b.clipped))

@@ -1,0 +1,239 @@
+"""`trace`: from a function and the shape of its input to the field of its output."""
+
+import math
+import sys
+from collections.abc import Callable
+from typing import Any, get_args
+
+import jax
+
+from wavedil.errors import UserError
+from wavedil.receptive_field.tracing.axis_map import AxisMap
+from wavedil.receptive_field.tracing.constants import Constant
+from wavedil.receptive_field.tracing.field import TracedField
+from wavedil.receptive_field.tracing.formula import INFINITY, Formula, Piece
+from wavedil.receptive_field.tracing.interpreter import Interpreter, Seen, Unknown
+from wavedil.receptive_field.tracing.rules import RULES
+from wavedil.receptive_field.tracing.sets import ZERO
+from wavedil.receptive_field.tracing.terms import Term
+from wavedil.receptive_field.tracing.value import Value, new_axes, new_axis, union_of
+
+
+def trace(
+    fn: Callable[[Any], Any],
+    x: Any,
+    *,
+    time_axis: int = 1,
+    output_time_axis: int | None = None,
+    unknown: Unknown = "error",
+) -> TracedField:
+    """The exact receptive field of any function that JAX can trace; no weights are run.
+
+    The function is traced to a jaxpr, and every equation is interpreted by what it reads: an
+    array is held as the rule `element -> input times that it sees`, never as numbers. A
+    convolution of 16 million samples is one such rule, so the time it takes grows with the
+    number of equations and not with the length of the signal.
+
+    What counts is structure, not magnitude: x - x and 0 * x see x. Both cases of a `where` are
+    seen, unless the mask is known without the signal; then only the one that is chosen.
+
+    Args:
+      fn: A function of one array: a Flax, Equinox or Haiku model, or plain jax.numpy.
+      x: The input, an array or a `jax.ShapeDtypeStruct`; its numbers are not used.
+      time_axis: The axis of x along which inputs are counted. Inputs at equal times, in other
+        channels or other signals of the batch, count as one.
+      output_time_axis: The axis along which outputs are counted; `time_axis` by default. Of
+        several outputs it is the union, provided that they have equally many samples.
+      unknown: "error", or "all": primitives without a rule see the whole signal, which is safe
+        and may be too much.
+
+    Returns:
+      The field: what every output sees, and the taps that all but the outputs at the borders have
+      in common.
+
+    Raises:
+      UserError: If an axis does not exist, x has no fixed shape or no samples, the function's
+        outputs have no common time axis, it takes decisions in Python on the numbers of x, it
+        changes variables outside of itself, or it uses a primitive that no rule knows.
+
+    Example:
+      >>> x = jax.ShapeDtypeStruct((1, 16000, 1), jnp.float32)
+      >>> trace(lambda x: x[:, 5:] - x[:, :-5], x).taps
+      (0, 5)
+
+    Reference: abstract interpretation, Cousot and Cousot 1977, doi:10.1145/512950.512973; for the
+    arithmetic of fields, Araujo, Norris and Sim 2019, doi:10.23915/distill.00021.
+    """
+    if unknown not in get_args(Unknown):
+        raise UserError(f"unknown is {unknown!r}; use 'error' or 'all'")
+    spec = _spec(x)
+    axis = _axis(time_axis, spec.shape, "time_axis", "x")
+    if 0 in spec.shape:
+        raise UserError(
+            f"x has shape {spec.shape}, which holds no samples; make every size at least 1"
+        )
+    output_axis = time_axis if output_time_axis is None else output_time_axis
+    field = _field(fn, spec, axis, output_axis, unknown)
+    return _compared_with_longer(field, fn, spec, axis, output_axis, unknown)
+
+
+def _field(
+    fn: Callable[[Any], Any],
+    spec: jax.ShapeDtypeStruct,
+    axis: int,
+    output_axis: int,
+    unknown: Unknown,
+) -> TracedField:
+    jaxpr, shapes, variables = _jaxpr(fn, spec)
+    axes = _output_axes(shapes, output_axis)
+    tracer = Interpreter(spec.shape[axis], RULES, unknown)
+    inputs: list[Seen] = [_signal(spec.shape, axis), *map(Constant.holding, variables)]
+    outputs = tracer.run_closed(jaxpr, inputs)
+    num_outputs = jax.tree.leaves(shapes)[0].shape[axes[0]]
+    return TracedField.of(spec.shape[axis], num_outputs, _along_time(outputs, axes, num_outputs))
+
+
+def _compared_with_longer(
+    field: TracedField,
+    fn: Callable[[Any], Any],
+    spec: jax.ShapeDtypeStruct,
+    axis: int,
+    output_axis: int,
+    unknown: Unknown,
+) -> TracedField:
+    """A field as long as the input has an end if it ends in a longer input; else it grows with it.
+
+    What no output of this input sees, for want of length, is a tap if one of a longer input sees it.
+
+    A function that takes no longer input keeps the field that it has.
+    """
+    if not field.depends or field.size == math.inf:
+        return field
+    if field.size < field.num_inputs and field.in_reach:
+        return field
+    num_inputs = 4 * int(field.size)
+    shape = (*spec.shape[:axis], num_inputs, *spec.shape[axis + 1 :])
+    try:
+        longer = _field(fn, jax.ShapeDtypeStruct(shape, spec.dtype), axis, output_axis, unknown)
+    except Exception:  # whatever a function says of a length that it was not made for
+        return field
+    return field.as_in(longer) if longer.depends else field
+
+
+def _spec(x: Any) -> jax.ShapeDtypeStruct:
+    shape, dtype = getattr(x, "shape", None), getattr(x, "dtype", None)
+    if shape is None or dtype is None:
+        raise UserError(
+            f"x is {type(x).__name__}, but it must be an array or a jax.ShapeDtypeStruct; "
+            "give jax.ShapeDtypeStruct((1, 16000, 1), jnp.float32)"
+        )
+    if not all(isinstance(size, int) for size in shape):
+        raise UserError(
+            f"x has shape {shape}, but every size must be a number; the length costs nothing, "
+            "so use one that is long enough, such as 16000"
+        )
+    return jax.ShapeDtypeStruct(shape, dtype)
+
+
+def _axis(axis: int, shape: tuple[int, ...], name: str, what: str) -> int:
+    if not isinstance(axis, int) or not -len(shape) <= axis < len(shape):
+        known = f"0 to {len(shape) - 1}" if shape else "none, it is a single number"
+        raise UserError(
+            f"{name} is {axis}, but {what} has shape {shape} (axes: {known}); name its axis of time"
+        )
+    return axis % len(shape)
+
+
+def _jaxpr(fn: Callable[[Any], Any], spec: jax.ShapeDtypeStruct) -> tuple[Any, Any, list[Any]]:
+    """The function's jaxpr, the shapes of its outputs, and what the jaxpr takes after x.
+
+    JAX's refusals are told in the caller's terms.
+    """
+    try:
+        return *jax.make_jaxpr(fn, return_shape=True)(spec), []
+    except (jax.errors.ConcretizationTypeError, jax.errors.NonConcreteBooleanIndexError) as error:
+        raise UserError(
+            "the function decides in Python by the numbers in x (an if, a float(), a shape that depends on "
+            f"them), so it has no one field; use jnp.where or lax.cond. JAX says: {_first_line(error)}"
+        ) from error
+    except jax.errors.UnexpectedTracerError as error:
+        raise UserError(
+            "the function keeps arrays of one call for the next; return them instead. "
+            f"JAX says: {_first_line(error)}"
+        ) from error
+    except Exception as error:
+        if not _changes_flax_variables(error):
+            raise
+        return _jaxpr_of_flax(fn, spec, error)
+
+
+def _changes_flax_variables(error: Exception) -> bool:
+    flax = sys.modules.get("flax")
+    return flax is not None and isinstance(error, flax.errors.TraceContextError)
+
+
+def _jaxpr_of_flax(
+    fn: Callable[[Any], Any], spec: jax.ShapeDtypeStruct, error: Exception
+) -> tuple[Any, Any, list[Any]]:
+    """A module that updates its own variables (batch statistics, random counters) does so on a copy."""
+    from flax import nnx  # there already, or the error would not be Flax's
+
+    if not isinstance(fn, nnx.Module):
+        raise UserError(
+            "the function changes variables of a Flax module while it runs (batch statistics, counters of "
+            "random numbers); give the module itself as the function, or call model.eval() first"
+        ) from error
+    graph, variables = nnx.split(fn)
+    leaves, tree = jax.tree.flatten(variables)
+
+    def on_a_copy(x: Any, leaves: list[Any]) -> Any:
+        return nnx.merge(graph, jax.tree.unflatten(tree, leaves))(x)
+
+    return *jax.make_jaxpr(on_a_copy, return_shape=True)(spec, leaves), leaves
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
+
+
+def _output_axes(shapes: Any, axis: int) -> list[int]:
+    """The axis of time of each output array."""
+    leaves = jax.tree.leaves(shapes)
+    if not leaves:
+        raise UserError("the function returns no array; return the output whose field you want")
+    described = ", ".join(str(leaf.shape) for leaf in leaves)
+    remedy = "give output_time_axis, or lambda x: fn(x)[0] for one of several outputs"
+    for leaf in leaves:
+        if not -len(leaf.shape) <= axis < len(leaf.shape):
+            raise UserError(
+                f"the output has no axis {axis} (shapes: {described}), so it has no time there; {remedy}"
+            )
+    axes = [axis % len(leaf.shape) for leaf in leaves]
+    lengths = {leaf.shape[a] for leaf, a in zip(leaves, axes, strict=True)}
+    if len(lengths) > 1 or 0 in lengths:
+        raise UserError(
+            f"the outputs have {sorted(lengths)} samples along axis {axis} (shapes: {described}), but a field "
+            f"needs one number of at least 1; {remedy}"
+        )
+    return axes
+
+
+def _signal(shape: tuple[int, ...], time_axis: int) -> Value:
+    """The input: index t of the axis of time sees input t."""
+    axes = new_axes(shape)
+    size = shape[time_axis]
+    identity = AxisMap(size, (Piece(-INFINITY, INFINITY, Formula(1, 1, (ZERO,))),))
+    maps = {factor.id: identity for factor in axes[time_axis]}
+    return Value(axes, (Term(maps, ZERO, (0, size)),))
+
+
+def _along_time(outputs: list[Seen], axes: list[int], num_outputs: int) -> list[Term]:
+    """The terms of all outputs together, over one factor: output time."""
+    time = (new_axis(num_outputs),)
+    parts = []
+    for value, axis in zip(outputs, axes, strict=True):
+        if isinstance(value, Value):
+            others = [i for i in range(len(value.axes)) if i != axis]
+            parts.append(value.over(*others).single(0))
+    parts.append(Value(time, ()))
+    return list(union_of(parts).terms)

@@ -1,0 +1,247 @@
+"""What a traced function's arrays are to the tracer: named axes, and terms over them.
+
+An axis is a product of *factors*, outer to inner, as after folding batch and time into one:
+reshape then moves bounds between axes and touches no term. A term's maps belong to factors, so
+transposing touches none either. An axis of size 1 has no factor.
+
+    shape (2, 4096, 3)      axes ((b,), (t,), (c,))
+    reshaped (8192, 3)      axes ((b, t), (c,))                   the same terms
+    reshaped (2, 64, 64, 3) axes ((b,), (block,), (offset,), (c,))     maps of t split in two
+"""
+
+import functools
+import itertools
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from wavedil.receptive_field.tracing import folding
+from wavedil.receptive_field.tracing.axis_map import AxisMap, full
+from wavedil.receptive_field.tracing.sets import plus
+from wavedil.receptive_field.tracing.terms import Term, tidied, united
+
+_ids = itertools.count()
+
+
+class Factor(NamedTuple):
+    """A named run of indices."""
+
+    id: int
+    size: int
+
+
+Axis = tuple[Factor, ...]
+Axes = tuple[Axis, ...]
+Terms = tuple[Term, ...]
+
+
+def new_axis(size: int) -> Axis:
+    """An axis that no term knows yet."""
+    return (Factor(next(_ids), size),) if size > 1 else ()
+
+
+def new_axes(shape: Iterable[int]) -> Axes:
+    """Axes that no term knows yet."""
+    return tuple(new_axis(size) for size in shape)
+
+
+def size_of(axis: Axis) -> int:
+    """How many indices an axis has."""
+    return math.prod(factor.size for factor in axis)
+
+
+@dataclass(frozen=True)
+class Value:
+    """An array that depends on the input: the terms say which element sees what."""
+
+    axes: Axes
+    terms: Terms
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The array's shape."""
+        return tuple(size_of(axis) for axis in self.axes)
+
+    def each(self, change: Callable[[Term], Iterable[Term | None]]) -> Terms:
+        """The union of what every term becomes."""
+        return united(new for term in self.terms for new in change(term))
+
+    def single(self, *which: int) -> "Value":
+        """The same array, with no more than one factor to each of these axes."""
+        value = self
+        for i in which:
+            while len(value.axes[i]) > 1:
+                *outer, a, b = value.axes[i]
+                (joined,) = new_axis(a.size * b.size)
+                terms = value.each(functools.partial(_joined, a=a, b=b, joined=joined.id))
+                axes = _with(value.axes, i, (*outer, joined))
+                value = Value(axes, terms)
+        return value
+
+    def over(self, *which: int) -> "Value":
+        """The union over all indices of these axes, which go."""
+        factors = [factor for i in which for factor in self.axes[i]]
+        axes = tuple(axis for i, axis in enumerate(self.axes) if i not in which)
+        return Value(axes, self.terms_over(factors))
+
+    def terms_over(self, factors: Iterable[Factor]) -> Terms:
+        """The terms without these factors: the union over their indices."""
+        ids = {factor.id for factor in factors}
+        return self.each(lambda term: [_over(term, ids)])
+
+    def read(self, i: int, reads: AxisMap) -> "Value":
+        """The array whose index j of axis i reads the indices `reads(j)` of this one's."""
+        value = self.single(i)
+        axis = new_axis(reads.size)
+        terms = value.each(lambda t: _read(t, value.axes[i], axis, reads))
+        return Value(_with(value.axes, i, axis), terms)
+
+    def restricted(self, i: int, seen: AxisMap) -> "Value":
+        """The same array, where only the indices count at which `seen` has {0}."""
+        value = self.single(i)
+        if not value.axes[i]:
+            return value if seen.at(0) is not None else Value(value.axes, ())
+        return Value(value.axes, restrict(value.terms, value.axes[i][0], seen))
+
+    def reshaped(self, shape: Sequence[int]) -> "Value":
+        """The elements in the same order in another shape."""
+        axes, terms = list(self.axes), self.terms
+        old = [factor for axis in axes for factor in axis]
+        new: list[Axis] = []
+        for sizes, factors in _blocks(shape, old):
+            axis_group, terms = _regrouped(sizes, factors, terms)
+            new += axis_group
+        return Value(tuple(new), terms)
+
+    def like(self, axes: Axes) -> Terms:
+        """The terms under the names of other axes of the same shape and factors' sizes."""
+        names = {
+            mine.id: other.id
+            for own, theirs in zip(self.axes, axes, strict=True)
+            for mine, other in zip(own, theirs, strict=True)
+        }
+        return tuple(term.renamed(names) for term in self.terms)
+
+
+def union_of(values: Sequence[Value]) -> Value:
+    """What either of several arrays of one shape sees, element by element."""
+    first = values[0]
+    if all(v is first or v == first for v in values):
+        return first
+    for i in range(len(first.axes)):
+        if len({tuple(f.size for f in v.axes[i]) for v in values}) > 1:
+            values = [v.single(i) for v in values]
+    axes = values[0].axes
+    terms = itertools.chain(values[0].terms, *(v.like(axes) for v in values[1:]))
+    return Value(axes, united(terms))
+
+
+def restrict(terms: Iterable[Term], factor: Factor, seen: AxisMap) -> Terms:
+    """Only the indices of a factor at which `seen` has {0}."""
+    restricted = []
+    for term in terms:
+        maps = term.maps[factor.id].plus(seen) if factor.id in term.maps else [seen]
+        restricted += [tidied(replace(term, maps={**term.maps, factor.id: m})) for m in maps]
+    return united(restricted)
+
+
+def _with(axes: Axes, i: int, axis: Axis) -> Axes:
+    return (*axes[:i], axis, *axes[i + 1 :])
+
+
+def _over(term: Term, ids: set[int]) -> Term | None:
+    gone = ids & term.maps.keys()
+    if not gone:
+        return term
+    base = term.base
+    for id in gone:
+        joined = plus(base, term.maps[id].whole)
+        if joined is None:
+            return None
+        base = joined
+    maps = {id: seen for id, seen in term.maps.items() if id not in gone}
+    return tidied(replace(term, maps=maps, base=base))
+
+
+def _read(term: Term, old: Axis, new: Axis, reads: AxisMap) -> Iterable[Term | None]:
+    maps = {id: seen for id, seen in term.maps.items() if not old or id != old[0].id}
+    seen = term.maps.get(old[0].id, full(old[0].size)) if old else full(1)
+    for read in seen.then_read_by(reads):
+        if new:
+            yield tidied(replace(term, maps={**maps, new[0].id: read}))
+        else:
+            base = plus(term.base, read.at(0))
+            yield None if base is None else tidied(replace(term, maps=maps, base=base))
+
+
+def _joined(term: Term, a: Factor, b: Factor, joined: int) -> Iterable[Term | None]:
+    if a.id not in term.maps and b.id not in term.maps:
+        return [term]
+    maps = {id: seen for id, seen in term.maps.items() if id not in (a.id, b.id)}
+    both = folding.join(term.maps.get(a.id), term.maps.get(b.id), (a.size, b.size))
+    return [tidied(replace(term, maps={**maps, joined: seen})) for seen in both]
+
+
+def _split(term: Term, whole: Factor, outer: Factor, inner: Factor) -> Iterable[Term | None]:
+    if whole.id not in term.maps:
+        return [term]
+    maps = {id: seen for id, seen in term.maps.items() if id != whole.id}
+    pairs = folding.split(term.maps[whole.id], inner.size)
+    return [tidied(replace(term, maps={**maps, outer.id: a, inner.id: b})) for a, b in pairs]
+
+
+def _blocks(
+    shape: Sequence[int], factors: list[Factor]
+) -> Iterable[tuple[list[int], list[Factor]]]:
+    """The shortest runs of new sizes and old factors that have equal products."""
+    sizes: list[int] = []
+    group: list[Factor] = []
+    rest = list(factors)[::-1]
+    for size in shape:
+        sizes.append(size)
+        while rest and math.prod(f.size for f in group) < math.prod(sizes):
+            group.append(rest.pop())
+        if math.prod(f.size for f in group) == math.prod(sizes):
+            yield sizes, group
+            sizes, group = [], []
+
+
+def _regrouped(sizes: list[int], factors: list[Factor], terms: Terms) -> tuple[list[Axis], Terms]:
+    """Axes of the given sizes out of factors of the same product; factors are cut where need be."""
+    if not any(f.id in term.maps for f in factors for term in terms):
+        return [new_axis(size) for size in sizes], terms
+    bounds = _inner_sizes(sizes)
+    owned = _inner_sizes([f.size for f in factors])
+    every = sorted({*bounds, *owned}, reverse=True)
+    if any(a % b for a, b in itertools.pairwise(every)):
+        value = Value((tuple(factors),), terms).single(0)
+        (factors,), terms = [list(axis) for axis in value.axes], value.terms
+        every = sorted(set(bounds), reverse=True)
+    cut: list[Factor] = []
+    inner = math.prod(f.size for f in factors)
+    for whole in factors:
+        inner //= whole.size
+        for bound in (b for b in every if inner < b < inner * whole.size):
+            # From outer to inner: each bound cuts the outer part off.
+            (a,), (b,) = new_axis(inner * whole.size // bound), new_axis(bound // inner)
+            terms = united(n for t in terms for n in _split(t, whole, a, b))
+            cut.append(a)
+            whole = b
+        cut.append(whole)
+    axes: list[Axis] = []
+    rest = cut[::-1]
+    for size in sizes:
+        axis: list[Factor] = []
+        while size_of(tuple(axis)) < size:
+            axis.append(rest.pop())
+        axes.append(tuple(axis))
+    return axes, terms
+
+
+def _inner_sizes(sizes: Sequence[int]) -> list[int]:
+    """How many elements one index of each axis stands for, and of all together."""
+    inner = [1]
+    for size in reversed(sizes):
+        inner.append(inner[-1] * size)
+    return inner
