@@ -4,17 +4,33 @@ import re
 from pathlib import Path
 
 import pytest
+import soundfile
+
+from wavedil.data.plucked_strings import write_corpus
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 BLOCKS = [code for code in re.findall(r"```python\n(.*?)```", README, re.DOTALL)]
-# The block that trains needs recordings and an hour; tests of training and of the command line cover its calls.
-RUNNABLE = [code for code in BLOCKS if "train(" not in code]
+TRAINING = [code for code in BLOCKS if "train(" in code]
+RUNNABLE = [code for code in BLOCKS if code not in TRAINING]
 
 
 @pytest.mark.parametrize("code", RUNNABLE, ids=lambda code: code.splitlines()[0])
 def test_code_runs(code: str, capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(code, "README.md", "exec"), {})
     assert capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_code_that_trains_runs_with_fewer_steps_and_samples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_corpus(tmp_path / "recordings")
+    (code,) = TRAINING
+    shorter = code.replace("steps=4000", "steps=1").replace("2 * model.config.sample_rate", "100")
+    assert shorter.count("steps=1)") == shorter.count("num_samples=100") == 1
+    exec(compile(shorter, "README.md", "exec"), {})
+    assert soundfile.info("generated.wav").frames == 100
 
 
 def test_each_use_takes_about_ten_lines() -> None:

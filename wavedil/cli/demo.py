@@ -35,9 +35,10 @@ _MODEL = WaveNetConfig(
     sample_rate=_SAMPLE_RATE,
 )
 _TRAINING = TrainingSettings(
-    steps=2200,
+    steps=2000,
     batch_size=2,
     window_size=2048,
+    optimizer="muon",
     ema_decay=0.99,
     log_every=20,
     evaluate_every=200,
