@@ -192,6 +192,8 @@ def _step_function(model: WaveNet, labels: Any, batch_size: int) -> Callable[...
     past_kernel = jnp.stack(
         [layer.kernel[:-1].reshape(-1, layer.kernel.shape[2]) for layer in layers]
     )
+    # Out here, or every sample would copy them: a slice inside the loop is made anew each time.
+    newest_kernels = [layer.kernel[-1] for layer in layers]
 
     def step(code: Array, rings: dict[str, Rings], position: Array) -> tuple[Array, Any]:
         x = model.enter(code)
@@ -204,7 +206,7 @@ def _step_function(model: WaveNet, labels: Any, batch_size: int) -> Callable[...
         after, gated = [], []
         for i, layer in enumerate(layers):
             after.append(write(rings["stack"][i], x, position))
-            filtered, gate = jnp.split(joint[i] + x @ layer.kernel[-1], 2, axis=-1)
+            filtered, gate = jnp.split(joint[i] + x @ newest_kernels[i], 2, axis=-1)
             gated.append(jnp.tanh(filtered) * jax.nn.sigmoid(gate))
             x = x + (gated[-1] @ layer.residual_kernel + layer.residual_bias)
         skip = jnp.concatenate(gated, axis=-1) @ stack.skip_kernel[...] + stack.skip_bias[...]
