@@ -38,9 +38,7 @@ VERBS = {
     "train": Verb("train", "Train", "Train a WaveNet on a folder of recordings."),
     "generate": Verb("generate", "Generate", "Generate sound with a trained model."),
     "evaluate": Verb("evaluate", "Evaluate", "Held-out bits per sample of a trained model."),
-    "rf": Verb(
-        "rf", "Rf", "Receptive field of a stack or a model; stacks that have the one you need."
-    ),
+    "rf": Verb("rf", "Rf", "Receptive field of a stack or model, and how to get one."),
     "info": Verb("info", "Info", "What a run, a model or a sound file holds."),
 }
 

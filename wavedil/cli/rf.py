@@ -48,7 +48,7 @@ def _shown(default: str, metavar: str = "INT") -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Rf:
-    """Receptive field of a stack of dilated causal convolutions, and stacks that have the one you need.
+    """Receptive field of a stack or model, and how to get one.
 
     Example: wavedil rf --kernel-size 2 --dilations 1:512 --cycles 3 --sample-rate 16000
 
