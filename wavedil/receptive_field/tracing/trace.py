@@ -1,6 +1,5 @@
 """`trace`: from a function and the shape of its input to the field of its output."""
 
-import math
 import sys
 from collections.abc import Callable
 from typing import Any, get_args
@@ -13,8 +12,10 @@ from wavedil.receptive_field.tracing.constants import Constant
 from wavedil.receptive_field.tracing.field import TracedField
 from wavedil.receptive_field.tracing.formula import INFINITY, Formula, Piece
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Seen, Unknown
+from wavedil.receptive_field.tracing.reading import Reading
 from wavedil.receptive_field.tracing.rules import RULES
 from wavedil.receptive_field.tracing.sets import ZERO
+from wavedil.receptive_field.tracing.summary import summary
 from wavedil.receptive_field.tracing.terms import Term
 from wavedil.receptive_field.tracing.value import Value, new_axes, new_axis, union_of
 
@@ -73,51 +74,33 @@ def trace(
             f"x has shape {spec.shape}, which holds no samples; make every size at least 1"
         )
     output_axis = time_axis if output_time_axis is None else output_time_axis
-    field = _field(fn, spec, axis, output_axis, unknown)
-    return _compared_with_longer(field, fn, spec, axis, output_axis, unknown)
+
+    def at_length(num_samples: int) -> Reading | None:
+        shape = (*spec.shape[:axis], num_samples, *spec.shape[axis + 1 :])
+        try:
+            return _read(fn, jax.ShapeDtypeStruct(shape, spec.dtype), axis, output_axis, unknown)
+        except Exception:  # whatever a function says of a length that it was not made for
+            return None
+
+    reading = _read(fn, spec, axis, output_axis, unknown)
+    return TracedField.of(reading, summary(reading, at_length))
 
 
-def _field(
+def _read(
     fn: Callable[[Any], Any],
     spec: jax.ShapeDtypeStruct,
     axis: int,
     output_axis: int,
     unknown: Unknown,
-) -> TracedField:
+) -> Reading:
     jaxpr, shapes, variables = _jaxpr(fn, spec)
     axes = _output_axes(shapes, output_axis)
     tracer = Interpreter(spec.shape[axis], RULES, unknown)
     inputs: list[Seen] = [_signal(spec.shape, axis), *map(Constant.holding, variables)]
     outputs = tracer.run_closed(jaxpr, inputs)
     num_outputs = jax.tree.leaves(shapes)[0].shape[axes[0]]
-    return TracedField.of(spec.shape[axis], num_outputs, _along_time(outputs, axes, num_outputs))
-
-
-def _compared_with_longer(
-    field: TracedField,
-    fn: Callable[[Any], Any],
-    spec: jax.ShapeDtypeStruct,
-    axis: int,
-    output_axis: int,
-    unknown: Unknown,
-) -> TracedField:
-    """A field as long as the input has an end if it ends in a longer input; else it grows with it.
-
-    What no output of this input sees, for want of length, is a tap if one of a longer input sees it.
-
-    A function that takes no longer input keeps the field that it has.
-    """
-    if not field.depends or field.size == math.inf:
-        return field
-    if field.size < field.num_inputs and field.in_reach:
-        return field
-    num_inputs = 4 * int(field.size)
-    shape = (*spec.shape[:axis], num_inputs, *spec.shape[axis + 1 :])
-    try:
-        longer = _field(fn, jax.ShapeDtypeStruct(shape, spec.dtype), axis, output_axis, unknown)
-    except Exception:  # whatever a function says of a length that it was not made for
-        return field
-    return field.as_in(longer) if longer.depends else field
+    terms = _along_time(outputs, axes, num_outputs)
+    return Reading.of(spec.shape[axis], num_outputs, terms, tracer.upper_bounds)
 
 
 def _spec(x: Any) -> jax.ShapeDtypeStruct:
@@ -150,7 +133,8 @@ def _jaxpr(fn: Callable[[Any], Any], spec: jax.ShapeDtypeStruct) -> tuple[Any, A
     JAX's refusals are told in the caller's terms.
     """
     try:
-        return *jax.make_jaxpr(fn, return_shape=True)(spec), []
+        # A new function each time: of one that it knows JAX would hand out the jaxpr of before.
+        return *jax.make_jaxpr(lambda x: fn(x), return_shape=True)(spec), []
     except (jax.errors.ConcretizationTypeError, jax.errors.NonConcreteBooleanIndexError) as error:
         raise UserError(
             "the function decides in Python by the numbers in x (an if, a float(), a shape that depends on "
