@@ -50,6 +50,18 @@ class Taps:
             joined |= bits << (start - first)
         return cls(first, joined)
 
+    def repeated(self, step: int, count: int) -> "Taps":
+        """The set moved by 0, step, ..., (count - 1) step, joined; in log2(count) unions."""
+        if step < 0:
+            return Taps(self.first + (count - 1) * step, self.bits).repeated(-step, count)
+        _check_span((count - 1) * step + self.bits.bit_length())
+        bits, done = self.bits, 1
+        while done < count:
+            more = min(done, count - done)
+            bits |= bits << (more * step)
+            done += more
+        return Taps(self.first, bits)
+
     @property
     def last(self) -> int:
         """The largest offset."""

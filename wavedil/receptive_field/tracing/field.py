@@ -2,11 +2,11 @@
 
 import functools
 import math
-import operator
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 from wavedil.errors import UserError
+from wavedil.receptive_field.arguments import require_output
 from wavedil.receptive_field.arithmetic import ReceptiveField
 from wavedil.receptive_field.tracing.formula import Piece
 from wavedil.receptive_field.tracing.reading import Phases, Reading
@@ -198,23 +198,6 @@ class TracedField:
             within(f.at(t), max(math.floor(self.stride * t) + 1, window[0]), window[1]) is not None
             for t in outputs
         )
-
-
-def require_output(t: int, num_outputs: int) -> int:
-    """The number of an output.
-
-    Raises:
-      UserError: If there is no such output.
-    """
-    try:
-        number = operator.index(t)
-    except TypeError:
-        number = -1
-    if not 0 <= number < num_outputs:
-        raise UserError(
-            f"output {t} does not exist; there are {num_outputs}, so use 0 to {num_outputs - 1}"
-        )
-    return number
 
 
 def _samples(count: int) -> str:
