@@ -69,10 +69,10 @@ def probe(
     require_at_least_one("batch size", batch_size)
     fn, x = pure(fn), _signal(x)
     time_axis = require_axis(time_axis, x.shape, "time_axis", "x")
-    output_time_axis = time_axis if output_time_axis is None else output_time_axis
-    output_time_axis = _check_outputs(fn, x, output_time_axis, by)
     num_inputs = x.shape[time_axis]
     samples = _samples(inputs, num_inputs)
+    output_time_axis = time_axis if output_time_axis is None else output_time_axis
+    output_time_axis = _check_outputs(fn, x, output_time_axis, by)
     seen = reached(
         fn,
         x,

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import jaxpr_as_fun
 
-# Weights are larger, the masks that decide what is read are smaller.
+# Weights are larger.
 _MAX_ELEMENTS = 2**22
-# Indices of frames that overlap are more: a minute at 16 kHz in frames of 1024 at a hop of 160 has 6 million.
+# Indices and masks, of frames that overlap: a minute at 16 kHz in frames of 1024 at a hop of 160 has 6 million.
 _MAX_INDICES = 2**24
 # Parameters that hold the function which jit and custom derivatives call with their inputs.
 _CALLED = ("jaxpr", "call_jaxpr")
@@ -33,7 +33,7 @@ class Constant:
         self, shape: Sequence[int], make: Callable[[], Any] | None, dtype: Any = None
     ) -> None:
         self.shape = tuple(shape)
-        whole = isinstance(dtype, np.dtype) and dtype.kind in "iu"
+        whole = isinstance(dtype, np.dtype) and dtype.kind in "biu"
         self._limit = _MAX_INDICES if whole else _MAX_ELEMENTS
         self._make = make
         self._known = False

@@ -44,7 +44,7 @@ def following(follows: Callable[[int], bool], run: range, num_outputs: int) -> r
         low -= 1
     while low < high < num_outputs and follows(high):
         high += 1
-    return range(low, high)
+    return range(low, high) if low < high else range(0)
 
 
 def seen_at(parts: Sequence[Part], t: int) -> Set:

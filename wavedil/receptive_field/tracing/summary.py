@@ -113,11 +113,14 @@ def _clock(reading: Reading, longer: Reading) -> Fraction:
 
 
 def _alone(reading: Reading) -> Summary:
-    """The function takes no other length: what most outputs follow stands; what spans half of the signal grows."""
+    """The function takes no other length: what most outputs follow stands.
+
+    Where they follow nothing, a side that spans more than half of the signal is taken to grow with it.
+    """
     stride = Fraction(reading.num_inputs, reading.num_outputs)
     if reading.regular and (reading.stride == stride or all(reading.reached)):
         return _ruled(reading, reading, reading.phases, reading.grows)
-    past, future = (2 * far >= reading.num_inputs for far in reading.extents(stride))
+    past, future = (2 * far > reading.num_inputs for far in reading.extents(stride))
     return _unruled(reading, stride, (past, future))
 
 
