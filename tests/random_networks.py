@@ -40,6 +40,8 @@ def random_network(seed: int) -> RandomNetwork:
             continue  # a filter longer than what is left of the signal
         if 4 <= length <= 100:
             layers.append((layer, name))
+    if draw.random() < 0.05:  # it sees all there is, whatever follows
+        layers.append(_random_recurrence(draw))
     return RandomNetwork(
         run=_chain([run for run, _ in layers]),
         parts=tuple(name for _, name in layers),
@@ -243,5 +245,4 @@ PARTS = [
     _random_mirror,
     _random_circle,
     _random_frames,
-    _random_recurrence,
 ]

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from wavedil.errors import UserError
 from wavedil.receptive_field.arithmetic import ReceptiveField, require_at_least_one
-from wavedil.receptive_field.taps import Taps
+from wavedil.receptive_field.taps import Taps, check_span
 
 _MOST_LAYERS = 10_000
 # The fields of all layers together; half a gigabyte of bits.
@@ -162,6 +162,7 @@ def _require_room(layers: Sequence[tuple[int, int]]) -> None:
     for taps, dilation in layers:
         size += (taps - 1) * dilation
         samples += size
+    check_span(size)
     if samples > _MOST_SAMPLES:
         raise UserError(
             f"a receptive field of {size} samples in {len(layers)} layers is too long to be listed layer by layer; "

@@ -20,7 +20,7 @@ from wavedil.receptive_field.tracing.reading import Phases, Reading, Sides, ends
 from wavedil.receptive_field.tracing.sets import Set, shifted, within
 
 # A multiple of it has the same remainder for most strides, on which "same" padding depends.
-_WHOLE_STRIDES = 180
+_WHOLE_STRIDES = 60
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,9 @@ def _longer_than(reading: Reading) -> int:
 
 
 def _shorter_than(reading: Reading) -> int:
-    """At most half as long, or as long where that would be next to nothing."""
+    """An eighth as long at most, or as long where that would be next to nothing."""
     less = _WHOLE_STRIDES
-    while 8 * less <= reading.num_inputs:
+    while 32 * less <= reading.num_inputs:
         less *= 2
     return min(reading.num_inputs % less + less, reading.num_inputs)
 
@@ -90,8 +90,11 @@ def _stretched(shorter: Summary, source: Reading, reading: Reading) -> Summary:
 
 def _beside(reading: Reading, longer: Reading) -> Summary:
     if longer.sure:
-        own = reading.regular and all(reading.reached) and reading.phases == longer.phases
-        return _ruled(reading, reading if own else longer, longer.phases, longer.grows)
+        # Of the same size they may differ by what is left over of a stride at the end.
+        own = reading.regular and all(reading.reached)
+        if own and sum(ends(reading.phases)) == sum(ends(longer.phases)):
+            return _ruled(reading, reading, reading.phases, longer.grows)
+        return _ruled(reading, longer, longer.phases, longer.grows)
     both = reading.regular and longer.regular
     if both and not any((*reading.grows, *longer.grows)):
         middle = longer.phases_in_the_middle
