@@ -40,6 +40,8 @@ def random_network(seed: int) -> RandomNetwork:
             continue  # a filter longer than what is left of the signal
         if 4 <= length <= 100:
             layers.append((layer, name))
+    if draw.random() < 0.05:  # it sees all there is, whatever follows
+        layers.append(_random_recurrence(draw))
     return RandomNetwork(
         run=_chain([run for run, _ in layers]),
         parts=tuple(name for _, name in layers),
@@ -196,6 +198,38 @@ def _random_mirror(draw: random.Random) -> tuple[Network, str]:
     return lambda x: jnp.pad(x, pads, mode="reflect"), f"mirror {pads[1]}"
 
 
+def _random_circle(draw: random.Random) -> tuple[Network, str]:
+    """A convolution that sees the signal's other end at each end."""
+    half = draw.randint(1, 2)
+    pads = (0, 0), (half, half), (0, 0)
+    middle = conv(kernel_size=2 * half + 1, padding=(0, 0))
+    return lambda x: middle(jnp.pad(x, pads, mode="wrap")), f"circular conv {2 * half + 1}"
+
+
+def _random_frames(draw: random.Random) -> tuple[Network, str]:
+    """Means of frames, of which those at the ends are moved inside."""
+    hop, size = draw.randint(1, 3), draw.randint(2, 4)
+
+    def run(x: Any) -> Any:
+        starts = jnp.clip(jnp.arange(x.shape[1] // hop) * hop - size // 2, 0, x.shape[1] - size)
+        return x[:, starts[:, None] + jnp.arange(size)].mean(2)
+
+    return run, f"frames {size} every {hop}"
+
+
+def _random_recurrence(draw: random.Random) -> tuple[Network, str]:
+    reverse = draw.random() < 0.3
+
+    def run(x: Any) -> Any:
+        def step(y: Any, sample: Any) -> tuple[Any, Any]:
+            return (y + sample,) * 2
+
+        start = jnp.zeros_like(x[:, 0])
+        return lax.scan(step, start, x.swapaxes(0, 1), reverse=reverse)[1].swapaxes(0, 1)
+
+    return run, "recurrence in reverse" if reverse else "recurrence"
+
+
 # Convolutions and residual branches are what networks are made of; the rest comes in between.
 PARTS = [
     *3 * [_random_conv],
@@ -209,4 +243,6 @@ PARTS = [
     _random_crop,
     _random_shift,
     _random_mirror,
+    _random_circle,
+    _random_frames,
 ]

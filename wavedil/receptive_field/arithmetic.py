@@ -2,6 +2,7 @@
 
 import functools
 import math
+import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -129,8 +130,7 @@ class ReceptiveField:
         if padding not in get_args(Padding):
             raise UserError(f"padding is {padding!r}; use one of {', '.join(get_args(Padding))}")
         past = {"causal": span, "same": span // 2, "valid": 0}[padding]
-        taps = range(-past, span - past + 1, dilation)
-        return cls(past=past, future=span - past, stride=stride, taps=taps)
+        return cls._from_phases(Fraction(stride), [Taps(-past, 1).repeated(dilation, kernel_size)])
 
     @classmethod
     def upsample(cls, factor: int) -> Self:
@@ -232,7 +232,7 @@ class ReceptiveField:
 
 def require_at_least_one(name: str, value: int) -> None:
     """Raises UserError unless `value` is a whole number of at least 1."""
-    if not isinstance(value, int) or value < 1:
+    if not hasattr(value, "__index__") or operator.index(value) < 1:
         raise UserError(f"{name} is {value}, but it must be a whole number of at least 1")
 
 

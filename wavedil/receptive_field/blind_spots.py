@@ -25,7 +25,8 @@ def blind_spots(fn: Callable[[Any], Any], x: Any) -> tuple[str, ...]:
 
     NaN may come through all the same: `leaky_relu` compares to choose between x and 0.01 x, and both are NaN.
     """
-    jaxpr = jax.make_jaxpr(fn)(x).jaxpr
+    # A new function: of one that it knows JAX would hand out the jaxpr of before.
+    jaxpr = jax.make_jaxpr(lambda x: fn(x))(x).jaxpr
     found: dict[str, None] = {}
     _walk(jaxpr, [True] * len(jaxpr.invars), found)
     return tuple(found)

@@ -64,6 +64,8 @@ def design(
     """
     wanted = target_samples(samples=samples, milliseconds=milliseconds, sample_rate=sample_rate)
     require_at_least_one("max_layers", max_layers)
+    if max_parameters is not None:
+        require_at_least_one("max_parameters", max_parameters)
     start = Design(
         kernel_size=2 if kernel_size is None else kernel_size,
         dilations=(1,) if rates is None else tuple(rates),
@@ -154,6 +156,9 @@ def target_samples(
       >>> target_samples(milliseconds=300, sample_rate=16000)
       4800
     """
+    for name, value in (("milliseconds", milliseconds), ("sample_rate", sample_rate)):
+        if value is not None and not isinstance(value, int | float | Fraction):
+            raise UserError(f"{name} is {value!r}, which is no number; give one, such as 300")
     if sample_rate is not None and not 0 < sample_rate < math.inf:
         raise UserError(f"sample rate is {sample_rate} Hz, but it must be above 0; 16000, say")
     if samples is not None and milliseconds is None:

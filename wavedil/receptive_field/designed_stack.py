@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from wavedil.receptive_field.arithmetic import ReceptiveField, require_at_least_one
 from wavedil.receptive_field.paths import evenness, paths_per_lag
-from wavedil.receptive_field.stack import format_dilations, layer_sizes, table
+from wavedil.receptive_field.stack import format_dilations, layer_sizes, require_layers, table
 
 _FLOAT_BYTES = 4
 
@@ -56,6 +56,7 @@ class Design:
         require_at_least_one("number of residual channels", self.residual_channels)
         require_at_least_one("number of skip channels", self.skip_channels)
         object.__setattr__(self, "dilations", tuple(self.dilations))
+        require_layers(self.num_layers)
         layer_sizes(self.kernel_size, self.dilations, input_kernel_size=self.input_kernel_size)
 
     @property

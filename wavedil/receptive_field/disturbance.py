@@ -1,9 +1,7 @@
 """Running a function on a signal with one sample disturbed, many samples at once."""
 
 import functools
-import sys
-from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -11,9 +9,9 @@ import numpy as np
 from jaxtyping import Array, Bool
 
 from wavedil.errors import UserError
+from wavedil.receptive_field.arguments import Function
 
 Evidence = Literal["nan", "change"]
-Function = Callable[[Any], Any]
 
 # Rounding, as of a convolution by FFT, is no dependence: so many units of precision of the largest output.
 _ROUNDING = 100
@@ -63,28 +61,6 @@ def reached(
             hits = [differs(*pair).any(axis=-1) for pair in zip(after, before, strict=True)]
             columns.append(np.logical_or.reduce(hits)[: len(part)])
     return np.concatenate(columns).T
-
-
-def pure(fn: Function) -> Function:
-    """A Flax NNX module as a function of its input alone: what it changes in itself, it changes in a copy."""
-    nnx = sys.modules.get("flax.nnx")
-    if nnx is None or not isinstance(fn, nnx.Module):
-        return fn
-    graph, variables = nnx.split(fn)
-    return lambda x: nnx.merge(graph, variables, copy=True)(x)
-
-
-def require_axis(axis: int, shape: tuple[int, ...], what: str, name: str) -> int:
-    """The axis counted from the front.
-
-    Raises:
-      UserError: If the shape has no such axis.
-    """
-    if not -len(shape) <= axis < len(shape):
-        raise UserError(
-            f"{name} is {axis}, but {what} has shape {shape} and no such axis; name the axis that is time"
-        )
-    return axis % len(shape)
 
 
 @functools.cache

@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from wavedil.errors import UserError
+from wavedil.receptive_field.arguments import output_axes, pure, require_axis
 from wavedil.receptive_field.arithmetic import ReceptiveField, require_at_least_one
-from wavedil.receptive_field.disturbance import require_axis
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -104,22 +104,25 @@ def effective(
     Reference: Luo, Li, Urtasun and Zemel 2016, "Understanding the effective receptive field in deep convolutional
     neural networks", arXiv:1701.04128.
     """
+    if isinstance(x, jax.ShapeDtypeStruct):
+        raise UserError(
+            "x is a ShapeDtypeStruct, but the energy depends on the numbers; give signals that are typical"
+        )
     x = jnp.asarray(x)
     if not jnp.issubdtype(x.dtype, jnp.inexact):
         raise UserError(
             f"x holds {x.dtype}, which has no gradient; give the embedded signal, and a function that goes on from it"
         )
     require_at_least_one("number of outputs", num_outputs)
+    fn = pure(fn)
     leaves = jax.tree.leaves(jax.eval_shape(fn, x))
     if len(leaves) != 1:
         raise UserError(
             f"the function answers with {len(leaves)} arrays; measure one at a time, as with lambda x: fn(x)[0]"
         )
-    time_axis = require_axis(time_axis, x.shape, "x", "time_axis")
+    time_axis = require_axis(time_axis, x.shape, "time_axis", "x")
     output_time_axis = time_axis if output_time_axis is None else output_time_axis
-    output_time_axis = require_axis(
-        output_time_axis, leaves[0].shape, "the output", "output_time_axis"
-    )
+    (output_time_axis,) = output_axes(leaves, output_time_axis)
     if receptive_field is None:
         receptive_field = _traced(fn, x, time_axis, output_time_axis)
     length = leaves[0].shape[output_time_axis]

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from wavedil.errors import UserError
+from wavedil.receptive_field.arguments import require_output
 from wavedil.receptive_field.arithmetic import ReceptiveField
 from wavedil.receptive_field.taps import Taps
 
@@ -57,7 +58,12 @@ class ProbedField:
         return bool(self.seen.any())
 
     def inputs(self, t: int) -> tuple[int, ...]:
-        """The probed inputs that output `t` sees, in ascending order; near the ends of the signal too."""
+        """The probed inputs that output `t` sees, in ascending order; near the ends of the signal too.
+
+        Raises:
+          UserError: If there is no output t.
+        """
+        t = require_output(t, self.num_outputs)
         return tuple((np.flatnonzero(self.seen[t]) + self.probed.start).tolist())
 
     @functools.cached_property

@@ -9,9 +9,10 @@ import numpy as np
 from jaxtyping import Array
 
 from wavedil.errors import UserError
+from wavedil.receptive_field.arguments import Function, output_axes, pure, require_axis
 from wavedil.receptive_field.arithmetic import require_at_least_one
 from wavedil.receptive_field.blind_spots import blind_spots
-from wavedil.receptive_field.disturbance import Evidence, Function, pure, reached, require_axis
+from wavedil.receptive_field.disturbance import Evidence, reached
 from wavedil.receptive_field.probed_field import ProbedField as ProbedField
 
 _SMALL_CHANGES = "zero weights and changes below rounding"
@@ -67,11 +68,11 @@ def probe(
         raise UserError(f"by is {by!r}, but a probe goes by 'nan' or by 'change'")
     require_at_least_one("batch size", batch_size)
     fn, x = pure(fn), _signal(x)
-    time_axis = require_axis(time_axis, x.shape, "x", "time_axis")
-    output_time_axis = time_axis if output_time_axis is None else output_time_axis
-    output_time_axis = _check_outputs(fn, x, output_time_axis, by)
+    time_axis = require_axis(time_axis, x.shape, "time_axis", "x")
     num_inputs = x.shape[time_axis]
     samples = _samples(inputs, num_inputs)
+    output_time_axis = time_axis if output_time_axis is None else output_time_axis
+    output_time_axis = _check_outputs(fn, x, output_time_axis, by)
     seen = reached(
         fn,
         x,
@@ -185,7 +186,11 @@ def _samples(inputs: range | None, num_inputs: int) -> range:
         raise UserError("x has no sample along its time axis; give at least one")
     if inputs is None:
         return range(num_inputs)
-    if inputs.step != 1 or not 0 <= inputs.start < inputs.stop <= num_inputs:
+    if (
+        not isinstance(inputs, range)
+        or inputs.step != 1
+        or not 0 <= inputs.start < inputs.stop <= num_inputs
+    ):
         raise UserError(
             f"inputs is {inputs}, but it must be a range of step 1 inside the signal's {num_inputs} samples"
         )
@@ -195,14 +200,11 @@ def _samples(inputs: range | None, num_inputs: int) -> range:
 def _check_outputs(fn: Function, x: Array, axis: int, by: Evidence) -> int:
     """The outputs' time axis, counted from the front, once they are known to have it."""
     outputs = jax.tree.leaves(jax.eval_shape(fn, x))
-    if not outputs:
-        raise UserError("the function returns no array; return what depends on the signal")
-    axes = {require_axis(axis, leaf.shape, "an output", "output_time_axis") for leaf in outputs}
-    lengths = {leaf.shape[axis] for leaf in outputs}
-    if len(lengths) > 1 or len(axes) > 1:
+    axes = set(output_axes(outputs, axis))
+    if len(axes) > 1:
         raise UserError(
-            f"the outputs have shapes {', '.join(str(leaf.shape) for leaf in outputs)}, which disagree on axis "
-            f"{axis}; probe one output at a time"
+            f"the outputs have shapes {', '.join(str(leaf.shape) for leaf in outputs)}, where axis {axis} is not "
+            "the same one from the front; probe one output at a time"
         )
     if by == "nan" and not jnp.issubdtype(x.dtype, jnp.inexact):
         raise UserError(

@@ -1,11 +1,17 @@
 """Stacks of dilated causal convolutions: dilations as text, and the field layer by layer."""
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from wavedil.errors import UserError
 from wavedil.receptive_field.arithmetic import ReceptiveField, require_at_least_one
+from wavedil.receptive_field.taps import Taps, check_span
 
+_MOST_LAYERS = 10_000
+# The fields of all layers together; half a gigabyte of bits.
+_MOST_SAMPLES = 2**32
 # A run of doublings is written as a range from this length on; "1:2" says no more than "1,2".
 _MIN_RUN = 3
 
@@ -101,10 +107,12 @@ def table(
     """
     sizes = layer_sizes(kernel_size, dilations, input_kernel_size=input_kernel_size)
     names = [str(i) for i in range(1, len(dilations) + 1)]
+    _require_room(sizes)
     rows = []
-    field = ReceptiveField.identity()
+    seen = Taps(0, 1)
     for name, (size, dilation) in zip(["input", *names][-len(sizes) :], sizes, strict=True):
-        field = field.then(ReceptiveField.conv(size, dilation))
+        seen = seen.repeated(-dilation, size)
+        field = ReceptiveField._from_phases(Fraction(1), [seen])
         rows.append(LayerRow(name=name, kernel_size=size, dilation=dilation, receptive_field=field))
     return tuple(rows)
 
@@ -123,14 +131,43 @@ def layer_sizes(
       >>> layer_sizes(3, (1, 2), input_kernel_size=2)
       ((2, 1), (3, 1), (3, 2))
     """
+    dilations = [operator.index(d) if hasattr(d, "__index__") else d for d in dilations]
     if not dilations:
         raise UserError("the stack has no dilations, but it needs at least one layer; use 1:512")
     require_at_least_one("kernel size", kernel_size)
     require_at_least_one("input kernel size", input_kernel_size)
     for dilation in dilations:
         require_at_least_one("dilation", dilation)
+    require_layers(len(dilations))
     layers = tuple((kernel_size, dilation) for dilation in dilations)
     return layers if input_kernel_size == 1 else ((input_kernel_size, 1), *layers)
+
+
+def require_layers(num_layers: int) -> None:
+    """Refuses more layers than anybody lists.
+
+    Raises:
+      UserError: If there are more than 10,000.
+    """
+    if num_layers > _MOST_LAYERS:
+        raise UserError(
+            f"the stack has {num_layers} layers, more than the {_MOST_LAYERS} that are worked out one by one; "
+            "use fewer cycles"
+        )
+
+
+def _require_room(layers: Sequence[tuple[int, int]]) -> None:
+    """Refuses fields that would fill the memory, before there are any."""
+    size = samples = 1
+    for taps, dilation in layers:
+        size += (taps - 1) * dilation
+        samples += size
+    check_span(size)
+    if samples > _MOST_SAMPLES:
+        raise UserError(
+            f"a receptive field of {size} samples in {len(layers)} layers is too long to be listed layer by layer; "
+            "use a smaller kernel, smaller dilations or fewer layers"
+        )
 
 
 def _doublings(part: str, first: str, last: str) -> list[int]:
@@ -149,7 +186,7 @@ def _doublings(part: str, first: str, last: str) -> list[int]:
 
 def _dilation(number: str, text: str) -> int:
     try:
-        dilation = int(number)
+        dilation = int(number.encode("ascii"))  # no digits of other scripts
     except ValueError:
         raise UserError(
             f"dilations {text!r} hold {number.strip()!r}, which is no whole number; "

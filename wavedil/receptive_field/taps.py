@@ -36,7 +36,7 @@ class Taps:
     @classmethod
     def between(cls, first: int, last: int) -> Self:
         """Every offset from `first` to `last`, both included."""
-        _check_span(last - first + 1)
+        check_span(last - first + 1)
         return cls(first, (1 << (last - first + 1)) - 1)
 
     @classmethod
@@ -44,11 +44,23 @@ class Taps:
         """The union of sets, each moved by its own number of samples: pairs (samples, set)."""
         shifted = [(shift + taps.first, taps.bits) for shift, taps in parts]
         first = min(start for start, _ in shifted)
-        _check_span(max(start + bits.bit_length() for start, bits in shifted) - first)
+        check_span(max(start + bits.bit_length() for start, bits in shifted) - first)
         joined = 0
         for start, bits in shifted:
             joined |= bits << (start - first)
         return cls(first, joined)
+
+    def repeated(self, step: int, count: int) -> "Taps":
+        """The set moved by 0, step, ..., (count - 1) step, joined; in log2(count) unions."""
+        if step < 0:
+            return Taps(self.first + (count - 1) * step, self.bits).repeated(-step, count)
+        check_span((count - 1) * step + self.bits.bit_length())
+        bits, done = self.bits, 1
+        while done < count:
+            more = min(done, count - done)
+            bits |= bits << (more * step)
+            done += more
+        return Taps(self.first, bits)
 
     @property
     def last(self) -> int:
@@ -67,7 +79,12 @@ class Taps:
         return tuple(self.first + one.start() for one in re.finditer("1", lowest_first))
 
 
-def _check_span(num_samples: int) -> None:
+def check_span(num_samples: int) -> None:
+    """Refuses what would fill the memory.
+
+    Raises:
+      UserError: If a set spans more samples than are worked out.
+    """
     if num_samples > _MAX_SPAN:
         raise UserError(
             f"a receptive field of {num_samples} samples is longer than the {_MAX_SPAN} "

@@ -20,8 +20,8 @@ def stack_text(stack: Design, sample_rate: float) -> str:
     cycles = f", {stack.cycles} times" if stack.cycles > 1 else ""
     num_layers = stack.num_layers + (stack.input_kernel_size > 1)
     lines = [
-        f"receptive field: {field.size} samples, {milliseconds:g} ms at {sample_rate:g} Hz",
-        f"an output sees {field.past} samples before its own and {field.future} after it",
+        f"receptive field: {samples(field.size)}, {milliseconds:g} ms at {sample_rate:g} Hz",
+        f"an output sees {samples(field.past)} before its own and {field.future} after it",
         f"{num_layers} layers, kernel size {stack.kernel_size}, "
         f"dilations {format_dilations(stack.dilations)}{cycles}",
     ]
@@ -33,6 +33,11 @@ def stack_text(stack: Design, sample_rate: float) -> str:
             f"begin the dilations with 1 and let them grow at most {stack.kernel_size}-fold"
         )
     return "\n".join([*lines, "", _layers(stack, sample_rate)])
+
+
+def samples(count: int) -> str:
+    """A number of samples in words."""
+    return f"{count} sample{'s' * (count != 1)}"
 
 
 def spread_of_paths(stack: Design) -> str:
@@ -72,7 +77,7 @@ def designs_text(designs: Sequence[Design], wanted: int, sample_rate: float) -> 
     hidden = len(designs) - _DESIGNS_SHOWN
     more = [f"{hidden} more; --json lists all"] if hidden > 0 else []
     header = [
-        f"at least {wanted} samples, {1000 * wanted / sample_rate:g} ms at {sample_rate:g} Hz: "
+        f"at least {samples(wanted)}, {1000 * wanted / sample_rate:g} ms at {sample_rate:g} Hz: "
         f"{len(designs)} stacks reach it, the cheapest first",
         f"counted with {best.residual_channels} residual and {best.skip_channels} skip channels, "
         "multiply-adds for a sample, state of one signal in float32",

@@ -10,8 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import jaxpr_as_fun
 
-# Weights are larger, the indices and masks that decide what is read are smaller.
+# Weights are larger.
 _MAX_ELEMENTS = 2**22
+# Indices and masks, of frames that overlap: a minute at 16 kHz in frames of 1024 at a hop of 160 has 6 million.
+_MAX_INDICES = 2**24
 # Parameters that hold the function which jit and custom derivatives call with their inputs.
 _CALLED = ("jaxpr", "call_jaxpr")
 
@@ -22,12 +24,17 @@ class Constant:
     Args:
       shape: Its shape.
       make: Gives the array, or None if it cannot be told; None itself if it is certain to be unknown.
+      dtype: Its type of number; of whole numbers more are computed.
     """
 
-    __slots__ = ("_known", "_make", "_value", "shape")
+    __slots__ = ("_known", "_limit", "_make", "_value", "shape")
 
-    def __init__(self, shape: Sequence[int], make: Callable[[], Any] | None) -> None:
+    def __init__(
+        self, shape: Sequence[int], make: Callable[[], Any] | None, dtype: Any = None
+    ) -> None:
         self.shape = tuple(shape)
+        whole = isinstance(dtype, np.dtype) and dtype.kind in "biu"
+        self._limit = _MAX_INDICES if whole else _MAX_ELEMENTS
         self._make = make
         self._known = False
         self._value: Any = None
@@ -35,13 +42,13 @@ class Constant:
     @classmethod
     def holding(cls, value: Any) -> "Constant":
         """A constant whose array is at hand."""
-        return cls(np.shape(value), lambda: value)
+        return cls(np.shape(value), lambda: value, getattr(value, "dtype", None))
 
     @property
     def value(self) -> Any:
         """The array, or None."""
         if not self._known:
-            small = math.prod(self.shape) <= _MAX_ELEMENTS
+            small = math.prod(self.shape) <= self._limit
             self._value = self._make() if self._make is not None and small else None
             self._known, self._make = True, None
         return self._value
@@ -72,7 +79,11 @@ def computed(eqn: Any, inputs: Sequence[Constant]) -> list[Constant]:
         return results[i]
 
     return [
-        Constant(getattr(var.aval, "shape", ()), functools.partial(output, i))
+        Constant(
+            getattr(var.aval, "shape", ()),
+            functools.partial(output, i),
+            getattr(var.aval, "dtype", None),
+        )
         for i, var in enumerate(eqn.outvars)
     ]
 

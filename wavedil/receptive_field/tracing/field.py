@@ -2,19 +2,16 @@
 
 import functools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import cast
 
 from wavedil.errors import UserError
-from wavedil.receptive_field.arithmetic import ReceptiveField, _shortest_cycle
-from wavedil.receptive_field.taps import Taps
-from wavedil.receptive_field.tracing.axis_map import AxisMap
-from wavedil.receptive_field.tracing.formula import Formula, Piece
-from wavedil.receptive_field.tracing.interior import Windowed, interior, seen_at, within_reach
-from wavedil.receptive_field.tracing.sets import Set, shifted, union, within
-from wavedil.receptive_field.tracing.terms import Term
+from wavedil.receptive_field.arguments import require_output
+from wavedil.receptive_field.arithmetic import ReceptiveField
+from wavedil.receptive_field.tracing.formula import Piece
+from wavedil.receptive_field.tracing.reading import Phases, Reading
+from wavedil.receptive_field.tracing.sets import union, within
+from wavedil.receptive_field.tracing.summary import Summary
 
 
 @dataclass(frozen=True)
@@ -23,11 +20,18 @@ class TracedField:
 
     Most outputs follow one rule: output t sees the inputs `stride t + taps`, as far as the signal
     reaches. They are the `interior`. Outputs at the borders may see fewer, where padding stands in
-    for what a layer before them would have seen.
+    for what a layer before them would have seen, or others, which a circular layer shows them: they
+    are no taps, but they count for `causal`.
+
+    The taps are what the outputs in the middle see of a signal that is long enough. Where that
+    grows with the signal, `past` or `future` is infinite. Where most outputs follow no one rule (a
+    permutation of blocks) there are no taps, and `past` and `future` say how far any output sees.
 
     Attributes:
       num_inputs: Samples of the input.
       num_outputs: Samples of the output.
+      upper_bounds: Where in the function more may be said to be seen than is, as
+        "where by a two-dimensional mask (model.py:12, in attend)"; empty where the answer is exact.
 
     Example:
       >>> field = trace(model, jax.ShapeDtypeStruct((1, 16000, 1), jnp.float32))
@@ -37,30 +41,14 @@ class TracedField:
 
     num_inputs: int
     num_outputs: int
-    _parts: tuple[tuple[AxisMap, tuple[int, int]], ...] = field(repr=False)
-    _grows: tuple[bool, bool] = field(repr=False)
-    _longer: "TracedField | None" = field(default=None, repr=False)
-    _only_reached: bool = field(default=False, repr=False)
+    upper_bounds: tuple[str, ...]
+    _reading: Reading = field(repr=False)
+    _summary: Summary = field(repr=False)
 
     @classmethod
-    def of(cls, num_inputs: int, num_outputs: int, terms: Sequence[Term]) -> "TracedField":
-        """The field of terms over no factor but output time."""
-        parts = []
-        for term in terms:
-            maps = list(term.maps.values())
-            # One output alone says nothing about the next: its rate is taken as 1.
-            constant = AxisMap.of(num_outputs, int(num_outputs == 1), [term.base])
-            parts.append((maps[0].plus_set(term.base) if maps else constant, term.window))
-        grows = (any(t.grows[0] for t in terms), any(t.grows[1] for t in terms))
-        return cls(num_inputs, num_outputs, tuple(parts), grows)
-
-    def as_in(self, longer: "TracedField") -> "TracedField":
-        """The field of this input, of which a longer one shows where it ends, or that it does not."""
-        longer = replace(longer, _only_reached=True)
-        if longer.size < longer.num_inputs:
-            return replace(self, _longer=longer)
-        grows = longer.past > self.past, longer.future > self.future
-        return replace(self, _grows=(self._grows[0] or grows[0], self._grows[1] or grows[1]))
+    def of(cls, reading: Reading, summary: Summary) -> "TracedField":
+        """What a trace read, and what it comes to."""
+        return cls(reading.num_inputs, reading.num_outputs, reading.upper_bounds, reading, summary)
 
     def inputs(self, t: int) -> tuple[int, ...]:
         """The inputs that output t sees, in ascending order, those before and after the signal left out.
@@ -68,38 +56,25 @@ class TracedField:
         Raises:
           UserError: If there is no output t.
         """
-        if not 0 <= t < self.num_outputs:
-            raise UserError(
-                f"output {t} does not exist; there are {self.num_outputs}, so use 0 to {self.num_outputs - 1}"
-            )
-        seen = seen_at(self._parts, t)
+        seen = self._reading.inputs(require_output(t, self.num_outputs))
         return () if seen is None else seen.offsets
-
-    @property
-    def in_reach(self) -> bool:
-        """Whether the signal is long enough for some interior output to see each of the taps."""
-        return within_reach(*self._common) == self._common[1]
 
     @property
     def depends(self) -> bool:
         """Whether any output sees any input."""
-        return bool(self._parts)
+        return bool(self._reading.parts)
 
     @functools.cached_property
     def receptive_field(self) -> ReceptiveField:
-        """The exact field of the interior outputs, phase by phase where upsampling makes them differ.
+        """The field of the interior outputs, phase by phase where upsampling makes them differ.
 
         Raises:
-          UserError: If nothing is seen, or it has no bounds, or some phases see nothing.
+          UserError: If nothing is seen, or it has no bounds, outputs have nothing in common, or some
+            phases see nothing.
         """
         if not self.depends:
             raise UserError("the output does not depend on the input, so it has no receptive field")
-        if math.inf in (self.past, self.future):
-            raise UserError(
-                "what an output sees grows with the input, so it has no finite receptive field; "
-                "inputs(t) says what output t sees"
-            )
-        phases = self._phases
+        phases = self._bounded("finite receptive field")
         if any(phase is None for phase in phases):
             blind = [i for i, phase in enumerate(phases) if phase is None]
             raise UserError(
@@ -111,45 +86,38 @@ class TracedField:
     @property
     def past(self) -> int | float:
         """Samples seen before input `stride t`; infinite where they grow with the input."""
-        if self._unbounded[0]:
-            return math.inf
-        return max((-p.first for p in self._phases if p is not None), default=0)
+        return math.inf if self._summary.unbounded[0] else self._summary.extents[0]
 
     @property
     def future(self) -> int | float:
         """Samples seen after input `stride t`; infinite where they grow with the input."""
-        if self._unbounded[1]:
-            return math.inf
-        return max((p.last for p in self._phases if p is not None), default=0)
+        return math.inf if self._summary.unbounded[1] else self._summary.extents[1]
 
     @property
     def size(self) -> int | float:
         """Samples from the first to the last one seen; 0 where nothing is seen."""
         return self.past + self.future + 1 if self.depends else 0
 
-    @functools.cached_property
+    @property
     def stride(self) -> Fraction:
-        """Inputs per output."""
-        rates = {f.rate for f in self._formulas if f.rate > 0}
-        return rates.pop() if len(rates) == 1 else Fraction(self.num_inputs, self.num_outputs)
+        """Inputs per output in the interior; where there is none, as many as one more output takes."""
+        return self._summary.stride
 
     @property
     def taps(self) -> tuple[int, ...]:
         """The offsets from input `floor(stride t)` that interior outputs see, in ascending order."""
-        self._require_bounds("taps")
-        joined = union(self._phases)
+        joined = union(self._bounded("taps"))
         return () if joined is None else joined.offsets
 
     @property
     def phases(self) -> tuple[tuple[int, ...], ...]:
         """The taps of outputs t = 0, 1, ... up to where they repeat; one entry unless upsampled."""
-        self._require_bounds("phases")
-        return tuple(() if phase is None else phase.offsets for phase in self._phases)
+        return tuple(() if phase is None else phase.offsets for phase in self._bounded("phases"))
 
     @property
     def interior(self) -> range:
-        """The outputs that all see `stride t + taps`, as far as the signal reaches."""
-        return self._common[0]
+        """The outputs that all see `stride t + taps`, as far as the signal reaches; none without a rule."""
+        return self._summary.interior
 
     @property
     def uniform(self) -> bool:
@@ -158,10 +126,14 @@ class TracedField:
 
     @functools.cached_property
     def causal(self) -> bool:
-        """Whether no output at all, at the borders too, sees an input after `floor(stride t)`."""
+        """Whether no output at all, at the borders too, sees an input after `floor(stride t)`.
+
+        The clock is the interior's `stride`, and without an interior that of the lengths: 24 outputs
+        of 24 inputs that are the even samples and then the odd ones have no stride of 2.
+        """
         return not any(
             self._sees_future(piece, window)
-            for seen, window in self._parts
+            for seen, window in self._summary.judged.parts
             for piece in seen.pieces
         )
 
@@ -174,56 +146,41 @@ class TracedField:
             past = "the first" if self.past == math.inf else _offset(at, -int(self.past))
             future = "the last" if self.future == math.inf else _offset(at, int(self.future))
             seen = f"output t sees inputs from {past} to {future}: as many as there are"
+        elif self._summary.phases is None:
+            reach = f"{_offset(at, -int(self.past))} .. {_offset(at, int(self.future))}"
+            seen = f"output t sees inputs within {reach}, which have no taps in common"
         else:
             count, size = len(self.taps), int(self.size)
             seen = f"output t sees inputs {_offset(at, -int(self.past))} .. {_offset(at, int(self.future))}: "
-            seen += f"{size} samples" if count == size else f"{count} of {size} samples"
-            if len(self._phases) > 1:
-                seen += f" ({len(self._phases)} phases)"
+            seen += _samples(size) if count == size else f"{count} of {_samples(size)}"
+            if len(self.phases) > 1:
+                seen += f" ({len(self.phases)} phases)"
+        answer = f"{seen}, {'causal' if self.causal else 'not causal'}, {self._where()}"
+        return answer + "".join(f"\n  an upper bound: {what}" for what in self.upper_bounds)
+
+    def _where(self) -> str:
         inside = self.interior
-        where = (
-            f"the same at all {self.num_outputs} outputs"
-            if self.uniform
-            else f"the same at outputs {inside.start} .. {inside.stop - 1} of {self.num_outputs}"
-        )
-        return f"{seen}, {'causal' if self.causal else 'not causal'}, {where}"
+        if self.uniform:
+            return f"the same at all {self.num_outputs} outputs"
+        if not inside:
+            return f"by no one rule at the {self.num_outputs} outputs"
+        return f"the same at outputs {inside.start} .. {inside.stop - 1} of {self.num_outputs}"
 
-    @functools.cached_property
-    def _common(self) -> tuple[range, tuple[Windowed, ...]]:
-        """The interior, and the formulas that hold there."""
-        return interior(self._parts, self.num_outputs)
-
-    @property
-    def _formulas(self) -> list[Formula]:
-        if self._longer:
-            return self._longer._formulas
-        common = within_reach(*self._common) if self._only_reached else self._common[1]
-        return [formula for formula, _ in common]
-
-    @functools.cached_property
-    def _unbounded(self) -> tuple[bool, bool]:
-        """A formula of another rate than the stride's drifts away from it, to both sides."""
-        drifts = any(f.rate != self.stride for f in self._formulas)
-        return self._grows[0] or drifts, self._grows[1] or drifts
-
-    @functools.cached_property
-    def _phases(self) -> tuple[Set, ...]:
-        """The offsets from `floor(stride t)` of outputs 0, 1, ... up to where they repeat."""
-        formulas = [f for f in self._formulas if f.rate == self.stride]
-        if not formulas:
-            return (None,)
-        joined = functools.reduce(Formula.union, formulas)
-        phases = [shifted(seen, -math.floor(self.stride * t)) for t, seen in enumerate(joined.sets)]
-        return cast(tuple[Set, ...], _shortest_cycle(cast(tuple[Taps, ...], tuple(phases))))
-
-    def _require_bounds(self, what: str) -> None:
+    def _bounded(self, what: str) -> Phases:
+        """What interior outputs see, if it has bounds."""
         if math.inf in (self.past, self.future):
             raise UserError(
-                f"what an output sees grows with the input, so there are no {what}; inputs(t) says what output t sees"
+                f"what an output sees grows with the input, so there is no {what}; "
+                "inputs(t) says what output t sees"
             )
+        if self._summary.phases is None:
+            raise UserError(
+                f"most outputs follow no one rule, so there is no {what}; inputs(t) says what output t sees"
+            )
+        return self._summary.phases
 
     def _sees_future(self, piece: Piece, window: tuple[int, int]) -> bool:
-        low, high = max(piece.low, 0), min(piece.high, self.num_outputs)
+        low, high = max(piece.low, 0), min(piece.high, self._summary.judged.num_outputs)
         f = piece.formula
         if low >= high:
             return False
@@ -241,6 +198,10 @@ class TracedField:
             within(f.at(t), max(math.floor(self.stride * t) + 1, window[0]), window[1]) is not None
             for t in outputs
         )
+
+
+def _samples(count: int) -> str:
+    return f"{count} sample{'s' * (count != 1)}"
 
 
 def _offset(at: str, by: int) -> str:

@@ -126,7 +126,7 @@ def _table(rows: AxisMap, columns: AxisMap) -> list[Piece]:
     return pieces
 
 
-def running(
+def running_union(
     seen: AxisMap, window: tuple[int, int] | None
 ) -> Iterator[tuple[AxisMap, tuple[int, int] | None, int]]:
     """What the running union over the indices up to j sees, as in a cumulative sum.

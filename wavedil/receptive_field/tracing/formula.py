@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from wavedil.receptive_field.taps import Taps
-from wavedil.receptive_field.tracing.sets import Set, plus, shifted, spread, times, union
+from wavedil.receptive_field.tracing.sets import Set, plus, shifted, times, union
 
 # Bounds that no index reaches. Whole numbers, so that arithmetic on bounds stays exact.
 INFINITY = 1 << 60
@@ -132,7 +132,7 @@ class Piece:
             if seen is not None and first < self.high:
                 count = (self.high - 1 - first) // f.period + 1
                 start = Taps(seen.first + f.advance * (first // f.period), seen.bits)
-                parts.append(start if f.advance == 0 else spread(start, f.advance, count))
+                parts.append(start if f.advance == 0 else start.repeated(f.advance, count))
         return union(parts)
 
     @property

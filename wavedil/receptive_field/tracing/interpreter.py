@@ -35,6 +35,7 @@ class Interpreter:
         self._rules = rules
         self._unknown = unknown
         self._calls: list[Any] = []
+        self._upper_bounds: dict[str, None] = {}
 
     def run(self, jaxpr: Any, constants: Sequence[Seen], inputs: Sequence[Seen]) -> list[Seen]:
         """What the outputs of a jaxpr see."""
@@ -71,19 +72,29 @@ class Interpreter:
         if isinstance(outputs, Value | Constant):
             outputs = [outputs] * len(eqn.outvars)
         return [
-            _settled(value, getattr(var.aval, "shape", ()))
+            _or_constant(value, getattr(var.aval, "shape", ()))
             for value, var in zip(outputs, eqn.outvars, strict=True)
         ]
 
     def without_rule(self, eqn: Any) -> Sequence[Seen]:
         """What a primitive sees of which nobody knows what it reads."""
         if self._unknown == "all":
+            self.note(f"the primitive {eqn.primitive.name!r}, which no rule knows", eqn)
             return [self.everything(var.aval.shape) for var in eqn.outvars]
         name = eqn.primitive.name
         raise UserError(
             f"no rule says which samples the primitive {name!r} reads{self._source_line(eqn)}; "
             "use unknown='all' to let it see the whole signal, or probe() to measure"
         )
+
+    @property
+    def upper_bounds(self) -> tuple[str, ...]:
+        """Where more may have been said to be seen than is."""
+        return tuple(self._upper_bounds)
+
+    def note(self, what: str, eqn: Any) -> None:
+        """Notes that an equation may see less than is said."""
+        self._upper_bounds[f"{what}{self._source_line(eqn)}"] = None
 
     def _source_line(self, eqn: Any) -> str:
         """Where the user wrote the equation, or called the function that it belongs to."""
@@ -96,7 +107,7 @@ class Interpreter:
         )
 
 
-def _settled(value: Seen, shape: Sequence[int]) -> Seen:
+def _or_constant(value: Seen, shape: Sequence[int]) -> Seen:
     """A value that sees nothing, or has no elements, is a constant, though nobody knows which."""
     if isinstance(value, Value) and (not value.terms or 0 in shape):
         return Constant(shape, None)

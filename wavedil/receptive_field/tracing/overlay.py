@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from fractions import Fraction
 
@@ -45,15 +45,16 @@ def _single_indices(piece: Piece) -> list[Piece]:
 
 
 def _rate_of_neighbours(pieces: list[Piece]) -> Fraction:
-    """How far two neighbours are apart: their sets, or the ends that move of sets that grow or shrink."""
+    """How far most neighbours are apart: their sets, or the ends that move of sets that grow or shrink."""
     ordered = sorted(pieces, key=lambda p: p.low)
+    rates: Counter[Fraction] = Counter()
     for a, b in itertools.pairwise(ordered):
         first, second = a.formula.at(a.low), b.formula.at(b.low)
         if a.high == b.low and first is not None and second is not None:
             moved = second.first - first.first, second.last - first.last
             if first.bits == second.bits or 0 in moved:
-                return Fraction(sum(moved), 2 if first.bits == second.bits else 1)
-    return Fraction(0)
+                rates[Fraction(sum(moved), 2 if first.bits == second.bits else 1)] += 1
+    return max(rates, key=rates.__getitem__, default=Fraction(0))
 
 
 def _united(pieces: list[Piece]) -> tuple[Piece, ...]:

@@ -57,18 +57,6 @@ def contains(a: Set, b: Set) -> bool:
     return union([a, b]) == a
 
 
-def spread(a: Taps, step: int, count: int) -> Taps:
-    """a, a + step, ..., a + (count - 1) step, joined; in log2(count) unions."""
-    if step < 0:
-        return spread(Taps(a.first + (count - 1) * step, a.bits), -step, count)
-    bits, done = a.bits, 1
-    while done < count:
-        more = min(done, count - done)
-        bits |= bits << (more * step)
-        done += more
-    return Taps(a.first, bits)
-
-
 def plus(a: Set, b: Set) -> Set:
     """Every sum of a member of one and a member of the other."""
     if a is None or b is None:
@@ -78,9 +66,9 @@ def plus(a: Set, b: Set) -> Set:
     if a.count == 1:
         return Taps(a.first + b.first, b.bits)
     if a.bits & (a.bits + 1) == 0:  # every number from first to last
-        return spread(Taps(a.first + b.first, b.bits), 1, a.bits.bit_length())
+        return Taps(a.first + b.first, b.bits).repeated(1, a.bits.bit_length())
     if b.bits & (b.bits + 1) == 0:
-        return spread(Taps(a.first + b.first, a.bits), 1, b.bits.bit_length())
+        return Taps(a.first + b.first, a.bits).repeated(1, b.bits.bit_length())
     return Taps.joined((offset, b) for offset in a.offsets)
 
 

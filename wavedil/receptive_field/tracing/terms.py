@@ -72,10 +72,10 @@ def tidied(term: Term) -> Term | None:
     if not maps:
         seen_base = within(base, *term.window)
         return None if seen_base is None else replace(term, maps=maps, base=seen_base)
-    return _settled(replace(term, maps=maps, base=base))
+    return _in_fewest_pieces(replace(term, maps=maps, base=base))
 
 
-def _settled(term: Term) -> Term | None:
+def _in_fewest_pieces(term: Term) -> Term | None:
     """Every map in the fewest pieces that say the same inside of the window.
 
     One after the other, because what one map may say of inputs that do not exist depends on what

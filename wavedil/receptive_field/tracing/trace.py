@@ -1,33 +1,32 @@
 """`trace`: from a function and the shape of its input to the field of its output."""
 
-import math
-import sys
-from collections.abc import Callable
 from typing import Any, get_args
 
 import jax
 
 from wavedil.errors import UserError
+from wavedil.receptive_field.arguments import Function, output_axes, pure, require_axis
 from wavedil.receptive_field.tracing.axis_map import AxisMap
-from wavedil.receptive_field.tracing.constants import Constant
 from wavedil.receptive_field.tracing.field import TracedField
 from wavedil.receptive_field.tracing.formula import INFINITY, Formula, Piece
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Seen, Unknown
+from wavedil.receptive_field.tracing.reading import Reading
 from wavedil.receptive_field.tracing.rules import RULES
 from wavedil.receptive_field.tracing.sets import ZERO
+from wavedil.receptive_field.tracing.summary import summary
 from wavedil.receptive_field.tracing.terms import Term
 from wavedil.receptive_field.tracing.value import Value, new_axes, new_axis, union_of
 
 
 def trace(
-    fn: Callable[[Any], Any],
+    fn: Function,
     x: Any,
     *,
     time_axis: int = 1,
     output_time_axis: int | None = None,
     unknown: Unknown = "error",
 ) -> TracedField:
-    """The exact receptive field of any function that JAX can trace; no weights are run.
+    """The receptive field of any function that JAX can trace, exact, or it says where not; no weights are run.
 
     The function is traced to a jaxpr, and every equation is interpreted by what it reads: an
     array is held as the rule `element -> input times that it sees`, never as numbers. A
@@ -36,6 +35,14 @@ def trace(
 
     What counts is structure, not magnitude: x - x and 0 * x see x. Both cases of a `where` are
     seen, unless the mask is known without the signal; then only the one that is chosen.
+
+    Where an answer may be more than is seen, and never less, its `upper_bounds` say so and name
+    the line: masks of several dimensions, indices that change in a loop, known matrices with zeros,
+    loops that the signal ends. Attention is such: under a causal mask it is answered with all of
+    the signal; `check_causal(model, x, by="change")` measures that the mask holds.
+
+    Outputs are described by what those in the middle see. Where this signal cannot say (it is
+    short, or they see an end of it) a longer one is traced too, and what grows with it is infinite.
 
     Args:
       fn: A function of one array: a Flax, Equinox or Haiku model, or plain jax.numpy.
@@ -67,57 +74,38 @@ def trace(
     if unknown not in get_args(Unknown):
         raise UserError(f"unknown is {unknown!r}; use 'error' or 'all'")
     spec = _spec(x)
-    axis = _axis(time_axis, spec.shape, "time_axis", "x")
+    axis = require_axis(time_axis, spec.shape, "time_axis", "x")
     if 0 in spec.shape:
         raise UserError(
             f"x has shape {spec.shape}, which holds no samples; make every size at least 1"
         )
     output_axis = time_axis if output_time_axis is None else output_time_axis
-    field = _field(fn, spec, axis, output_axis, unknown)
-    return _compared_with_longer(field, fn, spec, axis, output_axis, unknown)
+
+    def at_length(num_samples: int) -> Reading | None:
+        shape = (*spec.shape[:axis], num_samples, *spec.shape[axis + 1 :])
+        try:
+            return _read(fn, jax.ShapeDtypeStruct(shape, spec.dtype), axis, output_axis, unknown)
+        except Exception:  # whatever a function says of a length that it was not made for
+            return None
+
+    reading = _read(fn, spec, axis, output_axis, unknown)
+    return TracedField.of(reading, summary(reading, at_length))
 
 
-def _field(
-    fn: Callable[[Any], Any],
+def _read(
+    fn: Function,
     spec: jax.ShapeDtypeStruct,
     axis: int,
     output_axis: int,
     unknown: Unknown,
-) -> TracedField:
-    jaxpr, shapes, variables = _jaxpr(fn, spec)
-    axes = _output_axes(shapes, output_axis)
+) -> Reading:
+    jaxpr, shapes = _jaxpr(fn, spec)
+    axes = output_axes(shapes, output_axis)
     tracer = Interpreter(spec.shape[axis], RULES, unknown)
-    inputs: list[Seen] = [_signal(spec.shape, axis), *map(Constant.holding, variables)]
-    outputs = tracer.run_closed(jaxpr, inputs)
+    outputs = tracer.run_closed(jaxpr, [_signal(spec.shape, axis)])
     num_outputs = jax.tree.leaves(shapes)[0].shape[axes[0]]
-    return TracedField.of(spec.shape[axis], num_outputs, _along_time(outputs, axes, num_outputs))
-
-
-def _compared_with_longer(
-    field: TracedField,
-    fn: Callable[[Any], Any],
-    spec: jax.ShapeDtypeStruct,
-    axis: int,
-    output_axis: int,
-    unknown: Unknown,
-) -> TracedField:
-    """A field as long as the input has an end if it ends in a longer input; else it grows with it.
-
-    What no output of this input sees, for want of length, is a tap if one of a longer input sees it.
-
-    A function that takes no longer input keeps the field that it has.
-    """
-    if not field.depends or field.size == math.inf:
-        return field
-    if field.size < field.num_inputs and field.in_reach:
-        return field
-    num_inputs = 4 * int(field.size)
-    shape = (*spec.shape[:axis], num_inputs, *spec.shape[axis + 1 :])
-    try:
-        longer = _field(fn, jax.ShapeDtypeStruct(shape, spec.dtype), axis, output_axis, unknown)
-    except Exception:  # whatever a function says of a length that it was not made for
-        return field
-    return field.as_in(longer) if longer.depends else field
+    terms = _along_time(outputs, axes, num_outputs)
+    return Reading.of(spec.shape[axis], num_outputs, terms, tracer.upper_bounds)
 
 
 def _spec(x: Any) -> jax.ShapeDtypeStruct:
@@ -135,22 +123,10 @@ def _spec(x: Any) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(shape, dtype)
 
 
-def _axis(axis: int, shape: tuple[int, ...], name: str, what: str) -> int:
-    if not isinstance(axis, int) or not -len(shape) <= axis < len(shape):
-        known = f"0 to {len(shape) - 1}" if shape else "none, it is a single number"
-        raise UserError(
-            f"{name} is {axis}, but {what} has shape {shape} (axes: {known}); name its axis of time"
-        )
-    return axis % len(shape)
-
-
-def _jaxpr(fn: Callable[[Any], Any], spec: jax.ShapeDtypeStruct) -> tuple[Any, Any, list[Any]]:
-    """The function's jaxpr, the shapes of its outputs, and what the jaxpr takes after x.
-
-    JAX's refusals are told in the caller's terms.
-    """
+def _jaxpr(fn: Function, spec: jax.ShapeDtypeStruct) -> tuple[Any, Any]:
+    """The function's jaxpr and the shapes of its outputs; JAX's refusals are told in the caller's terms."""
     try:
-        return *jax.make_jaxpr(fn, return_shape=True)(spec), []
+        return jax.make_jaxpr(pure(fn), return_shape=True)(spec)
     except (jax.errors.ConcretizationTypeError, jax.errors.NonConcreteBooleanIndexError) as error:
         raise UserError(
             "the function decides in Python by the numbers in x (an if, a float(), a shape that depends on "
@@ -161,61 +137,10 @@ def _jaxpr(fn: Callable[[Any], Any], spec: jax.ShapeDtypeStruct) -> tuple[Any, A
             "the function keeps arrays of one call for the next; return them instead. "
             f"JAX says: {_first_line(error)}"
         ) from error
-    except Exception as error:
-        if not _changes_flax_variables(error):
-            raise
-        return _jaxpr_of_flax(fn, spec, error)
-
-
-def _changes_flax_variables(error: Exception) -> bool:
-    flax = sys.modules.get("flax")
-    return flax is not None and isinstance(error, flax.errors.TraceContextError)
-
-
-def _jaxpr_of_flax(
-    fn: Callable[[Any], Any], spec: jax.ShapeDtypeStruct, error: Exception
-) -> tuple[Any, Any, list[Any]]:
-    """A module that updates its own variables (batch statistics, random counters) does so on a copy."""
-    from flax import nnx  # there already, or the error would not be Flax's
-
-    if not isinstance(fn, nnx.Module):
-        raise UserError(
-            "the function changes variables of a Flax module while it runs (batch statistics, counters of "
-            "random numbers); give the module itself as the function, or call model.eval() first"
-        ) from error
-    graph, variables = nnx.split(fn)
-    leaves, tree = jax.tree.flatten(variables)
-
-    def on_a_copy(x: Any, leaves: list[Any]) -> Any:
-        return nnx.merge(graph, jax.tree.unflatten(tree, leaves))(x)
-
-    return *jax.make_jaxpr(on_a_copy, return_shape=True)(spec, leaves), leaves
 
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0]
-
-
-def _output_axes(shapes: Any, axis: int) -> list[int]:
-    """The axis of time of each output array."""
-    leaves = jax.tree.leaves(shapes)
-    if not leaves:
-        raise UserError("the function returns no array; return the output whose field you want")
-    described = ", ".join(str(leaf.shape) for leaf in leaves)
-    remedy = "give output_time_axis, or lambda x: fn(x)[0] for one of several outputs"
-    for leaf in leaves:
-        if not -len(leaf.shape) <= axis < len(leaf.shape):
-            raise UserError(
-                f"the output has no axis {axis} (shapes: {described}), so it has no time there; {remedy}"
-            )
-    axes = [axis % len(leaf.shape) for leaf in leaves]
-    lengths = {leaf.shape[a] for leaf, a in zip(leaves, axes, strict=True)}
-    if len(lengths) > 1 or 0 in lengths:
-        raise UserError(
-            f"the outputs have {sorted(lengths)} samples along axis {axis} (shapes: {described}), but a field "
-            f"needs one number of at least 1; {remedy}"
-        )
-    return axes
 
 
 def _signal(shape: tuple[int, ...], time_axis: int) -> Value:

@@ -1,4 +1,4 @@
-"""Functions inside of functions: jit, custom derivatives, cond; see `loops` for scan and while."""
+"""Functions inside of functions: jit, custom derivatives, cond; see `scan` and `while_loop` for loops."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -32,6 +32,13 @@ def call(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
     return tracer.run_closed(inner, inputs)
 
 
+def sharded(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Sequence[Seen]:
+    """On a mesh of one device a shard is all there is."""
+    if eqn.params["mesh"].size != 1:
+        return tracer.without_rule(eqn)
+    return tracer.run_closed(eqn.params["jaxpr"], inputs)
+
+
 def cond(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
     """What any branch sees, and what the choice depends on. A choice that is known is made."""
     index, *operands = inputs
@@ -39,6 +46,8 @@ def cond(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
     chosen = index.numpy if isinstance(index, Constant) else None
     if chosen is not None:
         branches = [branches[min(max(int(chosen), 0), len(branches) - 1)]]
+    elif isinstance(index, Constant) and len(branches) > 1:
+        tracer.note("cond by a choice that is not known here", eqn)
     results = [tracer.run_closed(branch, operands) for branch in branches]
     if len(results) == 1:
         return results[0]
@@ -65,6 +74,7 @@ def callback(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Sequence[Seen
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(_CALLS, call),
+    "shard_map": sharded,
     "cond": cond,
     **dict.fromkeys(["debug_callback", "debug_print", "inspect_sharding", "check"], nothing),
     **dict.fromkeys(["io_callback", "pure_callback"], callback),

@@ -56,15 +56,20 @@ def select(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     shape = eqn.outvars[0].aval.shape
     chosen = which.numpy if isinstance(which, Constant) else None
     values = [which] if isinstance(which, Value) else []
+    if chosen is None and not values:
+        tracer.note("where by a mask that is not known here", eqn)
     for i, case in enumerate(cases):
         if isinstance(case, Value):
             kept = case if chosen is None else _where(case, chosen == i)
+            if kept is None:
+                tracer.note("where by a mask of several dimensions", eqn)
+                kept = case
             values += [kept] if kept.terms else []
     return together(values, shape) if values else Constant(shape, None)
 
 
-def _where(value: Value, chosen: np.ndarray) -> Value:
-    """A value where a mask is true. A mask that varies along several axes is taken as true."""
+def _where(value: Value, chosen: np.ndarray) -> Value | None:
+    """A value where a mask is true; None for a mask that varies along several axes at once."""
     if not chosen.any():
         return Value(value.axes, ())
     if chosen.all():
@@ -74,7 +79,7 @@ def _where(value: Value, chosen: np.ndarray) -> Value:
         along = np.asarray(chosen.any(others))
         if (along == chosen.all(others)).all():
             return value.restricted(axis, mask(along)[0])
-    return value
+    return None
 
 
 RULES: dict[str, Rule] = {

@@ -30,9 +30,10 @@ def dynamic_slice(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     sizes = value.shape
     starts = [start_of(*triple) for triple in zip(indices, sizes, shape, strict=True)]
     if isinstance(value, Value):
+        note_unknown(tracer, eqn, indices, starts)
         for i, start in enumerate(starts):
             if start is None:
-                value = anywhere(value, i, shape[i])
+                value = read_anywhere(value, i, shape[i])
             elif shape[i] != sizes[i]:
                 value = value.read(i, affine(shape[i], 1, start))
         values.append(value)
@@ -40,7 +41,16 @@ def dynamic_slice(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     return union_of(values) if values else Constant(shape, None)
 
 
-def anywhere(value: Value, i: int, size: int) -> Value:
+def note_unknown(
+    tracer: Interpreter, eqn: Any, indices: Sequence[Seen], starts: Sequence[int | None]
+) -> None:
+    """Notes a slice whose place does not depend on the signal, and is not known all the same."""
+    for index, start in zip(indices, starts, strict=True):
+        if start is None and isinstance(index, Constant):
+            tracer.note(f"{eqn.primitive.name} at an index that is not known here", eqn)
+
+
+def read_anywhere(value: Value, i: int, size: int) -> Value:
     """Every index of axis i may be read at any index of the new one."""
     axes = (*value.axes[:i], new_axis(size), *value.axes[i + 1 :])
     return Value(axes, value.terms_over(value.axes[i]))
@@ -72,6 +82,8 @@ def gather(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
         parts.append(Value(tuple(axes), chosen.terms))
     if isinstance(operand, Value):
         known = indices.numpy if isinstance(indices, Constant) else None
+        if known is None and isinstance(indices, Constant):
+            tracer.note("gather at indices that are not known here", eqn)
         parts.append(_of_operand(eqn, operand, known, batch))
     return union_of(parts)
 
@@ -97,7 +109,7 @@ def _of_operand(eqn: Any, value: Value, known: np.ndarray | None, batch: list[in
             if places:
                 placed[places[0]].append(value.axes[d])
         elif known is None:
-            value = anywhere(value, d, 1)
+            value = read_anywhere(value, d, 1)
         else:
             starts = known[..., numbers.start_index_map.index(d)]
             moving, flat, valid, inner = _flat_indices(starts, sizes[d], size, drops)

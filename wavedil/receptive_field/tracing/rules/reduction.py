@@ -48,7 +48,7 @@ def running_term(term: Term, factor: Factor) -> Iterable[Term | None]:
     maps = {id: seen for id, seen in term.maps.items() if id != factor.id}
     alone = all(seen.bounds == (0, 0) for seen in maps.values())
     own = term.maps[factor.id].plus_set(term.base)
-    for seen, window, grows in folding.running(own, term.window if alone else None):
+    for seen, window, grows in folding.running_union(own, term.window if alone else None):
         yield tidied(
             replace(
                 term,
@@ -129,7 +129,7 @@ def permutation(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     return mixed(value, [len(value.axes) - 1], eqn.outvars[0].aval.shape)
 
 
-def anywhere(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
+def random_numbers(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
     """Random numbers from keys that depend on the signal: each sees all that any key sees."""
     outputs: list[Seen] = []
     for var in eqn.outvars:
@@ -160,6 +160,6 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(
         """random_bits random_fold_in random_gamma random_seed random_split random_unwrap random_wrap
         rng_bit_generator rng_uniform""".split(),
-        anywhere,
+        random_numbers,
     ),
 }

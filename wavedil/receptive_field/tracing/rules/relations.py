@@ -46,23 +46,68 @@ def constant(size: int, index: int) -> AxisMap:
 def listed(indices: np.ndarray, valid: np.ndarray | None = None) -> list[AxisMap]:
     """Output j reads `indices[j]`, if that is valid: gather.
 
-    Regular steps become one formula: runs of a constant step, and patterns that repeat with a
-    constant advance, as of frames that overlap.
+    Regular steps become one formula: patterns that repeat with a constant advance, as of frames
+    that overlap, and runs of a constant step. Frames at the borders may be none of the pattern.
     """
     indices = indices.astype(np.int64)
     size = len(indices)
-    period = _period(indices) if valid is None or valid.all() else None
-    if period is not None:
-        advance = int(indices[period] - indices[0]) if period < size else 0
-        return [AxisMap.of(size, advance, [Taps(int(i), 1) for i in indices[:period]])]
-    return overlaid(size, _runs(indices, np.ones(size, bool) if valid is None else valid))
+    valid = np.ones(size, bool) if valid is None else valid
+    found = _pattern(indices, valid)
+    if found is None:
+        return overlaid(size, _runs(indices, valid))
+    inside, period = found
+    advance = int(indices[inside[period]] - indices[inside[0]]) if len(inside) > period else 0
+    sets: list[Set] = [None] * period
+    for j in inside[:period]:
+        sets[j % period] = Taps(int(indices[j]) - advance * (j // period), 1)
+    repeated = Piece(inside.start, inside.stop, Formula.of(advance, sets))
+    before, after = valid.copy(), valid.copy()
+    before[inside.start :] = after[: inside.stop] = False
+    around = [*_runs(indices, before), *_runs(indices, after)] if len(inside) < size else []
+    rows = [row for piece in around for row in _cut_at(piece, period)]
+    return overlaid(size, [*rows, repeated])
+
+
+def _cut_at(piece: Piece, period: int) -> list[Piece]:
+    """A piece cut where the pattern beside it begins anew, so that frames stay whole."""
+    bounds = [*range(-(-piece.low // period) * period, piece.high, period), piece.high]
+    lows = [piece.low, *bounds]
+    return [
+        Piece(low, high, piece.formula)
+        for low, high in zip(lows, bounds, strict=False)
+        if low < high
+    ]
+
+
+def _pattern(indices: np.ndarray, valid: np.ndarray) -> tuple[range, int] | None:
+    """The longest run of indices that repeat after a period but for a constant advance, and the period."""
+    size = len(indices)
+    if size < 2:
+        return (range(size), 1) if size and valid.all() else None
+    for part in (slice(0, size), slice(size // 4, size - size // 4), slice(size // 2, size)):
+        period = _period(indices[part])
+        if period is None:
+            continue
+        advance = indices[part.start + period] - indices[part.start]
+        both = valid[period:] & valid[:-period]
+        repeats = both & (indices[period:] - indices[:-period] == advance)
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], repeats, [False]]).astype(np.int8)))
+        if not len(edges):
+            continue
+        longest = int(np.argmax(edges[1::2] - edges[::2]))
+        low, high = int(edges[2 * longest]), int(edges[2 * longest + 1]) + period
+        if 2 * (high - low) > size:
+            return range(low, high), period
+    return None
 
 
 def _period(indices: np.ndarray) -> int | None:
     """A period after which indices repeat but for a constant advance, if there is one to be seen."""
     size = len(indices)
     steps = np.diff(indices)
-    if size <= 1 or (steps == steps[0]).all():
+    if size <= 1:
+        return None
+    if (steps == steps[0]).all():
         return 1
     # A period begins where the first step comes again, and ends with a step that stands out.
     again = np.flatnonzero(steps == steps[0])[1:65].tolist()

@@ -33,7 +33,7 @@ def scan(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
     alone = not any(isinstance(value, Value) for value in scanned)
     if params["length"] <= 1 or (alone and params["length"] * num_equations(body) <= MAX_EQUATIONS):
         return _trip_by_trip(tracer, body, params, constants, first, scanned)
-    return _all_trips(tracer, body, params, constants, first, scanned)
+    return _all_trips(tracer, eqn, constants, first, scanned)
 
 
 def _trip_by_trip(
@@ -71,32 +71,32 @@ def _at_trip(value: Seen, trip: int) -> Seen:
 
 def _all_trips(
     tracer: Interpreter,
-    body: Any,
-    params: Any,
+    eqn: Any,
     constants: Sequence[Seen],
     first: Sequence[Seen],
     scanned: Sequence[Seen],
 ) -> list[Seen]:
-    length, reverse = params["length"], params["reverse"]
+    length, reverse = eqn.params["length"], eqn.params["reverse"]
     trips = new_axis(length)
     forward = [hidden.in_order(value, reverse) for value in scanned]
     slices = [hidden.per_trip(value, trips) for value in forward]
     start = [hidden.at_first(value, trips) for value in first]
-    outputs = _settled(tracer, body, trips, [*constants], start, slices)
+    outputs = _after_all_rounds(tracer, eqn, trips, [*constants], start, slices)
     last = [hidden.at_last(value, trips) for value in outputs[: len(first)]]
     given = [hidden.as_axis(value, trips, length) for value in outputs[len(first) :]]
     return [*last, *(hidden.in_order(value, reverse) for value in given)]
 
 
-def _settled(
+def _after_all_rounds(
     tracer: Interpreter,
-    body: Any,
+    eqn: Any,
     trips: Axis,
     constants: list[Seen],
     start: Sequence[Seen],
     slices: Sequence[Seen],
 ) -> list[Seen]:
     """What a trip gives, once going round changes nothing any more of what it is handed."""
+    body = eqn.params["jaxpr"]
     carried = list(start)
     growing = 0
     for _ in range(MAX_EQUATIONS // (1 + num_equations(body))):
@@ -116,6 +116,7 @@ def _settled(
         # A buffer that fills sees the same of more places; a recurrence sees more.
         growing += [*map(_formulas, renewed)] != [*map(_formulas, carried)]
         carried = renewed
+    tracer.note("scan whose rounds do not settle", eqn)
     whole = [tracer.everything(value.shape) for value in carried]
     return tracer.run_closed(body, [*constants, *whole, *slices])
 

@@ -12,8 +12,9 @@ from wavedil.receptive_field.tracing.constants import Constant
 from wavedil.receptive_field.tracing.formula import Formula, Piece
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.rules.gathering import (
-    anywhere,
+    note_unknown,
     read_any,
+    read_anywhere,
     scalars_for,
     start_of,
     varying,
@@ -27,6 +28,7 @@ def dynamic_update_slice(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> S
     operand, update, *indices = inputs
     shape, sizes = operand.shape, update.shape
     starts = [start_of(*triple) for triple in zip(indices, shape, sizes, strict=True)]
+    note_unknown(tracer, eqn, indices, starts)
     values = []
     if isinstance(operand, Value):
         covered = [
@@ -37,7 +39,7 @@ def dynamic_update_slice(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> S
     if isinstance(update, Value):
         for i, start in enumerate(starts):
             if start is None:
-                update = anywhere(update, i, shape[i])
+                update = read_anywhere(update, i, shape[i])
             elif sizes[i] != shape[i]:
                 update = update.read(i, affine(shape[i], 1, -start))
         values.append(update)
@@ -60,6 +62,8 @@ def scatter(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     operand, indices, updates = inputs
     shape = operand.shape
     known = indices.numpy if isinstance(indices, Constant) else None
+    if known is None and isinstance(indices, Constant):
+        tracer.note("scatter at indices that are not known here", eqn)
     window, places = _windows(eqn, shape, updates.shape)
     values = []
     if isinstance(operand, Value):

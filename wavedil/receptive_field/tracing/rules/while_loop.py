@@ -27,6 +27,7 @@ def while_loop(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Sequence[Se
     carried: list[Seen] = [
         value if isinstance(value, Value) else Constant(value.shape, None) for value in ahead
     ]
+    tracer.note("while with as many rounds as there may be", eqn)
     for _ in range(MAX_ROUNDS):
         handed_on = tracer.run_closed(params["body_jaxpr"], [*constants, *carried])
         (going_on,) = tracer.run_closed(params["cond_jaxpr"], [*deciding, *carried])

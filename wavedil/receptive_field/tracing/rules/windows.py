@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from wavedil.receptive_field.tracing.axis_map import overlaid
+from wavedil.receptive_field.tracing.constants import Constant
 from wavedil.receptive_field.tracing.formula import Piece
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.rules.relations import affine, constant, groups, window
@@ -107,9 +108,19 @@ def dot(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
             placed = list(axes)
             placed[:num_batch] = [value.axes[i] for i in shared]
             placed[start : start + len(free)] = [value.axes[i] for i in free]
+            if _may_leave_out(value, own, inputs[1 - side]):
+                tracer.note("product with a known matrix that has zeros", eqn)
             terms = value.terms_over(factor for i in own for factor in value.axes[i])
             parts.append(Value(tuple(placed), terms))
     return union_of(parts)
+
+
+def _may_leave_out(value: Value, contracted: Sequence[int], other: Seen) -> bool:
+    """Whether a known matrix has zeros where it meets different times, as to interpolate or to mask."""
+    ids = {factor.id for i in contracted for factor in value.axes[i]}
+    moving = any(id in ids and seen.moves for t in value.terms for id, seen in t.maps.items())
+    known = other.numpy if moving and isinstance(other, Constant) else None
+    return known is not None and not known.all()
 
 
 def reduce_window(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:

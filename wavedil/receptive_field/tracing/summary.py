@@ -1,0 +1,176 @@
+"""The field that outputs have in common, judged by two lengths of the signal.
+
+One question decides: what do the outputs in the middle see, of this signal and of a longer one?
+
+    the same                  that is the field
+    more, the longer it is    the field has no bound on that side
+    neither                   outputs have no field in common
+
+A signal in whose middle outputs see all that they ever would, well inside of it, needs no second look.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from wavedil.receptive_field.taps import Taps
+from wavedil.receptive_field.tracing.interior import following
+from wavedil.receptive_field.tracing.reading import Phases, Reading, Sides, ends
+from wavedil.receptive_field.tracing.sets import Set, shifted, within
+
+# A multiple of it has the same remainder for most strides, on which "same" padding depends.
+_WHOLE_STRIDES = 60
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What outputs have in common.
+
+    Attributes:
+      stride: Inputs per output.
+      unbounded: Whether the past, and the future, grow with the signal.
+      extents: How far before and after input `stride t` outputs see, where that is bounded.
+      phases: The offsets of outputs 0, 1, ... up to where they repeat; None if there are none in common.
+      interior: The outputs that follow the rule.
+      judged: The signal that says it: a shorter one where this one is read as an upper bound.
+    """
+
+    stride: Fraction
+    unbounded: tuple[bool, bool]
+    extents: Sides
+    phases: Phases | None
+    interior: range
+    judged: Reading
+
+
+def summary(reading: Reading, at_length: Callable[[int], Reading | None]) -> Summary:
+    """Judges a signal, and a longer one if need be, which `at_length` reads if the function takes its length."""
+    if not reading.parts:
+        stride = Fraction(reading.num_inputs, reading.num_outputs)
+        return Summary(stride, (False, False), (0, 0), (None,), range(reading.num_outputs), reading)
+    shorter = at_length(_shorter_than(reading)) if reading.upper_bounds else None
+    if (
+        shorter is not None
+        and shorter.parts
+        and len(shorter.upper_bounds) < len(reading.upper_bounds)
+    ):
+        return _stretched(summary(shorter, at_length), shorter, reading)
+    if reading.sure:
+        return _ruled(reading, reading, reading.phases, reading.grows)
+    longer = at_length(_longer_than(reading))
+    if longer is None or not longer.parts or set(longer.upper_bounds) - set(reading.upper_bounds):
+        return _alone(reading)
+    return _beside(reading, longer)
+
+
+def _longer_than(reading: Reading) -> int:
+    """At least twice as long, and four times the field if it is one."""
+    size = sum(ends(reading.phases), 1) if reading.regular else 1
+    more = _WHOLE_STRIDES
+    while more < max(reading.num_inputs, 4 * size):
+        more *= 2
+    return reading.num_inputs + more
+
+
+def _shorter_than(reading: Reading) -> int:
+    """An eighth as long at most, or as long where that would be next to nothing."""
+    less = _WHOLE_STRIDES
+    while 32 * less <= reading.num_inputs:
+        less *= 2
+    return min(reading.num_inputs % less + less, reading.num_inputs)
+
+
+def _stretched(shorter: Summary, source: Reading, reading: Reading) -> Summary:
+    """What holds for a signal that is too long to be read exactly holds for a shorter one: borders stay as wide."""
+    after = source.num_outputs - shorter.interior.stop
+    inside = range(shorter.interior.start, reading.num_outputs - after)
+    return replace(shorter, interior=inside if shorter.interior else range(0))
+
+
+def _beside(reading: Reading, longer: Reading) -> Summary:
+    if longer.sure:
+        # Of the same size they may differ by what is left over of a stride at the end.
+        own = reading.regular and all(reading.reached)
+        if own and sum(ends(reading.phases)) == sum(ends(longer.phases)):
+            return _ruled(reading, reading, reading.phases, longer.grows)
+        return _ruled(reading, longer, longer.phases, longer.grows)
+    both = reading.regular and longer.regular
+    if both and not any((*reading.grows, *longer.grows)):
+        middle = longer.phases_in_the_middle
+        claimed = ends(reading.phases)
+        if all(a <= b for a, b in zip(ends(middle), claimed, strict=True)):
+            return _ruled(reading, longer, middle, (False, False))
+    stride = _clock(reading, longer)
+    before, after = reading.extents(stride), longer.extents(stride)
+    grown = tuple(b > a for a, b in zip(before, after, strict=True))
+    return _unruled(reading, stride, (grown[0], grown[1]))
+
+
+def _clock(reading: Reading, longer: Reading) -> Fraction:
+    """How many more inputs make one more output."""
+    more = longer.num_outputs - reading.num_outputs
+    if more <= 0:
+        return Fraction(reading.num_inputs, reading.num_outputs)
+    return Fraction(longer.num_inputs - reading.num_inputs, more)
+
+
+def _alone(reading: Reading) -> Summary:
+    """The function takes no other length: what most outputs follow stands.
+
+    Where they follow nothing, a side that spans more than half of the signal is taken to grow with it.
+    """
+    stride = Fraction(reading.num_inputs, reading.num_outputs)
+    if reading.regular and (reading.stride == stride or all(reading.reached)):
+        return _ruled(reading, reading, reading.phases, reading.grows)
+    past, future = (2 * far > reading.num_inputs for far in reading.extents(stride))
+    return _unruled(reading, stride, (past, future))
+
+
+def _ruled(
+    reading: Reading, source: Reading, phases: Phases, unbounded: tuple[bool, bool]
+) -> Summary:
+    """Outputs follow phases, found in this signal or in a longer one."""
+    stride = source.stride
+    assert stride is not None
+    if source is reading:
+        inside = reading.run
+    else:
+
+        def expected(t: int) -> Set:
+            return shifted(phases[t % len(phases)], math.floor(stride * t))
+
+        inside = _following(reading, expected)
+    return Summary(stride, unbounded, ends(phases), phases, inside, reading)
+
+
+def _unruled(reading: Reading, stride: Fraction, grown: tuple[bool, bool]) -> Summary:
+    """Outputs do not see inputs at the same distances; they may see all that there is to one side."""
+    unbounded = grown[0] or reading.grows[0], grown[1] or reading.grows[1]
+    past, future = reading.extents(stride)
+    if reading.regular and reading.stride == stride and not any(unbounded):
+        return _ruled(reading, reading, reading.phases, unbounded)
+
+    def expected(t: int) -> Set:
+        own = math.floor(stride * t)
+        first = 0 if unbounded[0] else max(0, own - past)
+        last = reading.num_inputs - 1 if unbounded[1] else min(reading.num_inputs - 1, own + future)
+        return Taps.between(first, last) if first <= last else None
+
+    most = 2 * len(reading.run) > reading.num_outputs
+    inside = reading.run if most and any(unbounded) else range(0)
+    if not inside and any(unbounded):
+        inside = _following(reading, expected)
+    return Summary(stride, unbounded, (past, future), None, inside, reading)
+
+
+def _following(reading: Reading, expected: Callable[[int], Set]) -> range:
+    """The outputs around the middle that see what is expected of them."""
+
+    def follows(t: int) -> bool:
+        return reading.inputs(t) == within(expected(t), 0, reading.num_inputs)
+
+    if reading.regular:
+        return following(follows, reading.run, reading.num_outputs)
+    middle = reading.num_outputs // 2
+    return following(follows, range(middle, middle + 1), reading.num_outputs)
