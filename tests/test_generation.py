@@ -9,7 +9,8 @@ import pytest
 from flax import nnx
 
 from wavedil import UserError, WaveNet, WaveNetConfig, generate
-from wavedil.generation.sampler import _absorb, _step_function, state_bytes
+from wavedil.generation.sampler import _absorb, state_bytes
+from wavedil.generation.step import step_function
 
 LABELS = {"digit": ("0", "1", "2")}
 CONFIGS = {
@@ -60,7 +61,7 @@ def test_cached_generation_draws_the_codes_of_naive_generation(
 def test_cached_log_probabilities_equal_the_forward_pass(config: WaveNetConfig) -> None:
     model, labels = make_model(config), make_labels(config, 2)
     codes = jax.random.randint(KEY, (2, 60), 0, config.levels)
-    step = jax.jit(_step_function(model, labels, 2))
+    step = jax.jit(step_function(model, model.condition(2, labels)))
     rings = _absorb(*nnx.split(model), codes[:, :20], labels)
     cached = []
     for t in range(20, 60):

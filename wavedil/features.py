@@ -168,8 +168,9 @@ def mel(
             center=False,
         )
         bands = _filters(settings) @ np.abs(spectra) ** np.float32(settings.power)
-        blocks.append(np.log(np.maximum(bands, settings.smallest)).T)
-    return (1.0 - np.concatenate(blocks) / np.log(settings.smallest)).astype(np.float32)
+        # Divided first, so that silence is 0 to the last bit.
+        blocks.append(np.log(np.maximum(bands / np.float32(settings.smallest), 1.0)).T)
+    return (np.concatenate(blocks) / -np.log(settings.smallest)).astype(np.float32)
 
 
 def num_frames(num_samples: int, hop: int) -> int:
