@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import os
 import warnings
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -237,13 +237,17 @@ def _sizes(settings: MelSettings) -> tuple[int, int, int]:
 
 
 @functools.lru_cache(maxsize=8)
-def _filters(settings: MelSettings) -> Float32[np.ndarray, "num_mels frequencies"]:
-    """The band each frequency belongs to, and how much.
+def _filters(settings: MelSettings) -> Any:
+    """The bands each frequency belongs to, and how much: a sparse matrix [num_mels, frequencies].
+
+    A frequency is in two bands at most. A dense matmul would do forty times the work, and its threads cost a short
+    recording more than all else.
 
     Raises:
       UserError: If a band is narrower than the distance of two frequencies, and so hears nothing.
     """
     import librosa
+    import scipy.sparse
 
     rate, fft_size, _ = _sizes(settings)
     with warnings.catch_warnings():
@@ -263,7 +267,7 @@ def _filters(settings: MelSettings) -> Float32[np.ndarray, "num_mels frequencies
             f"{deaf} of {settings.num_mels} mel bands hold no frequency of a Fourier transform of {fft_size} "
             f"samples at {rate} Hz; use fewer bands (num_mels) or a larger fft_size"
         )
-    return filters
+    return scipy.sparse.csr_array(filters)
 
 
 def _require_finite(values: np.ndarray, what: str) -> None:
