@@ -13,6 +13,7 @@ from flax import nnx
 from wavedil import WaveNet, WaveNetConfig
 from wavedil.models.local import LocalConfig
 from wavedil.nn import (
+    ContextStack,
     Conv1d,
     DilatedStack,
     GatedBlock,
@@ -122,6 +123,11 @@ def _wavenet(**settings: Any) -> Callable[[nnx.Rngs], Any]:
     return lambda rngs: WaveNet(WaveNetConfig(**{**sizes, **settings}), rngs=rngs)
 
 
+def _context(**settings: Any) -> Callable[[nnx.Rngs], Any]:
+    sizes = {"factor": 4, "dilations": (1, 2)}
+    return lambda rngs: ContextStack(3, 5, 6, **{**sizes, **settings}, rngs=rngs)
+
+
 _LOCAL = LocalConfig(num_features=3, hop=4, channels=5)
 _TWO_LABELS = {"digit": ("0", "1"), "speaker": ("a", "b", "c")}
 
@@ -167,6 +173,9 @@ LAYERS = {
             RepeatUpsample(3, 2, factor=3, rngs=r),
         )
     ),
+    "context stack": Case(_context()),
+    "context stack of three taps": Case(_context(factor=3, kernel_size=3, dilations=(1,))),
+    "context stack at the sample rate": Case(_context(factor=1)),
     "wavenet": Case(_wavenet(), channels=None),
     "wavenet scalar": Case(_wavenet(input="scalar", kernel_size=3), channels=None),
     "wavenet labelled": Case(

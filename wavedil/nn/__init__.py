@@ -1,5 +1,6 @@
 """Layers under one contract: `layer(x)`, `layer.init_state`, `layer.step`, `layer.receptive_field`."""
 
+from wavedil.nn.context_stack import ContextStack as ContextStack
 from wavedil.nn.conv import Conv1d as Conv1d
 from wavedil.nn.dilated_stack import DilatedStack as DilatedStack
 from wavedil.nn.gated_block import GatedBlock as GatedBlock
