@@ -94,6 +94,14 @@ def test_the_same_key_gives_the_same_codes_and_another_key_others() -> None:
     assert not np.array_equal(first, generate(model, jax.random.key(4), num_samples=50))
 
 
+def test_keys_of_either_kind_and_a_key_for_each_signal_draw_the_same() -> None:
+    model = make_model(CONFIGS["two taps"])
+    first = generate(model, KEY, num_samples=20, batch_size=2)
+    for key in (jax.random.PRNGKey(3), jax.random.split(KEY, 2)):
+        drawn = generate(model, key, num_samples=20, batch_size=2)
+        np.testing.assert_array_equal(drawn, first)
+
+
 def test_low_temperature_draws_the_likeliest_code() -> None:
     model = make_model(CONFIGS["two taps"])
     prompt = np.arange(30)

@@ -109,6 +109,8 @@ def generate(
 
 def _signal_keys(key: PRNGKeyArray, num_signals: int) -> PRNGKeyArray:
     """A key for each signal: split from one, or as they are given."""
+    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        key = jax.random.wrap_key_data(key)  # as jax.random.PRNGKey makes them
     if key.ndim == 0:
         return jax.random.split(key, num_signals)
     if key.shape != (num_signals,):

@@ -38,6 +38,15 @@ class Frames(NamedTuple):
     frame: Int[np.ndarray, "lanes frames"]
 
 
+class _Told(NamedTuple):
+    """What is drawn in every lane, frame by frame."""
+
+    windows: Float[Array, "lanes frames width features"]
+    labels: dict[str, Int[Array, " lanes*frames"]]
+    keys: PRNGKeyArray
+    frame: Int[Array, "lanes frames"]
+
+
 def draw_sounds(
     model: WaveNet,
     keys: PRNGKeyArray,
@@ -65,11 +74,12 @@ def draw_sounds(
     loop = Loop(jax.tree.map(rings_from_state, state), jnp.zeros((), jnp.int32), silence)
     num_frames = frames.sound.shape[1]
     chunk = min(num_frames, max(1, _CHUNK // local.hop))
+    frames = _padded(frames, chunk)
     drawn: list[np.ndarray] = []
     for start in range(0, num_frames, chunk):
-        now = Frames(*(part[:, start : start + chunk] for part in _padded(frames, chunk)))
+        now = Frames(*(part[:, start : start + chunk] for part in frames))
         rows = {name: indices[now.sound.ravel()] for name, indices in labels.items()}
-        told = windows.of(now), rows, keys[now.sound], jnp.asarray(now.frame)
+        told = _Told(windows.of(now), rows, keys[now.sound], now.frame)
         loop, codes = _draw_frames(graph, weights, temperature, loop, told)
         drawn.append(np.asarray(codes).T)
         if progress is not None:
@@ -155,31 +165,29 @@ class _Windows:
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=3)
 def _draw_frames(
-    graph: Any, weights: Any, temperature: Array, loop: Loop, told: Any
+    graph: Any, weights: Any, temperature: Array, loop: Loop, told: _Told
 ) -> tuple[Loop, Int[Array, "time lanes"]]:
     """The codes of some frames in every lane."""
     model: WaveNet = nnx.merge(graph, weights)
-    local = model.config.local
-    assert local is not None
-    windows, labels, keys, frame = told
-    num_lanes, num_frames = frame.shape
+    assert model.config.local is not None
+    hop = model.config.local.hop
+    num_lanes, num_frames = told.frame.shape
     # Every frame by itself: neighbours in a lane may be of two sounds.
-    upsampled = model.upsample(windows.reshape(-1, *windows.shape[2:]), local.hop)
-    condition = model.condition(num_lanes * num_frames, labels, upsampled)
+    windows = told.windows.reshape(-1, *told.windows.shape[2:])
+    condition = model.condition(num_lanes * num_frames, told.labels, model.upsample(windows, hop))
     assert condition is not None
     step = step_function(model, condition, local=True)
-    age = (frame[:, :, None] * local.hop + jnp.arange(local.hop)).reshape(num_lanes, -1)
-    # All keys at once: inside the loop they would cost more than the draws.
-    fold_in = jax.vmap(jax.vmap(jax.random.fold_in))
-    sample_keys = fold_in(jnp.repeat(keys, local.hop, axis=1), age)
-    told = jnp.reshape(condition, (num_lanes, num_frames * local.hop, -1))
     sample = jax.vmap(model.distribution.sample, (0, 0, None))
+    age = (told.frame[:, :, None] * hop + jnp.arange(hop)).reshape(num_lanes, -1)
+    # All keys at once: inside the loop they would cost more than the draws.
+    keys = jax.vmap(jax.vmap(jax.random.fold_in))(jnp.repeat(told.keys, hop, axis=1), age)
+    local = condition.reshape(num_lanes, num_frames * hop, -1)
 
     def body(loop: Loop, now: tuple[PRNGKeyArray, Moment]) -> tuple[Loop, Array]:
-        key, moment = now
+        keys, moment = now
         before = jnp.where(moment.age == 0, model.config.levels // 2, loop.code)
         parameters, rings = step(before, loop.rings, loop.position, moment)
-        code = sample(key, parameters, temperature)
+        code = sample(keys, parameters, temperature)
         return Loop(rings, loop.position + 1, code), code
 
-    return lax.scan(body, loop, (sample_keys.T, Moment(jnp.moveaxis(told, 1, 0), age.T)))
+    return lax.scan(body, loop, (keys.T, Moment(local.swapaxes(0, 1), age.T)))
