@@ -128,6 +128,27 @@ def _context(**settings: Any) -> Callable[[nnx.Rngs], Any]:
     return lambda rngs: ContextStack(3, 5, 6, **{**sizes, **settings}, rngs=rngs)
 
 
+class _FarAndNear(nnx.Module):
+    """A stack that sees near, conditioned by one that sees far."""
+
+    def __init__(self, rngs: nnx.Rngs) -> None:
+        self.far = ContextStack(3, 4, 2, factor=4, dilations=(1, 2), rngs=rngs)
+        self.near = DilatedStack(3, 5, dilations=(1, 3), condition_channels=2, rngs=rngs)
+        far, near = self.far.receptive_field, self.near.receptive_field
+        self.receptive_field = near.union(far.then(near))
+
+    def __call__(self, x: Any) -> Any:
+        return self.near(x, self.far(x))
+
+    def init_state(self, batch_size: int) -> Any:
+        return self.far.init_state(batch_size), self.near.init_state(batch_size)
+
+    def step(self, x: Any, state: Any) -> Any:
+        condition, far = self.far.step(x, state[0])
+        y, near = self.near.step(x, state[1], condition)
+        return y, (far, near)
+
+
 _LOCAL = LocalConfig(num_features=3, hop=4, channels=5)
 _TWO_LABELS = {"digit": ("0", "1"), "speaker": ("a", "b", "c")}
 
@@ -176,6 +197,7 @@ LAYERS = {
     "context stack": Case(_context()),
     "context stack of three taps": Case(_context(factor=3, kernel_size=3, dilations=(1,))),
     "context stack at the sample rate": Case(_context(factor=1)),
+    "stack conditioned by a context stack": Case(_FarAndNear),
     "wavenet": Case(_wavenet(), channels=None),
     "wavenet scalar": Case(_wavenet(input="scalar", kernel_size=3), channels=None),
     "wavenet labelled": Case(
