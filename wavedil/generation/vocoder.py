@@ -79,7 +79,7 @@ def draw_sounds(
     for start in range(0, num_frames, chunk):
         now = Frames(*(part[:, start : start + chunk] for part in frames))
         rows = {name: indices[now.sound.ravel()] for name, indices in labels.items()}
-        told = _Told(windows.of(now), rows, keys[now.sound], now.frame)
+        told = _Told(windows.of(now), rows, keys[now.sound], jnp.asarray(now.frame))
         loop, codes = _draw_frames(graph, weights, temperature, loop, told)
         drawn.append(np.asarray(codes).T)
         if progress is not None:
@@ -158,9 +158,9 @@ class _Windows:
         self._first = np.cumsum([0, *map(len, padded[:-1])])
         self._width = 2 * context + 1
 
-    def of(self, frames: Frames) -> Float[np.ndarray, "lanes frames width features"]:
+    def of(self, frames: Frames) -> Float[Array, "lanes frames width features"]:
         first = self._first[frames.sound] + frames.frame
-        return self._all[first[..., None] + np.arange(self._width)]
+        return jnp.asarray(self._all[first[..., None] + np.arange(self._width)])
 
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=3)
