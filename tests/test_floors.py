@@ -13,7 +13,7 @@ FLOORS = [
     {"errors"},
     {"settings"},
     {"receptive_field", "mu_law"},
-    {"audio"},
+    {"audio", "features"},
     {"ops", "data"},
     {"nn", "distributions"},
     {"models"},

@@ -9,7 +9,8 @@ import pytest
 from flax import nnx
 
 from wavedil import UserError, WaveNet, WaveNetConfig, generate
-from wavedil.generation.sampler import _absorb, _step_function, state_bytes
+from wavedil.generation.sampler import _absorb, state_bytes
+from wavedil.generation.step import step_function
 
 LABELS = {"digit": ("0", "1", "2")}
 CONFIGS = {
@@ -60,7 +61,7 @@ def test_cached_generation_draws_the_codes_of_naive_generation(
 def test_cached_log_probabilities_equal_the_forward_pass(config: WaveNetConfig) -> None:
     model, labels = make_model(config), make_labels(config, 2)
     codes = jax.random.randint(KEY, (2, 60), 0, config.levels)
-    step = jax.jit(_step_function(model, labels, 2))
+    step = jax.jit(step_function(model, model.condition(2, labels)))
     rings = _absorb(*nnx.split(model), codes[:, :20], labels)
     cached = []
     for t in range(20, 60):
@@ -91,6 +92,14 @@ def test_the_same_key_gives_the_same_codes_and_another_key_others() -> None:
     first = generate(model, KEY, num_samples=50)
     np.testing.assert_array_equal(first, generate(model, KEY, num_samples=50))
     assert not np.array_equal(first, generate(model, jax.random.key(4), num_samples=50))
+
+
+def test_keys_of_either_kind_and_a_key_for_each_signal_draw_the_same() -> None:
+    model = make_model(CONFIGS["two taps"])
+    first = generate(model, KEY, num_samples=20, batch_size=2)
+    for key in (jax.random.PRNGKey(3), jax.random.split(KEY, 2)):
+        drawn = generate(model, key, num_samples=20, batch_size=2)
+        np.testing.assert_array_equal(drawn, first)
 
 
 def test_low_temperature_draws_the_likeliest_code() -> None:

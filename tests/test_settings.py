@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from wavedil import UserError, WaveNetConfig
+from wavedil import LocalConfig, UserError, WaveNetConfig
+from wavedil.features import MelSettings
 from wavedil.training.settings import RunConfig, TrainingSettings
 
 
@@ -86,3 +87,44 @@ def test_unknown_labels_are_refused_with_the_known_ones(
 )
 def test_receptive_field_has_the_published_size(config: WaveNetConfig, size: int) -> None:
     assert config.receptive_field.size == size
+
+
+MEL = MelSettings(num_mels=40).at(8000)
+LOCAL = LocalConfig(num_features=40, hop=128, mel=MEL)
+
+
+def test_features_travel_with_the_settings_of_model_and_run() -> None:
+    model = WaveNetConfig(sample_rate=8000, local=LOCAL)
+    corpus = {"folder": "x", "mel": MEL.to_dict()}
+    run = RunConfig.from_dict({"corpus": corpus, "model": model.to_dict()})
+    again = RunConfig.from_dict(json.loads(json.dumps(run.to_dict())))
+    assert again == run
+    assert again.model.local == LOCAL
+    assert again.corpus.mel == MEL
+    changed = run.differences(RunConfig.from_dict({"corpus": {"folder": "x"}}))
+    assert "model.local.hop: 128 -> None" in changed
+
+
+def test_settings_written_before_there_were_features_load() -> None:
+    old = {name: value for name, value in WaveNetConfig().to_dict().items() if name != "local"}
+    run = RunConfig.from_dict({"corpus": {"folder": "x"}, "model": old})
+    assert run.model == WaveNetConfig()
+    assert (run.corpus.mel, run.corpus.features_hop) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"hop": 0}, "local hop is 0"),
+        ({"context_frames": 0}, "looks at 1 or more on either side; use 2"),
+        ({"hop": 100}, "40 features every 100 samples, but its mel settings give 40 every 128"),
+        ({"upsampling": "linear"}, "'repeat', 'subpixel'"),
+        ({"mel": MEL.to_dict() | {"num_mels": 41}}, "its mel settings give 41 every 128"),
+        ({"mel": MEL.to_dict() | {"sample_rate": 16000}}, "local.mel is for 16000 Hz, but the model's sound has 8000"),
+        ({"mel": {"num_mels": 40, "hop": 128}}, r"mel.at\(8000\)"),
+        ({"mel": 3}, "mel is 3"),
+    ],
+)  # fmt: skip
+def test_features_that_cannot_be_are_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        WaveNetConfig.from_dict({"sample_rate": 8000, "local": LOCAL.to_dict() | change})

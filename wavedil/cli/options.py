@@ -27,8 +27,9 @@ Options = TypeVar("Options")
 
 # Settings that the corpus or another option decides, and that nobody should have to type.
 DERIVED = {
-    "CorpusSettings": ("folder", "levels"),
-    "WaveNetConfig": ("labels", "sample_rate"),
+    "CorpusSettings": ("folder", "levels", "mel"),
+    "MelSettings": ("sample_rate",),
+    "WaveNetConfig": ("labels", "sample_rate", "local"),
 }
 # What tyro and Python say, and what it means to someone who typed a command.
 _PLAIN_WORDS = (

@@ -5,6 +5,7 @@ import dataclasses
 from wavedil import mu_law
 from wavedil.data.labels import compile_pattern, is_label
 from wavedil.errors import UserError
+from wavedil.features import MelSettings
 from wavedil.settings import Settings
 
 
@@ -30,6 +31,9 @@ class CorpusSettings(Settings):
         None keeps everything.
       strict: Stop at the first recording that cannot be used, rather than skip and count it.
       levels: Mu-law levels, 2 to 65536.
+      mel: For a vocoder: compute these log-mel spectra of every recording.
+      features_hop: For a vocoder: read features of your own from `x.npy` beside `x.wav`, an array
+        [frames, features] with a frame for every so many samples at `sample_rate`.
     """
 
     folder: str
@@ -41,6 +45,8 @@ class CorpusSettings(Settings):
     trim_db: float | None = None
     strict: bool = False
     levels: int = 256
+    mel: MelSettings | None = None
+    features_hop: int | None = None
 
     def __post_init__(self) -> None:
         mu_law.code_dtype(self.levels)
@@ -50,6 +56,8 @@ class CorpusSettings(Settings):
             raise UserError(f"held_out is {self.held_out}; it must be between 0 and 1, 0.1 say")
         if self.trim_db is not None and self.trim_db <= 0:
             raise UserError(f"trim_db is {self.trim_db}; it must be above 0, 40 say")
+        if self.features_hop is not None:
+            self._check_features(self.features_hop)
         if self.test is not None:
             compile_pattern(self.test, "test")
         if self.labels is not None and not any(
@@ -57,4 +65,17 @@ class CorpusSettings(Settings):
         ):
             raise UserError(
                 f"labels {self.labels!r} names no label; write a named group, (?P<speaker>\\w+) say"
+            )
+
+    def _check_features(self, hop: int) -> None:
+        if hop < 1:
+            raise UserError(f"features_hop is {hop} samples; it must be at least 1")
+        if self.mel is not None:
+            raise UserError(
+                f"features_hop is {hop}, and mel is given too; read features of your own, or compute mel spectra"
+            )
+        if self.trim_db is not None:
+            raise UserError(
+                f"trim_db is {self.trim_db}, which cuts the sound but not the features beside it; cut both "
+                "beforehand and leave trim_db out"
             )

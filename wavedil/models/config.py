@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from wavedil.errors import UserError
+from wavedil.models.local import LocalConfig
 from wavedil.receptive_field import ReceptiveField
 from wavedil.settings import Settings
 
@@ -48,6 +49,8 @@ class WaveNetConfig(Settings):
     """Named labels the model can be conditioned on, each with its values."""
     label_channels: int = 16
     """Size of a label's embedding."""
+    local: LocalConfig | None = None
+    """The features that say what the sound is from moment to moment; None for a model without."""
     sample_rate: int = 16000
     """Samples per second (Hz) of the sound."""
 
@@ -70,6 +73,12 @@ class WaveNetConfig(Settings):
         for name, values in labels.items():
             if not values:
                 raise UserError(f"label {name!r} has no values; leave it out or give its values")
+        mel = None if self.local is None else self.local.mel
+        if mel is not None and not (mel.complete and mel.sample_rate == self.sample_rate):
+            raise UserError(
+                f"local.mel is for {mel.sample_rate} Hz, but the model's sound has {self.sample_rate} Hz; give "
+                f"settings for that rate: mel.at({self.sample_rate})"
+            )
 
     @classmethod
     def tiny(cls, **changes: Any) -> Self:
