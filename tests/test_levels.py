@@ -23,7 +23,7 @@ def test_encoding_a_decoded_code_gives_the_code(grid):
     codes = np.arange(grid.count)
     amplitudes = grid.decode(codes)
     assert amplitudes.dtype == np.float32
-    assert amplitudes[0] == -1.0 and amplitudes[-1] == 1.0
+    assert amplitudes.min() >= -1.0 and amplitudes.max() <= 1.0
     np.testing.assert_array_equal(grid.encode(amplitudes), codes)
 
 
@@ -37,10 +37,11 @@ def test_codes_switch_exactly_at_the_edges(grid):
 
 @by_grid
 def test_edges_are_those_of_the_formulas(grid):
-    halves = (2.0 * np.arange(grid.count - 1) + 1.0) / (grid.count - 1) - 1.0
-    mu = grid.count - 1
+    below, mu = np.arange(grid.count - 1), grid.count - 1
+    halves = (2.0 * below + 1.0) / mu - 1.0
     expanded = np.sign(halves) * np.expm1(np.abs(halves) * np.log1p(mu)) / mu
-    expected = halves if grid.scale == "linear" else expanded
+    linear = (2.0 * (below - grid.count // 2) + 1.0) / grid.count
+    expected = linear if grid.scale == "linear" else expanded
     np.testing.assert_allclose(grid.edges, expected, rtol=1e-10, atol=1e-15)
 
 
@@ -49,6 +50,23 @@ def test_encoding_is_the_number_of_edges_at_or_below_the_sample(x, count):
     for scale in ("linear", "mu_law"):
         grid = Levels(count, scale)
         assert grid.encode(x) == np.searchsorted(grid.edges, x, side="right")
+
+
+@by_grid
+def test_silence_has_its_own_code(grid):
+    assert grid.encode(0.0) == grid.silence == grid.count // 2
+    if grid.scale == "linear":
+        assert grid.decode(grid.silence) == 0.0
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_linear_levels_are_the_values_of_a_pcm_file(bits):
+    half = 1 << (bits - 1)
+    values = np.arange(-half, half)
+    samples = (values / half).astype(np.float32)  # as libsndfile reads them
+    grid = Levels(2 * half, "linear")
+    np.testing.assert_array_equal(grid.encode(samples), values + half)
+    np.testing.assert_array_equal(grid.decode(values + half), samples)
 
 
 def test_mu_law_levels_are_those_of_mu_law():

@@ -12,7 +12,7 @@ import pytest
 import training_runs as runs
 
 import wavedil
-from wavedil.data.corpus import Corpus
+from wavedil.data.corpus import Corpus, Recording
 from wavedil.data.windows import TrainingWindows
 from wavedil.errors import UserError
 from wavedil.models.weights import named_weights
@@ -256,6 +256,16 @@ def test_the_corpus_decides_labels_rate_and_levels_of_the_model():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("output", ["categorical", "gaussian"])
+def test_a_constant_recording_trains_to_a_finite_loss(tmp_path, output):
+    silence = Recording("silence.wav", np.full(300, runs.LEVELS // 2, np.uint8))
+    corpus = dataclasses.replace(runs.corpus(), train=(silence,), test=(silence,))
+    config = runs.run_config(learning_rate=0.1, steps=60, evaluate_every=60, save_every=60)
+    model = runs.model_config(output=output, input="scalar")
+    result = train(dataclasses.replace(config, model=model), tmp_path / "run", corpus=corpus)
+    assert 0 <= result.held_out_bits < 1
+
+
 def test_a_chord_of_three_sines_is_learned(tmp_path):
     """From 5 bits, which know nothing, to less than what the one sample before can tell."""
     notes = (261.6, 329.6, 392.0)

@@ -16,7 +16,7 @@ Scale = Literal["mu_law", "linear"]
 class Levels:
     """The levels of a sample on [-1, 1], and the edges between them.
 
-        "linear"   x_k = 2 k / (count - 1) - 1,   edges midway
+        "linear"   x_k = 2 (k - count // 2) / count,   edges midway
         "mu_law"   `wavedil.mu_law`, rounded to the nearest level after companding: levels of unequal width
 
         code      0        1        2               count - 1
@@ -25,7 +25,10 @@ class Levels:
 
     Amplitude x has code k where edges[k - 1] <= x < edges[k]; the outermost levels reach to
     -infinity and infinity. All output distributions share this grid, so that their bits per
-    sample compare.
+    sample compare. Silence is code count // 2.
+
+    Linear levels are those of PCM files: 65536 of them keep a 16-bit recording exactly, 256 an 8-bit
+    one. The highest is then one step below full scale, 1 - 2 / count.
 
     Args:
       count: Levels, 2 to 65536.
@@ -35,10 +38,10 @@ class Levels:
       UserError: If a value is out of range.
 
     Example:
-      >>> Levels(5, "linear").encode(np.array([-1.0, 0.2, 0.3, 7.0]))
-      array([0, 2, 3, 4], dtype=uint8)
-      >>> Levels(5, "linear").edges
-      array([-0.75, -0.25,  0.25,  0.75])
+      >>> Levels(4, "linear").encode(np.array([-1.0, 0.2, 0.3, 7.0]))
+      array([0, 2, 3, 3], dtype=uint8)
+      >>> Levels(4, "linear").edges
+      array([-0.75, -0.25,  0.25])
     """
 
     count: int = 256
@@ -56,10 +59,12 @@ class Levels:
         """
         if self.scale == "mu_law":
             return mu_law.encode(x, self.count)
-        half = 0.5 * (self.count - 1)
-        return mu_law.encode_by(
-            lambda x: np.floor((x + 1.0) * half + 0.5), x, mu_law.code_dtype(self.count)
-        )
+        half, top = 0.5 * self.count, self.count - 1
+
+        def codes_of(x: np.ndarray) -> np.ndarray:
+            return np.clip(np.floor(x * half + 0.5) + self.silence, 0, top)
+
+        return mu_law.encode_by(codes_of, x, mu_law.code_dtype(self.count))
 
     def decode(self, codes: Integer[np.ndarray, "..."] | int) -> Float32[np.ndarray, "..."]:
         """Codes as amplitudes in [-1, 1]; `encode(decode(codes))` is `codes`.
@@ -70,7 +75,13 @@ class Levels:
         if self.scale == "mu_law":
             return mu_law.decode(codes, self.count)
         integers = mu_law.require_codes(codes, self.count)
-        return np.asarray((2.0 * integers / (self.count - 1) - 1.0).astype(np.float32))
+        steps = integers.astype(np.float64) - self.silence
+        return np.asarray((2.0 * steps / self.count).astype(np.float32))
+
+    @property
+    def silence(self) -> int:
+        """The code of amplitude 0."""
+        return self.count // 2
 
     @property
     def edges(self) -> Float64[np.ndarray, " count-1"]:

@@ -58,7 +58,7 @@ def generate(args: Generate) -> None:
     labels = dict(_name_and_value(text) for text in args.label)
     _require_sane(args)
 
-    from wavedil import audio, mu_law
+    from wavedil import audio
     from wavedil.formats.saved_model import load
 
     model = load(args.run)
@@ -70,7 +70,7 @@ def generate(args: Generate) -> None:
         model, num_samples, count=args.count, seed=args.seed, temperature=args.temperature,
         prompt=prompt, labels=rows,
     )  # fmt: skip
-    sounds = mu_law.decode(codes, config.levels)
+    sounds = config.grid.decode(codes)
     for file, sound in zip(files, sounds, strict=True):
         audio.save(file, sound, config.sample_rate)
         print(f"{file}: {num_samples / config.sample_rate:g} s at {config.sample_rate} Hz")
@@ -142,7 +142,7 @@ def _name_and_value(text: str) -> tuple[str, str]:
 
 
 def _prompt_codes(path: Path, config: "WaveNetConfig") -> Any:
-    from wavedil import audio, mu_law
+    from wavedil import audio
 
     native_rate = audio.read_info(path).sample_rate
     samples, _ = audio.load(path, config.sample_rate)
@@ -151,4 +151,4 @@ def _prompt_codes(path: Path, config: "WaveNetConfig") -> Any:
             f"prompt {path} is at {native_rate} Hz; resampled to the model's {config.sample_rate} Hz",
             file=sys.stderr,
         )
-    return mu_law.encode(samples, config.levels)
+    return config.grid.encode(samples)

@@ -27,7 +27,7 @@ Options = TypeVar("Options")
 
 # Settings that the corpus or another option decides, and that nobody should have to type.
 DERIVED = {
-    "CorpusSettings": ("folder", "levels"),
+    "CorpusSettings": ("folder", "levels", "scale"),
     "WaveNetConfig": ("labels", "sample_rate"),
 }
 # What tyro and Python say, and what it means to someone who typed a command.

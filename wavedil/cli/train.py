@@ -72,7 +72,10 @@ def train(args: Train) -> int:
       UserError: If the recordings or the run folder cannot be used.
     """
     corpus_settings = dataclasses.replace(
-        args.corpus, folder=str(args.folder.resolve()), levels=args.model.levels
+        args.corpus,
+        folder=str(args.folder.resolve()),
+        levels=args.model.levels,
+        scale=args.model.scale,
     )
     corpus = read(corpus_settings)
     print("\n".join(corpus.describe()))

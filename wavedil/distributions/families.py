@@ -6,6 +6,7 @@ from wavedil.distributions.categorical import Categorical
 from wavedil.distributions.gaussian import GaussianMixture
 from wavedil.distributions.logistic import LogisticMixture
 from wavedil.distributions.protocol import Distribution
+from wavedil.errors import UserError
 from wavedil.levels import Scale
 from wavedil.mu_law import require_known
 
@@ -28,6 +29,11 @@ def make(
     """
     require_known("family of distributions", family, get_args(Family))
     if family == "categorical":
+        if num_components is not None:
+            raise UserError(
+                f"num_components is {num_components}, but a categorical distribution has none; "
+                "leave it out, or choose 'logistic' or 'gaussian'"
+            )
         return Categorical(levels, scale)
     mixture = LogisticMixture if family == "logistic" else GaussianMixture
     if num_components is None:

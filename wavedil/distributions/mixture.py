@@ -19,6 +19,7 @@ from wavedil.levels import Levels, Scale
 # The outermost levels reach to infinity. In float32 this is as far, for every scale up to the largest.
 _FAR = 1e8
 _MAX_LOG_SCALE = 10.0
+_FARTHEST_MEAN = 1e4
 # A scale of 1/16 of the narrowest level puts all but 0.001 bits of a component into one level.
 _NARROWEST = 1 / 16
 
@@ -43,7 +44,7 @@ class Mixture(abc.ABC):
 
     The smallest scale is 1/16 of the narrowest level. A narrower component would gain no likelihood,
     since its mass lies in one level already, while its gradients would grow without bound. At the
-    largest, exp(10) s_0, only the two outermost levels are left.
+    largest, exp(10) s_0, only the two outermost levels are left. Means are kept within 10000 times full scale.
 
     At 65536 levels an edge near 1 is 30000 times its level's width. Edges are therefore kept as
     sums of two float32 numbers, and a width is never a difference of rounded positions. The log of
@@ -153,7 +154,8 @@ class Mixture(abc.ABC):
         above = jnp.minimum(log_scales, _MAX_LOG_SCALE) + (start - smallest)
         # log(smallest + exp(c) s_0); jnp.logaddexp, which minds infinities, would double the time of the loss.
         log_scales = smallest + jnp.maximum(above, 0.0) + jnp.log1p(jnp.exp(-jnp.abs(above)))
-        return [logits, means + jnp.asarray(spread, means.dtype), log_scales]
+        means = jnp.clip(means + jnp.asarray(spread, means.dtype), -_FARTHEST_MEAN, _FARTHEST_MEAN)
+        return [logits, means, log_scales]
 
     @staticmethod
     @abc.abstractmethod
@@ -187,7 +189,7 @@ def _mixed(logits: Float[Array, "..."], log_values: Float[Array, "..."]) -> Floa
 @functools.lru_cache(maxsize=8)
 def _edge_tables(
     grid: Levels,
-) -> tuple[Float32[np.ndarray, " levels+1"], Float32[np.ndarray, " levels+1"]]:
+) -> tuple[Float32[np.ndarray, " edges"], Float32[np.ndarray, " edges"]]:
     """Edges as coarse + fine, so that at 65536 levels a width keeps 7 digits; entry k is below level k."""
     edges = np.concatenate([[-_FAR], grid.edges, [_FAR]])
     coarse = edges.astype(np.float32)
@@ -196,13 +198,15 @@ def _edge_tables(
 
 @functools.lru_cache(maxsize=8)
 def _narrowest_width(grid: Levels) -> float:
-    return float(np.diff(grid.edges, prepend=-1.0, append=1.0).min())
+    return float(np.diff(grid.edges).min(initial=1.0))
 
 
 def _nearest_code(grid: Levels, x: Float[Array, "*samples"]) -> Int[Array, "*samples"]:
     """`grid.encode` in JAX; within rounding of an edge, either of the levels beside it."""
     top = grid.count - 1
     x = jnp.clip(x, -1.0, 1.0)
-    if grid.scale == "mu_law":
-        x = jnp.sign(x) * jnp.log1p(top * jnp.abs(x)) / math.log1p(top)
-    return jnp.floor((x + 1.0) * (0.5 * top) + 0.5).astype(jnp.int32)
+    if grid.scale == "linear":
+        codes = jnp.floor(x * (0.5 * grid.count) + 0.5).astype(jnp.int32) + grid.silence
+        return jnp.clip(codes, 0, top)
+    companded = jnp.sign(x) * jnp.log1p(top * jnp.abs(x)) / math.log1p(top)
+    return jnp.floor((companded + 1.0) * (0.5 * top) + 0.5).astype(jnp.int32)

@@ -3,6 +3,7 @@
 from typing import Protocol, runtime_checkable
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Num, PRNGKeyArray
 
 from wavedil.errors import UserError
@@ -84,7 +85,7 @@ def checked(
             f"parameters of shape {parameters.shape} are for samples of shape {parameters.shape[:-1]}, "
             f"but the samples have shape {samples.shape}; give one row of parameters for each sample"
         )
-    return parameters.astype(jnp.promote_types(parameters.dtype, jnp.float32))
+    return parameters.astype(np.promote_types(parameters.dtype, np.float32))
 
 
 def checked_codes(codes: Num[Array, "..."], grid: Levels) -> Int[Array, "..."]:

@@ -13,6 +13,7 @@ from jaxtyping import Array, Int, PRNGKeyArray
 
 from wavedil.errors import UserError
 from wavedil.generation.rings import Rings, delayed_samples, rings_from_state, write
+from wavedil.levels import Levels
 from wavedil.models.config import WaveNetConfig
 from wavedil.models.wavenet import WaveNet
 
@@ -49,13 +50,13 @@ def generate(
       progress: Called with the samples drawn so far and in all.
 
     Returns:
-      Codes; `wavedil.mu_law.decode` makes them sound.
+      Codes; `model.config.grid.decode` makes them sound.
 
     Raises:
       UserError: If a number is out of range, or a prompt holds codes the model does not know.
 
     Example:
-      >>> sound = mu_law.decode(generate(model, jax.random.key(0), num_samples=16000))
+      >>> sound = model.config.grid.decode(generate(model, jax.random.key(0), num_samples=16000))
 
     Reference: Le Paine et al. 2016, "Fast WaveNet generation algorithm", arXiv:1611.09482.
     """
@@ -67,7 +68,7 @@ def generate(
         raise UserError(
             f"temperature is {temperature}, but it must be above 0; use 1, or 0.01 for the likeliest"
         )
-    codes = _inputs_before(prompt, batch_size, model.config.levels)
+    codes = _inputs_before(prompt, batch_size, model.config.grid)
     rows = _label_rows(labels or {}, model.config, batch_size)
     graph, weights = nnx.split(model)
     rings = _absorb(graph, weights, codes[:, :-1], rows)
@@ -99,20 +100,20 @@ class _Loop(NamedTuple):
     code: Int[Array, " batch"]
 
 
-def _inputs_before(prompt: Any, batch_size: int, levels: int) -> Array:
+def _inputs_before(prompt: Any, batch_size: int, grid: Levels) -> Array:
     """Silence, then the prompt: [batch, 1 + prompt samples]."""
-    silence = np.full((batch_size, 1), levels // 2)
+    silence, encode = np.full((batch_size, 1), grid.silence), "model.config.grid.encode"
     if prompt is None:
         return jnp.asarray(silence, jnp.int32)
     prompt = np.atleast_2d(np.asarray(prompt))
     if not np.issubdtype(prompt.dtype, np.integer):
         raise UserError(
-            f"the prompt holds {prompt.dtype} numbers, but it must be codes; encode a sound with mu_law.encode"
+            f"the prompt holds {prompt.dtype} numbers, but it must be codes; encode a sound with {encode}"
         )
-    if prompt.size and not 0 <= prompt.min() <= prompt.max() < levels:
+    if prompt.size and not 0 <= prompt.min() <= prompt.max() < grid.count:
         raise UserError(
-            f"the prompt holds codes {prompt.min()} to {prompt.max()}, but the model knows 0 to {levels - 1}; "
-            f"encode it with mu_law.encode(x, levels={levels})"
+            f"the prompt holds codes {prompt.min()} to {prompt.max()}, but the model knows 0 to {grid.count - 1}; "
+            f"encode it with {encode}"
         )
     if prompt.shape[0] not in (1, batch_size):
         raise UserError(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from wavedil.errors import UserError
+from wavedil.levels import Levels
 from wavedil.receptive_field import ReceptiveField
 from wavedil.settings import Settings
 
@@ -29,9 +30,15 @@ class WaveNetConfig(Settings):
     """
 
     levels: int = 256
-    """mu-law levels of a sample, 2 to 65536."""
+    """Levels of a sample, 2 to 65536. A categorical output has a number for each, a mixture three a component."""
+    scale: Literal["mu_law", "linear"] = "mu_law"
+    """Where the levels lie: mu-law has more of them near silence; linear ones are the values of a PCM file."""
+    output: Literal["categorical", "logistic", "gaussian"] = "categorical"
+    """Distribution of the next sample: any over the levels, a mixture of logistics or one of Gaussians."""
+    num_components: int | None = None
+    """Components of a mixture; by default 10 logistics or 1 Gaussian."""
     input: Literal["codes", "scalar"] = "codes"
-    """Whether a sample enters as its embedded code or as its amplitude."""
+    """Whether a sample enters as its embedded code or as its amplitude, which suits thousands of levels better."""
     input_kernel_size: int = 2
     """Taps of the causal convolution before the stack."""
     kernel_size: int = 2
@@ -55,8 +62,7 @@ class WaveNetConfig(Settings):
         labels = LabelValues((name, tuple(values)) for name, values in self.labels.items())
         object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "dilations", tuple(self.dilations))
-        if not 2 <= self.levels <= 65536:
-            raise UserError(f"levels is {self.levels}, but a sample has 2 to 65536; use 256")
+        self._check_output()
         if self.input not in ("codes", "scalar"):
             raise UserError(f"input is {self.input!r}, but it must be 'codes' or 'scalar'")
         if not self.dilations:
@@ -71,6 +77,20 @@ class WaveNetConfig(Settings):
             if not values:
                 raise UserError(f"label {name!r} has no values; leave it out or give its values")
 
+    def _check_output(self) -> None:
+        Levels(self.levels, self.scale)  # refuses what is out of range
+        if self.output not in ("categorical", "logistic", "gaussian"):
+            raise UserError(
+                f"output is {self.output!r}, but it must be 'categorical', 'logistic' or 'gaussian'"
+            )
+        if self.num_components is not None:
+            _require_positive("num_components", self.num_components)
+            if self.output == "categorical":
+                raise UserError(
+                    f"num_components is {self.num_components}, but a categorical output has none; "
+                    "leave it out, or set output to 'logistic' or 'gaussian'"
+                )
+
     @classmethod
     def tiny(cls, **changes: Any) -> Self:
         """A model that compiles and trains in seconds, for tests and demonstrations."""
@@ -81,6 +101,11 @@ class WaveNetConfig(Settings):
     def paper(cls, **changes: Any) -> Self:
         """Thirty layers, 64 residual and 256 skip channels: the size that speech papers train."""
         return cls(**changes)
+
+    @property
+    def grid(self) -> Levels:
+        """The levels: what a code means as an amplitude."""
+        return Levels(self.levels, self.scale)
 
     @property
     def layer_dilations(self) -> tuple[int, ...]:

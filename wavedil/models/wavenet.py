@@ -9,8 +9,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from wavedil import mu_law
-from wavedil.distributions import Categorical
+from wavedil import distributions
 from wavedil.models.config import WaveNetConfig
 from wavedil.nn import Conv1d, DilatedStack
 from wavedil.receptive_field import ReceptiveField
@@ -30,7 +29,7 @@ class WaveNet(nnx.Module):
         log p(x) = sum_t log p(x[t] | x[t - size], ..., x[t - 1])        (size of the receptive field)
 
     Args:
-      config: Sizes, levels and labels.
+      config: Sizes, levels, output distribution and labels.
       rngs: Source of the initial weights.
 
     Shapes:
@@ -49,7 +48,9 @@ class WaveNet(nnx.Module):
 
     def __init__(self, config: WaveNetConfig, *, rngs: nnx.Rngs) -> None:
         self.config = config
-        self.distribution = Categorical(levels=config.levels)
+        self.distribution = distributions.make(
+            config.output, config.levels, config.scale, config.num_components
+        )
         channels, skip_channels = config.residual_channels, config.skip_channels
         in_channels = channels if config.input == "codes" else 1
         if config.input == "codes":
@@ -74,7 +75,7 @@ class WaveNet(nnx.Module):
         self.output = Conv1d(
             skip_channels, self.distribution.num_parameters, kernel_size=1, rngs=rngs
         )
-        # Nearly equal probabilities at first, so that the loss starts at log2(levels) bits and not above.
+        # Nearly zero parameters at first, which are a broad distribution: the loss starts at about log2(levels) bits.
         self.output.kernel[...] *= 0.1
         self.receptive_field: ReceptiveField = self.input.receptive_field.then(
             self.stack.receptive_field
@@ -106,7 +107,7 @@ class WaveNet(nnx.Module):
           before: The sample before the first, where the codes are cut out of a longer sound; silence by default.
         """
         if before is None:
-            before = jnp.full((codes.shape[0], 1), self.config.levels // 2, codes.dtype)
+            before = jnp.full((codes.shape[0], 1), self.config.grid.silence, codes.dtype)
         seen = jnp.concatenate([before, codes[:, :-1]], axis=1)
         return self.distribution.log_prob(self(seen, labels), codes)
 
@@ -131,7 +132,7 @@ class WaveNet(nnx.Module):
         """Codes as the input convolution takes them: embedded, or as amplitudes."""
         if self.config.input == "codes":
             return self.embedding[codes]
-        amplitudes = mu_law.decode(np.arange(self.config.levels), self.config.levels)
+        amplitudes = self.config.grid.decode(np.arange(self.config.levels))
         return jnp.asarray(amplitudes)[codes][..., None]
 
     def head(

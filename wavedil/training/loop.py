@@ -48,11 +48,12 @@ class NonFiniteError(RuntimeError):
 
 
 def resolve(config: RunConfig, corpus: Corpus) -> RunConfig:
-    """The configuration with what the corpus decides: sample rate, levels, labels and fingerprint."""
+    """The configuration with what the corpus decides: sample rate, grid of levels, labels and fingerprint."""
     model = dataclasses.replace(
         config.model,
         sample_rate=corpus.sample_rate,
         levels=config.corpus.levels,
+        scale=config.corpus.scale,
         labels=corpus.label_values,
     )
     settings = dataclasses.replace(config.corpus, sample_rate=corpus.sample_rate)
