@@ -4,10 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from command_line import TINY, mistake
 from recordings import write, write_silence
-from test_cli import TINY, main, mistake
 
 from wavedil import audio
+from wavedil.cli.main import main
 from wavedil.levels import Levels
 
 SIXTEEN_BITS = [

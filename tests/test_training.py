@@ -263,7 +263,7 @@ def test_a_constant_recording_trains_to_a_finite_loss(tmp_path, output):
     config = runs.run_config(learning_rate=0.1, steps=60, evaluate_every=60, save_every=60)
     model = runs.model_config(output=output, input="scalar")
     result = train(dataclasses.replace(config, model=model), tmp_path / "run", corpus=corpus)
-    assert 0 <= result.held_out_bits < 1
+    assert 0 <= result.held_out_bits < 3
 
 
 def test_a_chord_of_three_sines_is_learned(tmp_path):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from wavedil import audio as audio
     from wavedil import distributions as distributions
+    from wavedil import levels as levels
     from wavedil import mu_law as mu_law
     from wavedil import nn as nn
     from wavedil import ops as ops
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from wavedil.ops import dilated_conv as dilated_conv
     from wavedil.receptive_field import ReceptiveField as ReceptiveField
 
-_MODULES = ("audio", "distributions", "mu_law", "nn", "ops", "receptive_field")
+_MODULES = ("audio", "distributions", "levels", "mu_law", "nn", "ops", "receptive_field")
 _NAMES = {
     "ReceptiveField": "receptive_field",
     "UserError": "errors",

@@ -14,6 +14,7 @@ from wavedil.cli.progress import progress
 from wavedil.data.settings import CorpusSettings
 from wavedil.errors import UserError
 from wavedil.models.config import WaveNetConfig
+from wavedil.training.published import PUBLISHED
 from wavedil.training.settings import RunConfig, TrainingSettings
 
 if TYPE_CHECKING:
@@ -40,22 +41,16 @@ class Train:
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     """Folder of the run: made, or resumed."""
     config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Take settings from the config.json of another run; other options change them."""
+    """Take settings from the config.json of another run, or those of a published result by name (sc09, youtubemix,
+    beethoven: ready, not run here); other options change them."""
     corpus: Annotated[CorpusSettings, tyro.conf.arg(name="")] = _ANY_CORPUS
     model: WaveNetConfig = dataclasses.field(default_factory=WaveNetConfig)
     training: TrainingSettings = dataclasses.field(default_factory=TrainingSettings)
 
     @classmethod
     def from_config(cls, path: str) -> Self:
-        """Options whose defaults are those of the run that wrote `path`."""
-        try:
-            config = RunConfig.from_dict(json.loads(Path(path).read_text()))
-        except UserError:
-            raise
-        except ValueError as error:  # not JSON, or not even text
-            raise UserError(
-                f"{path} is not JSON ({error}); give the config.json of a run"
-            ) from None
+        """Options whose defaults are those of the run that wrote `path`, or of a published result."""
+        config = PUBLISHED.get(path) or _read_config(path)
         return cls(
             folder=tyro.MISSING,
             run=tyro.MISSING,
@@ -63,6 +58,15 @@ class Train:
             model=config.model,
             training=config.training,
         )
+
+
+def _read_config(path: str) -> RunConfig:
+    try:
+        return RunConfig.from_dict(json.loads(Path(path).read_text()))
+    except UserError:
+        raise
+    except ValueError as error:  # not JSON, or not even text
+        raise UserError(f"{path} is not JSON ({error}); give the config.json of a run") from None
 
 
 def train(args: Train) -> int:

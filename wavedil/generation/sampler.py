@@ -87,7 +87,7 @@ def generate(
 
 def state_bytes(config: WaveNetConfig, batch_size: int = 1) -> int:
     """Bytes that generation keeps between samples: `4 sum of past * channels` for each signal."""
-    in_channels = config.residual_channels if config.input == "codes" else 1
+    in_channels = config.input_channels
     stack = (config.kernel_size - 1) * sum(config.layer_dilations) * config.residual_channels
     return 4 * batch_size * ((config.input_kernel_size - 1) * in_channels + stack)
 
@@ -208,7 +208,7 @@ def _step_function(model: WaveNet, labels: Any, batch_size: int) -> Callable[...
             filtered, gate = jnp.split(joint[i] + x @ layer.kernel[-1], 2, axis=-1)
             gated.append(jnp.tanh(filtered) * jax.nn.sigmoid(gate))
             x = x + (gated[-1] @ layer.residual_kernel + layer.residual_bias)
-        skip = jnp.concatenate(gated, axis=-1) @ stack.skip_kernel[...] + stack.skip_bias[...]
+        skip = jnp.concatenate(gated, axis=-1) @ stack.skip_kernel[...] + stack.skip_bias_or_zeros()
         return model.head(skip[:, None])[:, 0], {"input": input_ring, "stack": after}
 
     return step
@@ -218,5 +218,5 @@ def _convolve(conv: Any, x: Array, ring: Array, position: Array) -> tuple[Array,
     """One output of a causal convolution without dilation."""
     past = delayed_samples(ring, conv.dilation, position)
     kernel = conv.kernel[...]
-    y = jnp.concatenate([past, x], axis=-1) @ kernel.reshape(-1, kernel.shape[2]) + conv.bias[...]
-    return y, write(ring, x, position)
+    y = jnp.concatenate([past, x], axis=-1) @ kernel.reshape(-1, kernel.shape[2])
+    return y + conv.bias_or_zeros(), write(ring, x, position)

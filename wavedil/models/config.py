@@ -39,6 +39,8 @@ class WaveNetConfig(Settings):
     """Components of a mixture; by default 10 logistics or 1 Gaussian."""
     input: Literal["codes", "scalar"] = "codes"
     """Whether a sample enters as its embedded code or as its amplitude, which suits thousands of levels better."""
+    embedding_channels: int | None = None
+    """Size of a code's embedding; by default residual_channels."""
     input_kernel_size: int = 2
     """Taps of the causal convolution before the stack."""
     kernel_size: int = 2
@@ -51,6 +53,12 @@ class WaveNetConfig(Settings):
     """Channels of the signal and the gates inside the stack."""
     skip_channels: int = 256
     """Channels of the skip sum and the layers after it."""
+    hidden_channels: int | None = None
+    """Channels of the layer after the skip sum; by default skip_channels."""
+    bottleneck_channels: int | None = None
+    """Channels of a linear layer between that one and the output; by default there is none."""
+    biases: bool = True
+    """Whether the convolutions up to the skip sum have biases."""
     labels: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=LabelValues)
     """Named labels the model can be conditioned on, each with its values."""
     label_channels: int = 16
@@ -73,6 +81,9 @@ class WaveNetConfig(Settings):
             _require_positive(name, getattr(self, name))
         for name in ("skip_channels", "label_channels", "sample_rate"):
             _require_positive(name, getattr(self, name))
+        for name in ("embedding_channels", "hidden_channels", "bottleneck_channels"):
+            if getattr(self, name) is not None:
+                _require_positive(name, getattr(self, name))
         for name, values in labels.items():
             if not values:
                 raise UserError(f"label {name!r} has no values; leave it out or give its values")
@@ -106,6 +117,11 @@ class WaveNetConfig(Settings):
     def grid(self) -> Levels:
         """The levels: what a code means as an amplitude."""
         return Levels(self.levels, self.scale)
+
+    @property
+    def input_channels(self) -> int:
+        """Channels in which a sample enters: its embedding, or its amplitude alone."""
+        return (self.embedding_channels or self.residual_channels) if self.input == "codes" else 1
 
     @property
     def layer_dilations(self) -> tuple[int, ...]:

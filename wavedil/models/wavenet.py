@@ -52,10 +52,16 @@ class WaveNet(nnx.Module):
             config.output, config.levels, config.scale, config.num_components
         )
         channels, skip_channels = config.residual_channels, config.skip_channels
-        in_channels = channels if config.input == "codes" else 1
+        in_channels, use_bias = config.input_channels, config.biases
         if config.input == "codes":
-            self.embedding = nnx.Param(_smooth_embedding(config.levels, channels, rngs))
-        self.input = Conv1d(in_channels, channels, kernel_size=config.input_kernel_size, rngs=rngs)
+            self.embedding = nnx.Param(_smooth_embedding(config.levels, in_channels, rngs))
+        self.input = Conv1d(
+            in_channels,
+            channels,
+            kernel_size=config.input_kernel_size,
+            use_bias=use_bias,
+            rngs=rngs,
+        )
         self.label_embeddings = nnx.Dict(
             {
                 name: nnx.Param(_label_embedding(len(values), config.label_channels, rngs))
@@ -69,11 +75,19 @@ class WaveNet(nnx.Module):
             dilations=config.dilations,
             cycles=config.cycles,
             condition_channels=config.label_channels * len(config.labels) or None,
+            use_bias=use_bias,
             rngs=rngs,
         )
-        self.hidden = Conv1d(skip_channels, skip_channels, kernel_size=1, rngs=rngs)
+        hidden_channels = config.hidden_channels or skip_channels
+        last_channels = config.bottleneck_channels or hidden_channels
+        self.hidden = Conv1d(skip_channels, hidden_channels, kernel_size=1, rngs=rngs)
+        self.bottleneck = (
+            Conv1d(hidden_channels, last_channels, kernel_size=1, rngs=rngs)
+            if config.bottleneck_channels
+            else None
+        )
         self.output = Conv1d(
-            skip_channels, self.distribution.num_parameters, kernel_size=1, rngs=rngs
+            last_channels, self.distribution.num_parameters, kernel_size=1, rngs=rngs
         )
         # Nearly zero parameters at first, which are a broad distribution: the loss starts at about log2(levels) bits.
         self.output.kernel[...] *= 0.1
@@ -139,7 +153,8 @@ class WaveNet(nnx.Module):
         self, skip: Float[Array, "batch time skip_channels"]
     ) -> Float[Array, "batch time parameters"]:
         """The layers after the skip sum, which look at each sample by itself."""
-        return self.output(jax.nn.relu(self.hidden(jax.nn.relu(skip))))
+        x = jax.nn.relu(self.hidden(jax.nn.relu(skip)))
+        return self.output(x if self.bottleneck is None else self.bottleneck(x))
 
     def condition(
         self, batch_size: int, labels: Labels | None
