@@ -214,6 +214,10 @@ LAYERS = {
     "stack conditioned by a context stack": Case(_FarAndNear),
     "wavenet": Case(_wavenet(), channels=None),
     "wavenet scalar": Case(_wavenet(input="scalar", kernel_size=3), channels=None),
+    "wavenet logistic": Case(
+        _wavenet(output="logistic", scale="linear", input="scalar"), channels=None
+    ),
+    "wavenet gaussian": Case(_wavenet(output="gaussian", num_components=2), channels=None),
     "wavenet labelled": Case(
         _wavenet(labels=_TWO_LABELS), channels=None, labels=tuple(_TWO_LABELS)
     ),

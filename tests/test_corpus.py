@@ -7,7 +7,16 @@ import pytest
 import spoken_digits
 from hypothesis import given
 from hypothesis import strategies as st
-from recordings import BAD, tone, write, write_empty, write_m4a, write_nan, write_text
+from recordings import (
+    BAD,
+    tone,
+    write,
+    write_empty,
+    write_m4a,
+    write_nan,
+    write_silence,
+    write_text,
+)
 
 from wavedil import audio, mu_law
 from wavedil.data import CorpusSettings, read_corpus
@@ -318,3 +327,62 @@ def test_features_that_do_not_fit_are_skipped_or_refused_when_strict(folder, arr
 def test_settings_of_features_that_cannot_be_are_refused(folder, settings, message):
     with pytest.raises(UserError, match=message):
         read(folder, **settings)
+
+
+@pytest.mark.parametrize(("subtype", "bits"), [("PCM_U8", 8), ("ULAW", 8), ("PCM_16", 16)])
+def test_a_recording_of_fewer_values_than_levels_is_named_with_its_bits(tmp_path, subtype, bits):
+    for name in ("a.wav", "b.wav"):
+        write(tmp_path / name, subtype="PCM_24")
+    write(tmp_path / "coarse.wav", subtype=subtype)
+    assert read(tmp_path, levels=1 << bits).skipped == ()
+    if bits == 16:
+        return  # no number of levels is too large
+    corpus = read(tmp_path, levels=65536, scale="linear")
+    assert paths(corpus.train + corpus.test) == ["a.wav", "b.wav"]
+    (bad,) = corpus.skipped
+    assert bad.path == "coarse.wav"
+    assert "a sample in 8 bits, 256 values, too few for 65536 levels" in bad.reason
+    assert "use at most 256 levels, or recordings of more bits" in bad.reason
+    with pytest.raises(UserError, match=r"coarse.wav: stores a sample in 8 bits.*strict"):
+        read(tmp_path, levels=65536, strict=True)
+
+
+def test_lossy_and_floating_point_files_have_no_bits_to_be_too_few(tmp_path):
+    write(tmp_path / "a.ogg", subtype="VORBIS")
+    write(tmp_path / "b.wav", subtype="FLOAT")
+    assert read(tmp_path, levels=65536).skipped == ()
+
+
+def test_a_silent_recording_is_named_and_left_out(tmp_path):
+    for name in ("a.wav", "b.wav"):
+        write(tmp_path / name)
+    write_silence(tmp_path / "silence.wav")
+    write(tmp_path / "constant.wav", np.full(500, 0.25))
+    corpus = read(tmp_path)
+    assert [bad.path for bad in corpus.skipped] == ["constant.wav", "silence.wav"]
+    assert "is silent: its 4000 samples are all at the same one of 256" in corpus.skipped[1].reason
+    assert any("silence.wav: is silent" in line for line in corpus.describe())
+    with pytest.raises(UserError, match=r"constant.wav: is silent"):
+        read(tmp_path, strict=True)
+
+
+@pytest.mark.parametrize("settings", [{}, {"trim_db": 40.0}, {"min_max": True}])
+def test_a_corpus_of_silence_is_refused(tmp_path, settings):
+    for name in ("a.wav", "b.wav"):
+        write_silence(tmp_path / name)
+    with pytest.raises(UserError, match=r"none of the 2 recordings .* a.wav: is silent"):
+        read(tmp_path, **settings)
+
+
+def test_codes_are_those_of_the_scale(folder):
+    corpus = read(folder, test="ann", levels=65536, scale="linear")
+    samples, _ = audio.load(folder / corpus.train[0].path)
+    np.testing.assert_array_equal(corpus.train[0].codes, 32768 + np.rint(32768 * samples))
+
+
+def test_min_max_stretches_every_recording_to_full_scale(tmp_path):
+    write(tmp_path / "quiet.wav", tone(800, level=0.01) + 0.1)
+    write(tmp_path / "loud.wav", tone(800, level=0.9))
+    corpus = read(tmp_path, min_max=True, levels=256, scale="linear")
+    for recording in corpus.train + corpus.test:
+        assert (recording.codes.min(), recording.codes.max()) == (0, 255)

@@ -13,6 +13,7 @@ FLOORS = [
     {"errors"},
     {"settings"},
     {"receptive_field", "mu_law"},
+    {"levels"},
     {"audio", "features"},
     {"ops", "data"},
     {"nn", "distributions"},

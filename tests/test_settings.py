@@ -1,15 +1,37 @@
 """Settings travel through JSON, and say what is wrong with them."""
 
 import json
+from typing import get_args, get_type_hints
 
 import pytest
 
 from wavedil import LocalConfig, UserError, WaveNetConfig
+from wavedil.distributions.families import Family
 from wavedil.features import MelSettings
 from wavedil.training.settings import RunConfig, TrainingSettings
 
 
+def test_outputs_are_checked_without_json_too() -> None:
+    with pytest.raises(UserError, match="output is 'mol', but it must be"):
+        WaveNetConfig(output="mol")  # type: ignore[arg-type]
+    with pytest.raises(
+        UserError, match="scale of levels 'liner' is unknown; did you mean 'linear'"
+    ):
+        WaveNetConfig(scale="liner")  # type: ignore[arg-type]
+
+
+def test_the_outputs_of_a_model_are_the_families_of_distributions() -> None:
+    assert get_args(get_type_hints(WaveNetConfig)["output"]) == get_args(Family)
+
+
+def test_settings_from_before_the_outputs_mean_what_they_meant() -> None:
+    config = WaveNetConfig.from_dict({"levels": 64})
+    assert (config.output, config.scale, config.num_components) == ("categorical", "mu_law", None)
+
+
 def test_json_round_trip_gives_equal_settings() -> None:
+    gaussian = WaveNetConfig(output="gaussian", num_components=2, scale="linear", levels=65536)
+    assert WaveNetConfig.from_dict(json.loads(json.dumps(gaussian.to_dict()))) == gaussian
     config = WaveNetConfig(dilations=(1, 3, 9), labels={"digit": ("0", "1")}, sample_rate=8000)
     again = WaveNetConfig.from_dict(json.loads(json.dumps(config.to_dict())))
     assert again == config
@@ -28,6 +50,10 @@ def test_json_round_trip_gives_equal_settings() -> None:
         ({"dilations": []}, "dilations is empty"),
         ({"cycles": -1}, "cycles is -1"),
         ({"levels": 1}, "2 to 65536"),
+        ({"output": "logistics"}, "one of 'categorical', 'logistic', 'gaussian'"),
+        ({"scale": "log"}, "one of 'mu_law', 'linear'"),
+        ({"num_components": 3}, "num_components is 3, but a categorical output has none"),
+        ({"output": "gaussian", "num_components": 0}, "num_components is 0"),
         ({"dilations": [1, 2.5]}, "dilations is 2.5, but it must be int"),
         ({"labels": {"digit": "xyz"}}, "labels is 'xyz'"),
         ({"labels": {"digit": []}}, "'digit' has no values"),

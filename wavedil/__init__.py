@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from wavedil import audio as audio
     from wavedil import distributions as distributions
     from wavedil import features as features
+    from wavedil import levels as levels
     from wavedil import mu_law as mu_law
     from wavedil import nn as nn
     from wavedil import ops as ops
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from wavedil.ops import dilated_conv as dilated_conv
     from wavedil.receptive_field import ReceptiveField as ReceptiveField
 
-_MODULES = ("audio", "distributions", "features", "mu_law", "nn", "ops", "receptive_field")
+_MODULES = (
+    *("audio", "distributions", "features", "levels", "mu_law", "nn", "ops", "receptive_field"),
+)
 _NAMES = {
     "LocalConfig": "models.local",
     "ReceptiveField": "receptive_field",

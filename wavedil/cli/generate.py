@@ -72,7 +72,7 @@ def generate(args: Generate) -> None:
     labels = dict(_name_and_value(text) for text in args.label)
     _require_sane(args)
 
-    from wavedil import audio, mu_law
+    from wavedil import audio
     from wavedil.formats.saved_model import load
 
     model = load(args.run)
@@ -87,7 +87,7 @@ def generate(args: Generate) -> None:
         model, num_samples, count=None if told else count, seed=args.seed, temperature=args.temperature,
         prompt=prompt, labels=rows, features=[item.features for item in told] or None,
     )  # fmt: skip
-    sounds = list(mu_law.decode(codes, config.levels))
+    sounds = list(config.grid.decode(codes))
     for number, item in enumerate(told):
         sounds[number] = sounds[number][: item.num_samples]
     for file, sound in zip(files, sounds, strict=True):
@@ -169,9 +169,7 @@ def _name_and_value(text: str) -> tuple[str, str]:
 
 
 def _prompt_codes(path: Path, config: "WaveNetConfig") -> Any:
-    from wavedil import mu_law
-
-    return mu_law.encode(_samples("prompt", path, config), config.levels)
+    return config.grid.encode(_samples("prompt", path, config))
 
 
 def _samples(what: str, path: Path, config: "WaveNetConfig") -> "np.ndarray":

@@ -15,6 +15,7 @@ from wavedil.data.settings import CorpusSettings
 from wavedil.errors import UserError
 from wavedil.features import MelSettings
 from wavedil.models.config import WaveNetConfig
+from wavedil.training.published import PUBLISHED
 from wavedil.training.settings import RunConfig, TrainingSettings
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ class Train:
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     """Folder of the run: made, or resumed."""
     config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Take settings from the config.json of another run; other options change them."""
+    """Take settings from the config.json of another run, or those of a published result by name (sc09, youtubemix,
+    beethoven: ready, not run here); other options change them."""
     task: Literal["generator", "vocoder"] = "generator"
     """A vocoder is told by features, from moment to moment, what the sound is: mel spectra of the recordings, or
     with --features-hop features of your own."""
@@ -52,15 +54,8 @@ class Train:
 
     @classmethod
     def from_config(cls, path: str) -> Self:
-        """Options whose defaults are those of the run that wrote `path`."""
-        try:
-            config = RunConfig.from_dict(json.loads(Path(path).read_text()))
-        except UserError:
-            raise
-        except ValueError as error:  # not JSON, or not even text
-            raise UserError(
-                f"{path} is not JSON ({error}); give the config.json of a run"
-            ) from None
+        """Options whose defaults are those of the run that wrote `path`, or of a published result."""
+        config = PUBLISHED.get(path) or _read_config(path)
         corpus = config.corpus
         mel = corpus.mel or MelSettings()
         vocoder = corpus.mel is not None or corpus.features_hop is not None
@@ -95,8 +90,18 @@ class Train:
             self.corpus,
             folder=str(self.folder.resolve()),
             levels=self.model.levels,
+            scale=self.model.scale,
             mel=self.mel if vocoder and hop is None else None,
         )
+
+
+def _read_config(path: str) -> RunConfig:
+    try:
+        return RunConfig.from_dict(json.loads(Path(path).read_text()))
+    except UserError:
+        raise
+    except ValueError as error:  # not JSON, or not even text
+        raise UserError(f"{path} is not JSON ({error}); give the config.json of a run") from None
 
 
 def train(args: Train) -> int:

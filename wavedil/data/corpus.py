@@ -1,4 +1,4 @@
-"""A corpus: every recording of a folder or manifest, decoded once and held as mu-law codes."""
+"""A corpus: every recording of a folder or manifest, decoded once and held as codes."""
 
 import dataclasses
 import functools
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from jaxtyping import Float32, UInt
 
-from wavedil import audio, mu_law
+from wavedil import audio
 from wavedil.data.features import FeatureReader
 from wavedil.data.labels import find_labels, vocabulary
 from wavedil.data.listing import Entry, list_entries
@@ -17,6 +17,7 @@ from wavedil.data.settings import CorpusSettings as CorpusSettings
 from wavedil.data.split import held_out_paths
 from wavedil.errors import UserError
 from wavedil.features import MelSettings
+from wavedil.levels import Levels
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -25,7 +26,7 @@ class Recording:
 
     Attributes:
       path: Relative to the corpus folder, or as the manifest gives it.
-      codes: Mu-law codes [time], read-only.
+      codes: Codes [time] on the corpus's grid of levels, read-only.
       labels: Name -> value; a label that the file lacks is absent.
       features: [frames, features], frame i of samples `i hop .. (i + 1) hop - 1`, read-only; None
         where the corpus has none.
@@ -47,7 +48,7 @@ class Skipped:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Corpus:
-    """Recordings to train on and held-out recordings, as mu-law codes.
+    """Recordings to train on and held-out recordings, as codes.
 
     Attributes:
       train, test: In the order of the listing.
@@ -177,6 +178,7 @@ class _Reader:
 
     def __init__(self, settings: CorpusSettings) -> None:
         self.settings = settings
+        self.grid = Levels(settings.levels, settings.scale)
         self.entries = list_entries(settings.folder)
         self.labels, self.names = find_labels(self.entries, settings.labels)
         self.sample_rate = settings.sample_rate or 0
@@ -202,10 +204,23 @@ class _Reader:
 
     def read_header(self, entry: Entry) -> bool:
         try:
-            self.rates[entry.path] = audio.read_info(entry.file).sample_rate
+            header = audio.read_info(entry.file)
+            self.require_bits(entry, header.bits)
         except audio.AudioError as error:
             self._skip(entry, error)
-        return entry.path in self.rates
+            return False
+        self.rates[entry.path] = header.sample_rate
+        return True
+
+    def require_bits(self, entry: Entry, bits: int | None) -> None:
+        """Refuses a file of fewer values than levels: most levels stay empty, and bits per sample mean nothing."""
+        if bits is None or self.grid.count <= 1 << bits:
+            return
+        raise audio.AudioError(
+            entry.file,
+            f"stores a sample in {bits} bits, {1 << bits} values, too few for {self.grid.count} levels; "
+            f"use at most {1 << bits} levels, or recordings of more bits",
+        )
 
     def commonest_rate(self) -> int:
         """The rate most files have; of equals the lower, which invents no high frequencies."""
@@ -219,14 +234,24 @@ class _Reader:
         try:
             samples, _ = audio.load(entry.file, self.sample_rate)
             kept = _trim(samples, self.settings.trim_db)
+            codes = self.grid.encode(_stretch(kept) if self.settings.min_max else kept)
+            self.require_sound(entry, codes)
             features = self.features.read(entry.file, kept)
         except audio.AudioError as error:
             self._skip(entry, error)
             return None
         self.trimmed_samples += len(samples) - len(kept)
-        codes = mu_law.encode(kept, self.settings.levels)
         codes.flags.writeable = False
         return Recording(entry.path, codes, self.labels[entry.path], features)
+
+    def require_sound(self, entry: Entry, codes: np.ndarray) -> None:
+        """Refuses silence, which teaches nothing and flatters bits per sample."""
+        if (codes == codes[:1]).all():
+            raise audio.AudioError(
+                entry.file,
+                f"is silent: its {codes.size} samples are all at the same one of {self.grid.count} levels; "
+                "remove it or record it again",
+            )
 
     def nothing_readable(self) -> UserError:
         first = min(self.skipped, key=lambda bad: bad.path)
@@ -239,6 +264,14 @@ class _Reader:
         if self.settings.strict:
             raise UserError(f"{error} (strict: recordings that cannot be used stop the run)")
         self.skipped.append(Skipped(entry.path, error.reason))
+
+
+def _stretch(samples: np.ndarray) -> np.ndarray:
+    """From -1 to 1 by their own minimum and maximum; a constant stays what it is."""
+    lowest, highest = samples.min(), samples.max()
+    if lowest == highest:
+        return samples
+    return np.asarray(2.0 * ((samples - lowest) / (highest - lowest)) - 1.0)
 
 
 def _trim(samples: np.ndarray, trim_db: float | None) -> np.ndarray:

@@ -2,10 +2,10 @@
 
 import dataclasses
 
-from wavedil import mu_law
 from wavedil.data.labels import compile_pattern, is_label
 from wavedil.errors import UserError
 from wavedil.features import MelSettings
+from wavedil.levels import Levels, Scale
 from wavedil.settings import Settings
 
 
@@ -29,8 +29,12 @@ class CorpusSettings(Settings):
       split_seed: Chooses that fraction.
       trim_db: Cut the start and end that are this many dB below a recording's loudest moment;
         None keeps everything.
+      min_max: Stretch every recording to reach from -1 to 1, by its own minimum and maximum, as the loaders
+        behind the published figures on SC09, YouTubeMix and Beethoven do. Loudness is lost, and bits per sample
+        compare only with others taken so.
       strict: Stop at the first recording that cannot be used, rather than skip and count it.
-      levels: Mu-law levels, 2 to 65536.
+      levels: Levels of a sample, 2 to 65536; a file that stores samples in fewer bits cannot be used.
+      scale: Where the levels lie: "mu_law" or "linear".
       mel: For a vocoder: compute these log-mel spectra of every recording.
       features_hop: For a vocoder: read features of your own from `x.npy` beside `x.wav`, an array
         [frames, features] with a frame for every so many samples at `sample_rate`.
@@ -43,13 +47,15 @@ class CorpusSettings(Settings):
     held_out: float = 0.1
     split_seed: int = 0
     trim_db: float | None = None
+    min_max: bool = False
     strict: bool = False
     levels: int = 256
+    scale: Scale = "mu_law"
     mel: MelSettings | None = None
     features_hop: int | None = None
 
     def __post_init__(self) -> None:
-        mu_law.code_dtype(self.levels)
+        Levels(self.levels, self.scale)  # refuses what is out of range
         if self.sample_rate is not None and self.sample_rate < 1:
             raise UserError(f"sample_rate is {self.sample_rate} Hz; it must be at least 1")
         if not 0 < self.held_out < 1:

@@ -63,14 +63,14 @@ class TrainingWindows:
     an iterator is kept.
 
     Args:
-      recordings: What to train on; mu-law codes of one number of levels.
+      recordings: What to train on; codes on one grid of levels.
       window_size: Most targets in a window.
       context_size: Receptive field of the model, in samples: a prediction sees that many
         samples before it.
       batch_size: Windows in a batch.
       label_values: Label -> its values, as `Corpus.label_values`.
       seed: Of the order and the cuts.
-      levels: Mu-law levels of the codes; silence is levels // 2.
+      levels: Levels of the codes; silence is levels // 2.
       hop: Samples that a frame of the recordings' features governs; 1 where they have none.
       context_frames: Frames of context on either side.
 

@@ -15,6 +15,7 @@ from wavedil.errors import UserError
 from wavedil.generation.rings import rings_from_state
 from wavedil.generation.step import Loop, step_function
 from wavedil.generation.vocoder import draw_sounds, feature_arrays
+from wavedil.levels import Levels
 from wavedil.models.config import WaveNetConfig
 from wavedil.models.wavenet import WaveNet
 
@@ -58,16 +59,17 @@ def generate(
       progress: Called with the samples drawn so far and in all.
 
     Returns:
-      Codes; `wavedil.mu_law.decode` makes them sound. With features, as many as the longest sound has; a shorter
-      one is silent after its end.
+      Codes; `model.config.grid.decode` makes them sound. With features, as many as the longest sound has; a
+      shorter one is silent after its end.
 
     Raises:
       UserError: If a number is out of range, a prompt holds codes the model does not know, or features are missing,
         of another kind than the model's, or given to a model that takes none.
 
     Example:
-      >>> sound = mu_law.decode(generate(model, jax.random.key(0), num_samples=16000))
-      >>> copy = mu_law.decode(generate(vocoder, jax.random.key(0), features=mel(sound, vocoder.config.local.mel)))
+      >>> decode = model.config.grid.decode
+      >>> sound = decode(generate(model, jax.random.key(0), num_samples=16000))
+      >>> copy = decode(generate(vocoder, jax.random.key(0), features=mel(sound, vocoder.config.local.mel)))
 
     Reference: Le Paine et al. 2016, "Fast WaveNet generation algorithm", arXiv:1611.09482.
     """
@@ -90,7 +92,7 @@ def generate(
         raise UserError(
             f"num_samples is {num_samples} and batch_size {batch_size}, but both must be at least 1"
         )
-    codes = _inputs_before(prompt, batch_size, model.config.levels)
+    codes = _inputs_before(prompt, batch_size, model.config.grid)
     rows = _label_rows(labels or {}, model.config, batch_size)
     graph, weights = nnx.split(model)
     rings = _absorb(graph, weights, codes[:, :-1], rows)
@@ -122,25 +124,25 @@ def _signal_keys(key: PRNGKeyArray, num_signals: int) -> PRNGKeyArray:
 
 def state_bytes(config: WaveNetConfig, batch_size: int = 1) -> int:
     """Bytes that generation keeps between samples: `4 sum of past * channels` for each signal."""
-    in_channels = config.residual_channels if config.input == "codes" else 1
+    in_channels = config.input_channels
     stack = (config.kernel_size - 1) * sum(config.layer_dilations) * config.residual_channels
     return 4 * batch_size * ((config.input_kernel_size - 1) * in_channels + stack)
 
 
-def _inputs_before(prompt: Any, batch_size: int, levels: int) -> Array:
+def _inputs_before(prompt: Any, batch_size: int, grid: Levels) -> Array:
     """Silence, then the prompt: [batch, 1 + prompt samples]."""
-    silence = np.full((batch_size, 1), levels // 2)
+    silence, encode = np.full((batch_size, 1), grid.silence), "model.config.grid.encode"
     if prompt is None:
         return jnp.asarray(silence, jnp.int32)
     prompt = np.atleast_2d(np.asarray(prompt))
     if not np.issubdtype(prompt.dtype, np.integer):
         raise UserError(
-            f"the prompt holds {prompt.dtype} numbers, but it must be codes; encode a sound with mu_law.encode"
+            f"the prompt holds {prompt.dtype} numbers, but it must be codes; encode a sound with {encode}"
         )
-    if prompt.size and not 0 <= prompt.min() <= prompt.max() < levels:
+    if prompt.size and not 0 <= prompt.min() <= prompt.max() < grid.count:
         raise UserError(
-            f"the prompt holds codes {prompt.min()} to {prompt.max()}, but the model knows 0 to {levels - 1}; "
-            f"encode it with mu_law.encode(x, levels={levels})"
+            f"the prompt holds codes {prompt.min()} to {prompt.max()}, but the model knows 0 to {grid.count - 1}; "
+            f"encode it with {encode}"
         )
     if prompt.shape[0] not in (1, batch_size):
         raise UserError(

@@ -75,7 +75,7 @@ def step_function(
             filtered, gate = jnp.split(joint[i] + x @ newest_kernels[i], 2, axis=-1)
             gated.append(jnp.tanh(filtered) * jax.nn.sigmoid(gate))
             x = x + (gated[-1] @ layer.residual_kernel + layer.residual_bias)
-        skip = jnp.concatenate(gated, axis=-1) @ stack.skip_kernel[...] + stack.skip_bias[...]
+        skip = jnp.concatenate(gated, axis=-1) @ stack.skip_kernel[...] + stack.skip_bias_or_zeros()
         return model.head(skip[:, None])[:, 0], {"input": input_ring, "stack": after}
 
     return step
@@ -89,8 +89,8 @@ def _convolve(
     if now is not None:
         past = _own(past, _steps_ago(conv, x.shape[-1]), now)
     kernel = conv.kernel[...]
-    y = jnp.concatenate([past, x], axis=-1) @ kernel.reshape(-1, kernel.shape[2]) + conv.bias[...]
-    return y, write(ring, x, position)
+    y = jnp.concatenate([past, x], axis=-1) @ kernel.reshape(-1, kernel.shape[2])
+    return y + conv.bias_or_zeros(), write(ring, x, position)
 
 
 def _steps_ago(conv: Any, channels: int) -> np.ndarray:

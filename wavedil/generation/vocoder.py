@@ -70,7 +70,7 @@ def draw_sounds(
     windows = _Windows(features, local.context_frames)
     graph, weights = nnx.split(model)
     state = model.init_state(len(lanes))
-    silence = jnp.full(len(lanes), model.config.levels // 2, jnp.int32)
+    silence = jnp.full(len(lanes), model.config.grid.silence, jnp.int32)
     loop = Loop(jax.tree.map(rings_from_state, state), jnp.zeros((), jnp.int32), silence)
     num_frames = frames.sound.shape[1]
     chunk = min(num_frames, max(1, _CHUNK // local.hop))
@@ -85,7 +85,7 @@ def draw_sounds(
         if progress is not None:
             progress(min(start + chunk, num_frames) * local.hop, num_frames * local.hop)
     codes = np.concatenate(drawn, axis=1)
-    sounds = np.full((len(lengths), max(lengths) * local.hop), model.config.levels // 2)
+    sounds = np.full((len(lengths), max(lengths) * local.hop), model.config.grid.silence)
     for sound, ((lane, start), length) in enumerate(zip(starts, lengths, strict=True)):
         end = (start + length) * local.hop
         sounds[sound, : length * local.hop] = codes[lane, start * local.hop : end]
@@ -185,7 +185,7 @@ def _draw_frames(
 
     def body(loop: Loop, now: tuple[PRNGKeyArray, Moment]) -> tuple[Loop, Array]:
         keys, moment = now
-        before = jnp.where(moment.age == 0, model.config.levels // 2, loop.code)
+        before = jnp.where(moment.age == 0, model.config.grid.silence, loop.code)
         parameters, rings = step(before, loop.rings, loop.position, moment)
         code = sample(keys, parameters, temperature)
         return Loop(rings, loop.position + 1, code), code

@@ -9,8 +9,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from wavedil import mu_law
-from wavedil.distributions import Categorical
+from wavedil import distributions
 from wavedil.errors import UserError
 from wavedil.models.config import WaveNetConfig
 from wavedil.models.upsampler import FeatureUpsampler
@@ -41,7 +40,7 @@ class WaveNet(nnx.Module):
         sees up to  before  x[0]    x[1]    x[2]    x[3]    x[4]    x[5]
 
     Args:
-      config: Sizes, levels and labels.
+      config: Sizes, levels, output distribution and labels.
       rngs: Source of the initial weights.
 
     Shapes:
@@ -62,12 +61,20 @@ class WaveNet(nnx.Module):
 
     def __init__(self, config: WaveNetConfig, *, rngs: nnx.Rngs) -> None:
         self.config = config
-        self.distribution = Categorical(levels=config.levels)
+        self.distribution = distributions.make(
+            config.output, config.levels, config.scale, config.num_components
+        )
         channels, skip_channels = config.residual_channels, config.skip_channels
-        in_channels = channels if config.input == "codes" else 1
+        in_channels, use_bias = config.input_channels, config.biases
         if config.input == "codes":
-            self.embedding = nnx.Param(_smooth_embedding(config.levels, channels, rngs))
-        self.input = Conv1d(in_channels, channels, kernel_size=config.input_kernel_size, rngs=rngs)
+            self.embedding = nnx.Param(_smooth_embedding(config.levels, in_channels, rngs))
+        self.input = Conv1d(
+            in_channels,
+            channels,
+            kernel_size=config.input_kernel_size,
+            use_bias=use_bias,
+            rngs=rngs,
+        )
         self.label_embeddings = nnx.Dict(
             {
                 name: nnx.Param(_label_embedding(len(values), config.label_channels, rngs))
@@ -83,13 +90,21 @@ class WaveNet(nnx.Module):
             dilations=config.dilations,
             cycles=config.cycles,
             condition_channels=local_channels or label_channels or None,
+            use_bias=use_bias,
             rngs=rngs,
         )
-        self.hidden = Conv1d(skip_channels, skip_channels, kernel_size=1, rngs=rngs)
-        self.output = Conv1d(
-            skip_channels, self.distribution.num_parameters, kernel_size=1, rngs=rngs
+        hidden_channels = config.hidden_channels or skip_channels
+        last_channels = config.bottleneck_channels or hidden_channels
+        self.hidden = Conv1d(skip_channels, hidden_channels, kernel_size=1, rngs=rngs)
+        self.bottleneck = (
+            Conv1d(hidden_channels, last_channels, kernel_size=1, rngs=rngs)
+            if config.bottleneck_channels
+            else None
         )
-        # Nearly equal probabilities at first, so that the loss starts at log2(levels) bits and not above.
+        self.output = Conv1d(
+            last_channels, self.distribution.num_parameters, kernel_size=1, rngs=rngs
+        )
+        # Nearly zero parameters at first, which are a broad distribution: the loss starts at about log2(levels) bits.
         self.output.kernel[...] *= 0.1
         if config.local is not None:
             self.upsampler = FeatureUpsampler(config.local, rngs=rngs)
@@ -136,7 +151,7 @@ class WaveNet(nnx.Module):
         """
         local = None if features is None else self.upsample(features, codes.shape[1])
         if before is None:
-            before = jnp.full((codes.shape[0], 1), self.config.levels // 2, codes.dtype)
+            before = jnp.full((codes.shape[0], 1), self.config.grid.silence, codes.dtype)
         seen = jnp.concatenate([before, codes[:, :-1]], axis=1)
         return self.distribution.log_prob(self(seen, labels, local), codes)
 
@@ -174,14 +189,15 @@ class WaveNet(nnx.Module):
         """Codes as the input convolution takes them: embedded, or as amplitudes."""
         if self.config.input == "codes":
             return self.embedding[codes]
-        amplitudes = mu_law.decode(np.arange(self.config.levels), self.config.levels)
+        amplitudes = self.config.grid.decode(np.arange(self.config.levels))
         return jnp.asarray(amplitudes)[codes][..., None]
 
     def head(
         self, skip: Float[Array, "batch time skip_channels"]
     ) -> Float[Array, "batch time parameters"]:
         """The layers after the skip sum, which look at each sample by itself."""
-        return self.output(jax.nn.relu(self.hidden(jax.nn.relu(skip))))
+        x = jax.nn.relu(self.hidden(jax.nn.relu(skip)))
+        return self.output(x if self.bottleneck is None else self.bottleneck(x))
 
     def condition(
         self, batch_size: int, labels: Labels | None, local: Local | None = None

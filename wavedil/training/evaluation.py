@@ -48,7 +48,7 @@ def evaluate(
 
     Args:
       model: A WaveNet.
-      recordings: Whole recordings at the model's levels and rate, with its features; at least one.
+      recordings: Whole recordings at the model's levels, scale and rate, with its features; at least one.
       batch_size: Recordings side by side.
       block_size: Samples of a block; of a model that takes features, rounded up to whole frames.
       progress: Called with the samples scored so far and in all.
@@ -107,7 +107,7 @@ def _score_group(
 ) -> np.ndarray:
     """Nats of each recording of the group, in double precision over the blocks."""
     num_blocks = -(-max(recording.codes.size for recording in group) // block_size)
-    silence = model.config.levels // 2
+    silence = model.config.grid.silence
     # One row more at the front: the silence before the first sample. Rows and samples that are not there are masked.
     codes = np.full((batch_size, 1 + num_blocks * block_size), silence, np.int32)
     mask = np.zeros((batch_size, num_blocks * block_size), np.float32)

@@ -50,11 +50,12 @@ class NonFiniteError(RuntimeError):
 
 
 def resolve(config: RunConfig, corpus: Corpus) -> RunConfig:
-    """The configuration with what the corpus decides: sample rate, levels, labels, features and fingerprint."""
+    """The configuration with what the corpus decides: rate, grid of levels, labels, features and fingerprint."""
     model = dataclasses.replace(
         config.model,
         sample_rate=corpus.sample_rate,
         levels=config.corpus.levels,
+        scale=config.corpus.scale,
         labels=corpus.label_values,
         local=_local_config(config.model.local, corpus),
     )
