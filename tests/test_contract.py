@@ -1,5 +1,6 @@
 """Every layer and model keeps the contract of a stream transformer."""
 
+import math
 from typing import Any
 
 import contract
