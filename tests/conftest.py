@@ -1,11 +1,16 @@
 """Settings for all tests: strict types in JAX, and shapes checked where they are declared."""
 
+import hypothesis
 import jax
 from jaxtyping import install_import_hook
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 # Tests compile far more than they compute.
 jax.config.update("jax_disable_most_optimizations", True)
+
+# How long an example takes says more of the machine than of what is tested.
+hypothesis.settings.register_profile("wavedil", deadline=None)
+hypothesis.settings.load_profile("wavedil")
 
 _CHECKED = ["wavedil.ops", "wavedil.nn", "wavedil.distributions", "wavedil.models.wavenet"]
 install_import_hook(_CHECKED, "beartype.beartype")

@@ -11,9 +11,20 @@ import numpy as np
 from flax import nnx
 
 from wavedil import WaveNet, WaveNetConfig
-from wavedil.nn import Conv1d, DilatedStack, GatedBlock, Sequential
+from wavedil.models.local import LocalConfig
+from wavedil.nn import (
+    ContextStack,
+    Conv1d,
+    DilatedStack,
+    GatedBlock,
+    RepeatUpsample,
+    Sequential,
+    SubPixelUpsample,
+)
 
 BATCH_SIZE = 2
+# What comes with the signal, a value for each of its samples.
+AT_EVERY_SAMPLE = ("condition", "local")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +37,8 @@ class Case:
     condition: int | None = None
     """Channels of a condition with a value at every sample."""
     labels: tuple[str, ...] = ()
+    local: int | None = None
+    """Channels of a WaveNet's local condition, which has a value at every sample too."""
 
     @functools.cache  # noqa: B019  the cases live as long as the tests
     def layer(self) -> Any:
@@ -39,12 +52,15 @@ class Case:
 
     def extras(self, num_samples: int, batch_size: int = BATCH_SIZE) -> dict[str, Any]:
         """What the layer is called with beside the signal."""
-        if self.condition is not None:
-            shape = (batch_size, num_samples, self.condition)
-            return {"condition": jax.random.normal(jax.random.key(9), shape)}
+        extras: dict[str, Any] = {}
+        for name in AT_EVERY_SAMPLE:
+            channels = getattr(self, name)
+            if channels is not None:
+                shape = (batch_size, num_samples, channels)
+                extras[name] = jax.random.normal(jax.random.key(9), shape)
         if self.labels:
-            return {"labels": {name: jnp.arange(batch_size) % 3 for name in self.labels}}
-        return {}
+            extras["labels"] = {name: jnp.arange(batch_size) % 3 for name in self.labels}
+        return extras
 
 
 def whole(layer: Any, x: Any, extras: dict[str, Any]) -> Any:
@@ -59,7 +75,7 @@ def stream(layer: Any, x: Any, extras: dict[str, Any], blocks: list[int]) -> Any
     outputs, start = [], 0
     for length in blocks:
         block_extras = {
-            name: value[:, start : start + length] if name == "condition" else value
+            name: value[:, start : start + length] if name in AT_EVERY_SAMPLE else value
             for name, value in extras.items()
         }
         y, state = step(x[:, start : start + length], state, **block_extras)
@@ -75,7 +91,7 @@ def after_embedding(case: Case, x: Any, extras: dict[str, Any]) -> tuple[Callabl
         return lambda x: layer(x, **extras), x
 
     def rest(embedded: Any) -> Any:
-        condition = layer.condition(embedded.shape[0], extras.get("labels"))
+        condition = layer.condition(embedded.shape[0], extras.get("labels"), extras.get("local"))
         return layer.head(layer.stack(layer.input(embedded), condition)[1])
 
     return rest, layer.enter(x)
@@ -107,11 +123,47 @@ def _stack(**settings: Any) -> Callable[[nnx.Rngs], Any]:
     return lambda rngs: DilatedStack(3, 5, **{**sizes, **settings}, rngs=rngs)
 
 
+def _repeat(**settings: Any) -> Callable[[nnx.Rngs], Any]:
+    return lambda rngs: RepeatUpsample(3, 4, **{"factor": 4, **settings}, rngs=rngs)
+
+
+def _subpixel(**settings: Any) -> Callable[[nnx.Rngs], Any]:
+    return lambda rngs: SubPixelUpsample(3, 4, **{"factor": 3, **settings}, rngs=rngs)
+
+
 def _wavenet(**settings: Any) -> Callable[[nnx.Rngs], Any]:
     sizes = {"dilations": (1, 3), "cycles": 2, "residual_channels": 4, "skip_channels": 8}
     return lambda rngs: WaveNet(WaveNetConfig(**{**sizes, **settings}), rngs=rngs)
 
 
+def _context(**settings: Any) -> Callable[[nnx.Rngs], Any]:
+    sizes = {"factor": 4, "dilations": (1, 2)}
+    return lambda rngs: ContextStack(3, 5, 6, **{**sizes, **settings}, rngs=rngs)
+
+
+class _FarAndNear(nnx.Module):
+    """A stack that sees near, conditioned by one that sees far."""
+
+    def __init__(self, rngs: nnx.Rngs) -> None:
+        self.far = ContextStack(3, 4, 2, factor=4, dilations=(1, 2), rngs=rngs)
+        self.near = DilatedStack(3, 5, dilations=(1, 3), condition_channels=2, rngs=rngs)
+        # The first block is told of its own sample alone; the second one's taps reach further.
+        told = self.far.receptive_field.then(self.near.blocks[1].receptive_field)
+        self.receptive_field = self.near.receptive_field.union(told)
+
+    def __call__(self, x: Any) -> Any:
+        return self.near(x, self.far(x))
+
+    def init_state(self, batch_size: int) -> Any:
+        return self.far.init_state(batch_size), self.near.init_state(batch_size)
+
+    def step(self, x: Any, state: Any) -> Any:
+        condition, far = self.far.step(x, state[0])
+        y, near = self.near.step(x, state[1], condition)
+        return y, (far, near)
+
+
+_LOCAL = LocalConfig(num_features=3, hop=4, channels=5)
 _TWO_LABELS = {"digit": ("0", "1"), "speaker": ("a", "b", "c")}
 
 LAYERS = {
@@ -143,10 +195,38 @@ LAYERS = {
             Conv1d(4, 2, kernel_size=5, padding="same", rngs=r),
         )
     ),
+    "repeat upsample": Case(_repeat()),
+    "repeat upsample of many taps": Case(_repeat(kernel_size=10)),
+    "repeat upsample same": Case(_repeat(padding="same")),
+    "sub-pixel upsample": Case(_subpixel()),
+    "sub-pixel upsample of three taps": Case(_subpixel(kernel_size=3)),
+    "sub-pixel upsample same": Case(_subpixel(kernel_size=3, padding="same")),
+    "sequential upsampling": Case(
+        lambda r: Sequential(
+            Conv1d(3, 4, kernel_size=2, rngs=r),
+            SubPixelUpsample(4, 3, factor=2, rngs=r),
+            RepeatUpsample(3, 2, factor=3, rngs=r),
+        )
+    ),
+    "context stack": Case(_context()),
+    "context stack of three taps": Case(_context(factor=3, kernel_size=3, dilations=(1,))),
+    "context stack at the sample rate": Case(_context(factor=1)),
+    "stack conditioned by a context stack": Case(_FarAndNear),
     "wavenet": Case(_wavenet(), channels=None),
     "wavenet scalar": Case(_wavenet(input="scalar", kernel_size=3), channels=None),
+    "wavenet logistic": Case(
+        _wavenet(output="logistic", scale="linear", input="scalar"), channels=None
+    ),
+    "wavenet gaussian": Case(_wavenet(output="gaussian", num_components=2), channels=None),
     "wavenet labelled": Case(
         _wavenet(labels=_TWO_LABELS), channels=None, labels=tuple(_TWO_LABELS)
+    ),
+    "wavenet with features": Case(_wavenet(local=_LOCAL), channels=None, local=_LOCAL.channels),
+    "wavenet with features and labels": Case(
+        _wavenet(local=_LOCAL, labels=_TWO_LABELS),
+        channels=None,
+        labels=tuple(_TWO_LABELS),
+        local=_LOCAL.channels,
     ),
 }
 CAUSAL = {name: case for name, case in LAYERS.items() if case.layer().receptive_field.future <= 0}

@@ -34,6 +34,10 @@ def write_nan(path):
     return write(path, samples, subtype="FLOAT")
 
 
+def write_silence(path):
+    return write(path, np.zeros(4000))
+
+
 def write_text(path):
     Path(path).write_text("These are notes, not sound.\n" * 20)
     return Path(path)

@@ -81,7 +81,7 @@ def test_a_segment_outside_the_file_is_refused(tmp_path, segment):
 def test_the_header_gives_rate_channels_and_length(tmp_path):
     path = write(tmp_path / "stereo.wav", np.zeros((4410, 2)), 44100)
     info = audio.read_info(path)
-    assert info == audio.AudioInfo(sample_rate=44100, num_channels=2, num_samples=4410)
+    assert info == audio.AudioInfo(sample_rate=44100, num_channels=2, num_samples=4410, bits=16)
     assert info.seconds == pytest.approx(0.1)
 
 

@@ -8,17 +8,13 @@ import sys
 import time
 
 import pytest
+from command_line import TINY, mistake
 
 from wavedil.cli.main import VERBS, main
 from wavedil.data.plucked_strings import NOTES, write_corpus
 
 # The promise is half a second on a machine that does nothing else; this one may be busy.
 START_UP_SECONDS = 1.5
-TINY = [
-    "--model.dilations=1:8", "--model.cycles=1", "--model.residual-channels=8", "--model.skip-channels=8",
-    "--training.steps=4", "--training.batch-size=1", "--training.window-size=256",
-    "--training.evaluate-seconds=0.2", "--training.log-every=2",
-]  # fmt: skip
 
 
 def wavedil(*arguments):
@@ -32,18 +28,6 @@ def help_of(capsys, *arguments):
         main([*arguments, "--help"])
     assert stop.value.code in (0, None)
     return capsys.readouterr().out
-
-
-def mistake(capsys, *arguments):
-    """What one user's mistake prints: a single line on stderr, nothing on stdout, exit code 2."""
-    code = main([str(argument) for argument in arguments])
-    out, err = capsys.readouterr()
-    assert code == 2
-    assert out == ""
-    lines = [line for line in err.splitlines() if not line.startswith("reading")]
-    assert len(lines) == 1, err
-    assert lines[0].startswith("wavedil: error: ")
-    return lines[0].removeprefix("wavedil: error: ")
 
 
 @pytest.fixture(scope="module")

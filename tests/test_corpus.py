@@ -7,13 +7,23 @@ import pytest
 import spoken_digits
 from hypothesis import given
 from hypothesis import strategies as st
-from recordings import BAD, tone, write, write_empty, write_m4a, write_nan, write_text
+from recordings import (
+    BAD,
+    tone,
+    write,
+    write_empty,
+    write_m4a,
+    write_nan,
+    write_silence,
+    write_text,
+)
 
 from wavedil import audio, mu_law
 from wavedil.data import CorpusSettings, read_corpus
 from wavedil.data.listing import Entry
 from wavedil.data.split import held_out_paths
 from wavedil.errors import UserError
+from wavedil.features import MelSettings, mel
 
 
 def read(folder, **settings):
@@ -245,3 +255,134 @@ def test_spoken_digits_have_their_official_split():
     assert corpus.label_values["digit"] == tuple("0123456789")
     assert len(corpus.label_values["speaker"]) == 6
     assert corpus.unlabelled == {"digit": 0, "speaker": 0}
+
+
+MEL = MelSettings(num_mels=12, fft_size=256, hop=64)
+
+
+def test_mel_spectra_are_those_of_the_samples_as_they_are_kept(folder):
+    corpus = read(folder, test="ann", mel=MEL, sample_rate=4000)
+    assert (corpus.hop, corpus.num_features, corpus.mel) == (64, 12, MEL.at(4000))
+    for recording in corpus.train + corpus.test:
+        samples, _ = audio.load(folder / recording.path, 4000)
+        np.testing.assert_array_equal(recording.features, mel(samples, corpus.mel))
+    assert "mel spectra: 12 numbers every 64 samples (16 ms)" in corpus.describe()
+    assert corpus.fingerprint != read(folder, test="ann", sample_rate=4000).fingerprint
+
+
+def test_a_recording_shorter_than_a_mel_frame_is_skipped_with_both(folder):
+    write(folder / "a" / "click.wav", tone(255))
+    corpus = read(folder, test="ann", mel=MEL)
+    (bad,) = corpus.skipped
+    assert bad.path == "a/click.wav"
+    assert "255 samples (0.0319 s) are shorter than one mel frame (256" in bad.reason
+
+
+def write_features(folder, hop, width=3):
+    for path in folder.rglob("*.wav"):
+        num_samples = audio.read_info(path).num_samples
+        np.save(path.with_suffix(".npy"), np.ones((-(-num_samples // hop), width)))
+
+
+def test_features_beside_the_recordings_are_read(folder):
+    write_features(folder, 50)
+    corpus = read(folder, test="ann", features_hop=50)
+    assert (corpus.hop, corpus.num_features, corpus.mel) == (50, 3, None)
+    assert {len(item.features) for item in corpus.test} == {20, 21}
+    assert "features beside them: 3 numbers every 50 samples (6.25 ms)" in corpus.describe()
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.ones((19, 3)), "19 frames, but 1002 samples with a frame every 50 samples take 21"),
+        (np.ones((21, 4)), "2_ann_0.npy has 4 numbers in a frame, but 0_ann_0.npy has 3"),
+        (np.full((21, 3), np.nan), "63 of 63 numbers are NaN"),
+        (None, "cannot be opened"),
+    ],
+)
+def test_features_that_do_not_fit_are_skipped_or_refused_when_strict(folder, array, message):
+    write_features(folder, 50)
+    path = folder / "a" / "2_ann_0.npy"
+    path.unlink()
+    if array is not None:
+        np.save(path, array)
+    corpus = read(folder, test="ann", features_hop=50)
+    (bad,) = corpus.skipped
+    assert message in bad.reason
+    with pytest.raises(UserError, match=message):
+        read(folder, test="ann", features_hop=50, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"features_hop": 0}, "features_hop is 0"),
+        ({"features_hop": 50, "mel": MEL}, "or compute mel spectra"),
+        ({"features_hop": 50, "trim_db": 40.0}, "leave trim_db out"),
+        ({"mel": MelSettings(sample_rate=16000)}, "for 16000 Hz, but the sound has 8000 Hz"),
+        ({"features_hop": 50}, "none of the 10 recordings"),
+    ],
+)
+def test_settings_of_features_that_cannot_be_are_refused(folder, settings, message):
+    with pytest.raises(UserError, match=message):
+        read(folder, **settings)
+
+
+@pytest.mark.parametrize(("subtype", "bits"), [("PCM_U8", 8), ("ULAW", 8), ("PCM_16", 16)])
+def test_a_recording_of_fewer_values_than_levels_is_named_with_its_bits(tmp_path, subtype, bits):
+    for name in ("a.wav", "b.wav"):
+        write(tmp_path / name, subtype="PCM_24")
+    write(tmp_path / "coarse.wav", subtype=subtype)
+    assert read(tmp_path, levels=1 << bits).skipped == ()
+    if bits == 16:
+        return  # no number of levels is too large
+    corpus = read(tmp_path, levels=65536, scale="linear")
+    assert paths(corpus.train + corpus.test) == ["a.wav", "b.wav"]
+    (bad,) = corpus.skipped
+    assert bad.path == "coarse.wav"
+    assert "a sample in 8 bits, 256 values, too few for 65536 levels" in bad.reason
+    assert "use at most 256 levels, or recordings of more bits" in bad.reason
+    with pytest.raises(UserError, match=r"coarse.wav: stores a sample in 8 bits.*strict"):
+        read(tmp_path, levels=65536, strict=True)
+
+
+def test_lossy_and_floating_point_files_have_no_bits_to_be_too_few(tmp_path):
+    write(tmp_path / "a.ogg", subtype="VORBIS")
+    write(tmp_path / "b.wav", subtype="FLOAT")
+    assert read(tmp_path, levels=65536).skipped == ()
+
+
+def test_a_silent_recording_is_named_and_left_out(tmp_path):
+    for name in ("a.wav", "b.wav"):
+        write(tmp_path / name)
+    write_silence(tmp_path / "silence.wav")
+    write(tmp_path / "constant.wav", np.full(500, 0.25))
+    corpus = read(tmp_path)
+    assert [bad.path for bad in corpus.skipped] == ["constant.wav", "silence.wav"]
+    assert "is silent: its 4000 samples are all at the same one of 256" in corpus.skipped[1].reason
+    assert any("silence.wav: is silent" in line for line in corpus.describe())
+    with pytest.raises(UserError, match=r"constant.wav: is silent"):
+        read(tmp_path, strict=True)
+
+
+@pytest.mark.parametrize("settings", [{}, {"trim_db": 40.0}, {"min_max": True}])
+def test_a_corpus_of_silence_is_refused(tmp_path, settings):
+    for name in ("a.wav", "b.wav"):
+        write_silence(tmp_path / name)
+    with pytest.raises(UserError, match=r"none of the 2 recordings .* a.wav: is silent"):
+        read(tmp_path, **settings)
+
+
+def test_codes_are_those_of_the_scale(folder):
+    corpus = read(folder, test="ann", levels=65536, scale="linear")
+    samples, _ = audio.load(folder / corpus.train[0].path)
+    np.testing.assert_array_equal(corpus.train[0].codes, 32768 + np.rint(32768 * samples))
+
+
+def test_min_max_stretches_every_recording_to_full_scale(tmp_path):
+    write(tmp_path / "quiet.wav", tone(800, level=0.01) + 0.1)
+    write(tmp_path / "loud.wav", tone(800, level=0.9))
+    corpus = read(tmp_path, min_max=True, levels=256, scale="linear")
+    for recording in corpus.train + corpus.test:
+        assert (recording.codes.min(), recording.codes.max()) == (0, 255)

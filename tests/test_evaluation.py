@@ -1,5 +1,7 @@
 """Bits per sample of whole recordings: every sample of every one, once, whatever the blocks."""
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from flax import nnx
 
 from wavedil.data.corpus import Recording
 from wavedil.errors import UserError
+from wavedil.models.local import LocalConfig
 from wavedil.models.wavenet import WaveNet
 from wavedil.models.weights import named_weights, with_weights
 from wavedil.training import evaluation
@@ -132,3 +135,34 @@ def test_the_chosen_recordings_hold_about_the_seconds_asked_for():
         np.testing.assert_allclose(len(chosen) * 0.1, seconds, rtol=0.1)
     assert len(choose_recordings(recordings, 1e6, 8000)) == 100
     assert len(choose_recordings(recordings, 0.0, 8000)) == 1
+
+
+@pytest.mark.parametrize(("batch_size", "block_size"), [(1, 200), (3, 17)])
+def test_streamed_blocks_with_features_equal_one_pass(batch_size, block_size):
+    local = LocalConfig(num_features=3, hop=8, channels=4)
+    model = WaveNet(runs.model_config(local=local), rngs=nnx.Rngs(0))
+    weights = named_weights(model)
+    model = with_weights(model, {name: 2.0 * value for name, value in weights.items()}, "test")
+    recordings = [with_features(recording, 8) for recording in RECORDINGS]
+    result = evaluate(model, recordings, batch_size=batch_size, block_size=block_size)
+    log_prob = nnx.jit(lambda model, codes, features: model.log_prob(codes, features=features))
+    for recording in recordings:
+        codes = jnp.asarray(recording.codes, jnp.int32)[None]
+        nats = -log_prob(model, codes, recording.features[None])
+        expected = float(np.mean(np.asarray(nats, np.float64)) / np.log(2.0))
+        assert result.bits_per_file[recording.path] == pytest.approx(expected, abs=1e-4)
+
+
+def test_recordings_without_the_features_of_the_model_are_refused():
+    local = LocalConfig(num_features=3, hop=8, channels=4)
+    model = WaveNet(runs.model_config(local=local), rngs=nnx.Rngs(0))
+    with pytest.raises(UserError, match=r"features of a[.]wav are missing"):
+        evaluate(model, RECORDINGS)
+    with pytest.raises(UserError, match=r"4 frames for 40 samples.*every 8 samples, 5 in all"):
+        evaluate(model, [with_features(RECORDINGS[0], 10)])
+
+
+def with_features(recording, hop):
+    rng = np.random.default_rng(1)
+    frames = rng.normal(size=(-(-recording.codes.size // hop), 3)).astype(np.float32)
+    return dataclasses.replace(recording, features=frames)

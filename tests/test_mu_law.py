@@ -25,6 +25,53 @@ def test_codes_equal_those_of_tensorflow_wavenet_and_nv_wavenet():
     np.testing.assert_array_equal(mu_law.encode(x), [0, 255, 243, 32, 157, 230, 0, 235, 203, 18])
 
 
+# What the peers' own functions give; magenta's code for 1.0 is 256 there, out of range, and the outermost here.
+PEERS_X = [-1, 1, 0.6, -0.25, 0.01, 0.33, -0.9999, 0.42, 0.1, -0.45, 0.0]
+PEERS_CODES = {
+    "nearest": [0, 255, 243, 32, 157, 230, 0, 235, 203, 18, 128],
+    "truncate": [0, 255, 243, 31, 156, 229, 0, 235, 202, 18, 127],
+    "nsynth": [0, 255, 244, 31, 157, 230, 0, 236, 203, 18, 128],
+    "s4": [0, 255, 244, 31, 157, 230, 0, 236, 203, 18, 128],
+}
+DECODED_CODES = [0, 1, 64, 127, 128, 129, 200, 255]
+NEAREST_X = [-1, -0.957273709, -0.0581450039, -8.62115957e-5, 8.62115957e-5, 2.64362269e-4]
+NSYNTH_X = [-0.978488031, -0.936837087, -0.0574790313, -8.58711712e-5, 0, 2.63295689e-4]
+S4_X = [-1, -0.957437019, -0.0588235294, -1.73622676e-4, 0, 1.73622676e-4]
+PEERS_DECODED = {
+    "nearest": [*NEAREST_X, 0.0878802262, 1],
+    "truncate": [*NEAREST_X, 0.0878802262, 1],
+    "nsynth": [*NSYNTH_X, 0.0867564428, 0.978488031],
+    "s4": [*S4_X, 0.0848134, 0.957437019],
+}
+
+
+@pytest.mark.parametrize("convention", PEERS_CODES)
+def test_each_convention_gives_the_codes_of_its_peers(convention):
+    codes = mu_law.encode(np.array(PEERS_X), convention=convention)
+    np.testing.assert_array_equal(codes, PEERS_CODES[convention])
+
+
+@pytest.mark.parametrize("convention", PEERS_DECODED)
+def test_each_convention_decodes_as_its_peers_do(convention):
+    x = mu_law.decode(np.array(DECODED_CODES), convention=convention)
+    np.testing.assert_allclose(x, PEERS_DECODED[convention], rtol=1e-6)
+
+
+@pytest.mark.parametrize("bits", range(8, 17))
+@pytest.mark.parametrize("convention", PEERS_CODES)
+def test_decoding_returns_to_within_one_level_of_every_code(convention, bits):
+    codes = np.arange(1 << bits)
+    again = mu_law.encode(mu_law.decode(codes, 1 << bits, convention), 1 << bits, convention)
+    lost = 0 if convention in ("nearest", "nsynth") else 1
+    assert np.abs(again.astype(int) - codes).max() <= lost
+
+
+@pytest.mark.parametrize("convention", PEERS_CODES)
+def test_no_sample_leaves_the_levels(convention):
+    codes = mu_law.encode(np.array([-7.0, -1.0, 1.0, 7.0]), 65536, convention)
+    np.testing.assert_array_equal(codes, [0, 0, 65535, 65535])
+
+
 @pytest.mark.parametrize("levels", LEVELS)
 def test_silence_and_full_scale_take_the_middle_and_the_ends(levels):
     codes = mu_law.encode(np.array([-1.0, 0.0, 1.0]), levels)
@@ -78,6 +125,11 @@ def test_samples_beyond_full_scale_take_the_outermost_level():
         (lambda: mu_law.decode(np.array([3, 256])), "codes run from 3 to 256"),
         (lambda: mu_law.decode(np.array([-1])), "codes run from -1"),
         (lambda: mu_law.decode(np.array([0.5])), "codes are float64"),
+        (lambda: mu_law.encode(0.0, 256, "nsinth"), "'nsinth' is unknown; did you mean 'nsynth'"),
+        (
+            lambda: mu_law.decode(np.array([0]), 256, "G.711"),
+            "known: nearest, truncate, nsynth, s4",
+        ),
     ],
 )
 def test_values_out_of_range_are_refused_by_value(call, message):

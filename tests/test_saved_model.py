@@ -34,6 +34,14 @@ def test_loaded_model_is_the_saved_one(model: WaveNet, folder: Path) -> None:
     np.testing.assert_array_equal(loaded(codes), model(codes))
 
 
+def test_a_model_from_before_the_output_families_is_loaded(model: WaveNet, folder: Path) -> None:
+    values = json.loads((folder / "config.json").read_text())
+    for name in ("output", "scale", "num_components"):
+        del values["config"][name]
+    (folder / "config.json").write_text(json.dumps(values))
+    assert load(folder).config == CONFIG
+
+
 def test_files_are_safetensors_and_json_alone(folder: Path) -> None:
     assert {path.name for path in folder.iterdir()} == {"config.json", "model.safetensors"}
     header = json.loads((folder / "config.json").read_text())

@@ -1,14 +1,37 @@
 """Settings travel through JSON, and say what is wrong with them."""
 
 import json
+from typing import get_args, get_type_hints
 
 import pytest
 
-from wavedil import UserError, WaveNetConfig
+from wavedil import LocalConfig, UserError, WaveNetConfig
+from wavedil.distributions.families import Family
+from wavedil.features import MelSettings
 from wavedil.training.settings import RunConfig, TrainingSettings
 
 
+def test_outputs_are_checked_without_json_too() -> None:
+    with pytest.raises(UserError, match="output is 'mol', but it must be"):
+        WaveNetConfig(output="mol")  # type: ignore[arg-type]
+    with pytest.raises(
+        UserError, match="scale of levels 'liner' is unknown; did you mean 'linear'"
+    ):
+        WaveNetConfig(scale="liner")  # type: ignore[arg-type]
+
+
+def test_the_outputs_of_a_model_are_the_families_of_distributions() -> None:
+    assert get_args(get_type_hints(WaveNetConfig)["output"]) == get_args(Family)
+
+
+def test_settings_from_before_the_outputs_mean_what_they_meant() -> None:
+    config = WaveNetConfig.from_dict({"levels": 64})
+    assert (config.output, config.scale, config.num_components) == ("categorical", "mu_law", None)
+
+
 def test_json_round_trip_gives_equal_settings() -> None:
+    gaussian = WaveNetConfig(output="gaussian", num_components=2, scale="linear", levels=65536)
+    assert WaveNetConfig.from_dict(json.loads(json.dumps(gaussian.to_dict()))) == gaussian
     config = WaveNetConfig(dilations=(1, 3, 9), labels={"digit": ("0", "1")}, sample_rate=8000)
     again = WaveNetConfig.from_dict(json.loads(json.dumps(config.to_dict())))
     assert again == config
@@ -27,6 +50,10 @@ def test_json_round_trip_gives_equal_settings() -> None:
         ({"dilations": []}, "dilations is empty"),
         ({"cycles": -1}, "cycles is -1"),
         ({"levels": 1}, "2 to 65536"),
+        ({"output": "logistics"}, "one of 'categorical', 'logistic', 'gaussian'"),
+        ({"scale": "log"}, "one of 'mu_law', 'linear'"),
+        ({"num_components": 3}, "num_components is 3, but a categorical output has none"),
+        ({"output": "gaussian", "num_components": 0}, "num_components is 0"),
         ({"dilations": [1, 2.5]}, "dilations is 2.5, but it must be int"),
         ({"labels": {"digit": "xyz"}}, "labels is 'xyz'"),
         ({"labels": {"digit": []}}, "'digit' has no values"),
@@ -86,3 +113,44 @@ def test_unknown_labels_are_refused_with_the_known_ones(
 )
 def test_receptive_field_has_the_published_size(config: WaveNetConfig, size: int) -> None:
     assert config.receptive_field.size == size
+
+
+MEL = MelSettings(num_mels=40).at(8000)
+LOCAL = LocalConfig(num_features=40, hop=128, mel=MEL)
+
+
+def test_features_travel_with_the_settings_of_model_and_run() -> None:
+    model = WaveNetConfig(sample_rate=8000, local=LOCAL)
+    corpus = {"folder": "x", "mel": MEL.to_dict()}
+    run = RunConfig.from_dict({"corpus": corpus, "model": model.to_dict()})
+    again = RunConfig.from_dict(json.loads(json.dumps(run.to_dict())))
+    assert again == run
+    assert again.model.local == LOCAL
+    assert again.corpus.mel == MEL
+    changed = run.differences(RunConfig.from_dict({"corpus": {"folder": "x"}}))
+    assert "model.local.hop: 128 -> None" in changed
+
+
+def test_settings_written_before_there_were_features_load() -> None:
+    old = {name: value for name, value in WaveNetConfig().to_dict().items() if name != "local"}
+    run = RunConfig.from_dict({"corpus": {"folder": "x"}, "model": old})
+    assert run.model == WaveNetConfig()
+    assert (run.corpus.mel, run.corpus.features_hop) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"hop": 0}, "local hop is 0"),
+        ({"context_frames": 0}, "looks at 1 or more on either side; use 2"),
+        ({"hop": 100}, "40 features every 100 samples, but its mel settings give 40 every 128"),
+        ({"upsampling": "linear"}, "'repeat', 'subpixel'"),
+        ({"mel": MEL.to_dict() | {"num_mels": 41}}, "its mel settings give 41 every 128"),
+        ({"mel": MEL.to_dict() | {"sample_rate": 16000}}, "local.mel is for 16000 Hz, but the model's sound has 8000"),
+        ({"mel": {"num_mels": 40, "hop": 128}}, r"mel.at\(8000\)"),
+        ({"mel": 3}, "mel is 3"),
+    ],
+)  # fmt: skip
+def test_features_that_cannot_be_are_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        WaveNetConfig.from_dict({"sample_rate": 8000, "local": LOCAL.to_dict() | change})

@@ -12,7 +12,7 @@ import pytest
 import training_runs as runs
 
 import wavedil
-from wavedil.data.corpus import Corpus
+from wavedil.data.corpus import Corpus, Recording
 from wavedil.data.windows import TrainingWindows
 from wavedil.errors import UserError
 from wavedil.models.weights import named_weights
@@ -255,8 +255,19 @@ def test_the_corpus_decides_labels_rate_and_levels_of_the_model():
     assert (model.sample_rate, model.levels) == (runs.SAMPLE_RATE, runs.LEVELS)
 
 
+@pytest.mark.parametrize("output", ["categorical", "gaussian"])
+def test_a_constant_recording_trains_to_a_finite_loss(tmp_path, output):
+    silence = Recording("silence.wav", np.full(300, runs.LEVELS // 2, np.uint8))
+    corpus = dataclasses.replace(runs.corpus(), train=(silence,), test=(silence,))
+    config = runs.run_config(learning_rate=0.1, evaluate_every=12, save_every=12)
+    model = runs.model_config(output=output, input="scalar")
+    result = train(dataclasses.replace(config, model=model), tmp_path / "run", corpus=corpus)
+    assert np.isfinite(result.held_out_bits) and result.held_out_bits >= 0
+
+
 @pytest.mark.slow
-def test_a_chord_of_three_sines_is_learned(tmp_path):
+@pytest.mark.parametrize("output", ["categorical", "logistic", "gaussian"])
+def test_a_chord_of_three_sines_is_learned(tmp_path, output):
     """From 5 bits, which know nothing, to less than what the one sample before can tell."""
     notes = (261.6, 329.6, 392.0)
     chord = Corpus(
@@ -271,7 +282,8 @@ def test_a_chord_of_three_sines_is_learned(tmp_path):
     config = runs.run_config(
         steps=300, window_size=512, log_every=100, save_every=300, evaluate_every=100
     )
-    result = train(config, tmp_path, corpus=chord)
+    model = runs.model_config(output=output)
+    result = train(dataclasses.replace(config, model=model), tmp_path, corpus=chord)
     bits = [line["bits"] for line in runs.lines(tmp_path) if "bits" in line]
     assert bits == sorted(bits, reverse=True)
     counts = np.zeros((runs.LEVELS, runs.LEVELS))

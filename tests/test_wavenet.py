@@ -59,6 +59,27 @@ def test_first_sample_is_predicted_from_silence(model: WaveNet) -> None:
     )
 
 
+OUTPUTS = {
+    "logistic": {"output": "logistic", "levels": 65536, "scale": "linear", "input": "scalar"},
+    "three logistics on mu-law": {"output": "logistic", "num_components": 3},
+    "gaussian": {"output": "gaussian", "levels": 65536, "scale": "linear", "input": "scalar"},
+    "categorical on linear levels": {"scale": "linear"},
+}
+
+
+@pytest.mark.parametrize("settings", OUTPUTS.values(), ids=OUTPUTS)
+def test_every_output_has_its_width_its_grid_and_a_broad_first_loss(settings) -> None:
+    config = WaveNetConfig.tiny(**settings)
+    model = WaveNet(config, rngs=nnx.Rngs(0))
+    assert model.distribution.grid == config.grid
+    assert model.output.kernel.shape[-1] == model.distribution.num_parameters
+    codes = jax.random.randint(jax.random.key(1), (2, 200), 0, config.levels)
+    bits = -jax.jit(model.log_prob)(codes).mean() / jnp.log(2.0)
+    assert float(bits) < np.log2(config.levels) + 1.2
+    if config.input == "scalar":
+        np.testing.assert_array_equal(model.enter(codes)[..., 0], config.grid.decode(codes))
+
+
 def test_untrained_model_gives_nearly_equal_probabilities() -> None:
     model = WaveNet(WaveNetConfig.tiny(), rngs=nnx.Rngs(0))
     codes = jax.random.randint(jax.random.key(1), (2, 200), 0, 256)

@@ -1,5 +1,6 @@
 """Training windows: what counts sees its whole field, everything counts once, order is a function."""
 
+import dataclasses
 import multiprocessing
 import subprocess
 import sys
@@ -96,6 +97,49 @@ def test_no_window_joins_two_files_and_padding_is_masked_silence(case):
         assert not mask[codes[1:] == SILENCE].any()
 
 
+@given(case=cases(), hop=st.integers(1, 7), context=st.integers(0, 3))
+@settings(max_examples=60, deadline=None)
+def test_windows_begin_with_a_frame_and_bring_every_frame_of_their_targets(case, hop, context):
+    lengths, window_size, context_size, seed = case
+    window_size += hop - 1
+    # Each frame holds the number of its recording and its own, from 1 on; 0 is beyond the recording.
+    recordings = [
+        dataclasses.replace(
+            recording,
+            features=np.array([[n, i + 1] for i in range(-(-length // hop))], np.float32),
+        )
+        for n, (recording, length) in enumerate(zip(make_recordings(lengths), lengths, strict=True))
+    ]
+    windows = TrainingWindows(
+        recordings, window_size=window_size, context_size=context_size, batch_size=1, seed=seed,
+        label_values={}, levels=LEVELS, hop=hop, context_frames=context,
+    )  # fmt: skip
+    counted = 0
+    for step in range(windows.num_windows_per_epoch):
+        codes, mask, _, (features,) = windows.batch(step)
+        counted += int(mask.sum())
+        assert len(features) == -(-mask.shape[1] // hop) + 2 * context
+        starts = np.cumsum([0, *lengths])
+        for index in np.flatnonzero(mask[0]):
+            code = int(codes[0, index + 1])
+            recording = int(np.searchsorted(starts, code, side="right")) - 1
+            frame, num_frames = (code - starts[recording]) // hop, -(-lengths[recording] // hop)
+            around = np.arange(frame - context, frame + context + 1)
+            present = (around >= 0) & (around < num_frames)
+            seen = features[index // hop : index // hop + 2 * context + 1]
+            np.testing.assert_array_equal(seen[:, 1], np.where(present, around + 1, 0))
+            np.testing.assert_array_equal(seen[:, 0], np.where(present, recording, 0))
+    assert counted == sum(lengths)
+
+
+def test_a_window_must_hold_the_field_and_the_rest_of_a_frame():
+    with pytest.raises(
+        UserError, match=r"\(12\) and the rest of a frame \(4\).*at least 16 samples"
+    ):
+        make_windows([100], 15, 12, hop=5)
+    assert make_windows([100], 16, 12, hop=5).num_windows_per_epoch == 1 + 84
+
+
 def test_most_windows_count_all_they_can():
     # 4096 targets from a start and 1025 from each later window of 4096 with a field of 3072.
     windows = make_windows([4096, 4097, 4096 + 1025, 4096 + 1026], 4096, 3072)
@@ -113,7 +157,7 @@ def test_cuts_move_from_epoch_to_epoch():
 def test_batches_have_one_shape_and_type_at_every_step():
     windows = make_windows([5, 40, 100], 20, 6, batch_size=3)
     for step in range(20):
-        codes, mask, _ = windows.batch(step)
+        codes, mask, *_ = windows.batch(step)
         assert (codes.shape, codes.dtype) == ((3, 21), np.uint16)
         assert (mask.shape, mask.dtype) == ((3, 20), np.float32)
         assert set(np.unique(mask)) <= {0.0, 1.0}
@@ -199,7 +243,7 @@ def test_labels_are_counted_from_one_and_zero_is_unlabelled():
         label_values={"digit": ("0", "7"), "speaker": ("ann", "bob")},
         seed=0,
     )
-    codes, _, labels = windows.batch(0)
+    codes, _, labels, _ = windows.batch(0)
     assert labels["digit"].dtype == np.int32
     np.testing.assert_array_equal(labels["digit"], np.where(codes[:, 1] == 1, 1, 2))
     np.testing.assert_array_equal(labels["speaker"], np.where(codes[:, 1] == 1, 2, 0))

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from wavedil import audio as audio
     from wavedil import distributions as distributions
+    from wavedil import features as features
+    from wavedil import levels as levels
     from wavedil import mu_law as mu_law
     from wavedil import nn as nn
     from wavedil import ops as ops
@@ -19,12 +21,16 @@ if TYPE_CHECKING:
     from wavedil.formats.saved_model import save as save
     from wavedil.generation.sampler import generate as generate
     from wavedil.models.config import WaveNetConfig as WaveNetConfig
+    from wavedil.models.local import LocalConfig as LocalConfig
     from wavedil.models.wavenet import WaveNet as WaveNet
     from wavedil.ops import dilated_conv as dilated_conv
     from wavedil.receptive_field import ReceptiveField as ReceptiveField
 
-_MODULES = ("audio", "distributions", "mu_law", "nn", "ops", "receptive_field")
+_MODULES = (
+    *("audio", "distributions", "features", "levels", "mu_law", "nn", "ops", "receptive_field"),
+)
 _NAMES = {
+    "LocalConfig": "models.local",
     "ReceptiveField": "receptive_field",
     "UserError": "errors",
     "WaveNet": "models.wavenet",

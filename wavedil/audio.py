@@ -57,11 +57,14 @@ class AudioInfo:
       sample_rate: Hz.
       num_channels: 1 for mono.
       num_samples: Samples of each channel; for MP3 the header's estimate.
+      bits: In which the file stores a sample, 8 for mu-law and A-law files; None where it is floating-point or
+        a lossy format, whose samples lie on no grid.
     """
 
     sample_rate: int
     num_channels: int
     num_samples: int
+    bits: int | None = None
 
     @property
     def seconds(self) -> float:
@@ -70,15 +73,25 @@ class AudioInfo:
 
 
 def read_info(path: FilePath) -> AudioInfo:
-    """Rate, channels and length of a sound file, from its header alone.
+    """Rate, channels, length and bits of a sound file, from its header alone.
 
     Raises:
       AudioError: If the file cannot be opened as audio, is empty, or is cut off.
     """
     with _open(path) as file:
         return AudioInfo(
-            sample_rate=file.samplerate, num_channels=file.channels, num_samples=file.frames
+            sample_rate=file.samplerate,
+            num_channels=file.channels,
+            num_samples=file.frames,
+            bits=_bits(file.subtype),
         )
+
+
+def _bits(subtype: str) -> int | None:
+    if subtype in ("ULAW", "ALAW"):
+        return 8
+    integers = re.fullmatch(r"(?:PCM_[SU]?|ALAC_|DWVW_)(\d+)", subtype)
+    return None if integers is None else int(integers[1])
 
 
 def load(

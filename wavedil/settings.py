@@ -79,6 +79,9 @@ def _to_plain(value: Any) -> Any:
 def _from_plain(hint: Any, value: Any, name: str) -> Any:
     """`value` as the type the setting declares; JSON has no tuples and one kind of number."""
     origin = typing.get_origin(hint)
+    choices = [choice for choice in typing.get_args(hint) if choice is not types.NoneType]
+    if origin in (typing.Union, types.UnionType) and len(choices) == 1 and value is not None:
+        return _from_plain(choices[0], value, name)
     if isinstance(hint, type) and issubclass(hint, Settings):
         if not isinstance(value, Mapping):
             raise UserError(f"{name} is {value!r}, but it must be an object of settings")

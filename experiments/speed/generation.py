@@ -12,7 +12,7 @@ from sizes import Sizes
 from timing import alternate, rates, ratio, seconds, summary
 
 # The compiled loop of `generate`, called in windows of other lengths than its own.
-from wavedil.generation import sampler
+from wavedil.generation import sampler, step
 from wavedil.models.wavenet import WaveNet
 from wavedil.models.weights import named_weights
 
@@ -29,7 +29,7 @@ class Loop:
     def restart(self) -> None:
         rings = sampler._absorb(self.graph, self.weights, self.silence[:, :0], {})
         position = jnp.zeros((), jnp.int32)
-        self.state = jax.block_until_ready(sampler._Loop(rings, position, self.silence[:, 0]))
+        self.state = jax.block_until_ready(step.Loop(rings, position, self.silence[:, 0]))
         self.position = 0
 
     def draw(self, num_samples: int) -> None:

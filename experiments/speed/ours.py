@@ -7,6 +7,7 @@ import numpy as np
 
 from wavedil.data.windows import Batch
 from wavedil.models.config import WaveNetConfig
+from wavedil.mu_law import code_dtype
 from wavedil.training.settings import TrainingSettings
 from wavedil.training.state import initial_state
 from wavedil.training.step import make_step
@@ -24,4 +25,4 @@ def compiled_step(config: WaveNetConfig, batch: Batch) -> Any:
 def random_batch(config: WaveNetConfig, num_samples: int) -> Batch:
     """One window in which every sample counts."""
     codes = np.random.default_rng(0).integers(0, config.levels, (1, num_samples + 1))
-    return Batch(codes.astype(np.uint8), np.ones((1, num_samples), np.float32), {})
+    return Batch(codes.astype(code_dtype(config.levels)), np.ones((1, num_samples), np.float32), {})

@@ -147,24 +147,22 @@ def _beside(model: "WaveNet", corpus: "Corpus") -> "tuple[np.ndarray, np.ndarray
     """
     import numpy as np
 
-    from wavedil import mu_law
-
     num_samples = round(_SECONDS * corpus.sample_rate)
     length = sorted(len(recording.codes) for recording in corpus.test)[len(corpus.test) // 2]
     num_pieces = min(-(-num_samples // length), len(corpus.test))
     # Evenly over the list, so that the pieces differ.
     chosen = [corpus.test[i * len(corpus.test) // num_pieces] for i in range(num_pieces)]
     size = num_samples // num_pieces
-    silence = model.config.levels // 2
+    grid = model.config.grid
     real = [
-        np.pad(item.codes[:size], (0, max(0, size - len(item.codes))), constant_values=silence)
+        np.pad(item.codes[:size], (0, max(0, size - len(item.codes))), constant_values=grid.silence)
         for item in chosen
     ]
     indices = [model.config.label_indices(item.labels) for item in chosen]
     labels = {name: [index[name] for index in indices] for name in model.config.labels}
     codes = draw(model, size, count=num_pieces, labels=labels)
     return tuple(  # type: ignore[return-value]
-        mu_law.decode(np.concatenate(list(pieces)), model.config.levels) for pieces in (real, codes)
+        grid.decode(np.concatenate(list(pieces))) for pieces in (real, codes)
     )
 
 

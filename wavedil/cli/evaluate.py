@@ -64,6 +64,8 @@ def evaluate(args: Evaluate) -> None:
             json.dumps(
                 {
                     "bits_per_sample": evaluation.bits_per_sample,
+                    "levels": model.config.levels,
+                    "scale": model.config.scale,
                     "num_samples": evaluation.num_samples,
                     "num_files": evaluation.num_files,
                     "baselines": baselines,
@@ -71,7 +73,8 @@ def evaluate(args: Evaluate) -> None:
             )
         )
         return
-    print(f"{evaluation.num_files} recordings, {evaluation.num_samples:,} samples")
+    grid = f"{model.config.levels:,} {model.config.scale.replace('_', '-')} levels"
+    print(f"{evaluation.num_files} recordings, {evaluation.num_samples:,} samples of {grid}")
     print("\n".join(bits_table(evaluation.bits_per_sample, baselines)))
 
 

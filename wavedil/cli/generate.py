@@ -3,10 +3,11 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import tyro
 
+from wavedil import features
 from wavedil.cli.progress import progress
 from wavedil.errors import UserError
 
@@ -14,22 +15,29 @@ if TYPE_CHECKING:
     import numpy as np
 
     from wavedil.models.config import WaveNetConfig
+    from wavedil.models.local import LocalConfig
     from wavedil.models.wavenet import WaveNet
+
+_SECONDS = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Generate:
     """Generate sound with a trained model.
 
+    A vocoder says again what it is given: features, or a recording that they are computed of.
+
     Example: wavedil generate run digit.wav --seconds 1 --label digit=7 --label speaker=theo
+
+    Example: wavedil generate vocoder copy.wav --like recording.wav
     """
 
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     """Run folder, or the folder of a saved model."""
     out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT.wav")]
     """Sound file to write, WAV or FLAC."""
-    seconds: float = 2.0
-    """Length of what is generated."""
+    seconds: float | None = None
+    """Length of what is generated, 2 by default; features say it themselves."""
     temperature: float = 1.0
     """Below 1 likely samples become likelier; 1 draws as the model predicts."""
     seed: int = 0
@@ -42,6 +50,12 @@ class Generate:
     """What the sound should be, for a model trained with labels."""
     prompt: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Recording to continue; it is not part of what is written."""
+    features: Annotated[
+        tyro.conf.UseAppendAction[tuple[Path, ...]], tyro.conf.arg(metavar="FILE.npy")
+    ] = ()
+    """Features [frames, numbers] of the sound, for a vocoder; several give several sounds."""
+    like: Annotated[tyro.conf.UseAppendAction[tuple[Path, ...]], tyro.conf.arg(metavar="FILE")] = ()
+    """Recording to copy with a vocoder, through its mel spectra; several give several sounds."""
     picture: Annotated[Path | None, tyro.conf.arg(metavar="FILE.png")] = None
     """Draw waveform and spectrogram."""
     overwrite: bool = False
@@ -58,22 +72,27 @@ def generate(args: Generate) -> None:
     labels = dict(_name_and_value(text) for text in args.label)
     _require_sane(args)
 
-    from wavedil import audio, mu_law
+    from wavedil import audio
     from wavedil.formats.saved_model import load
 
     model = load(args.run)
     config = model.config
-    rows = {name: [row] * args.count for name, row in config.label_indices(labels).items()}
+    told = _told(args, config)
+    count = len(told) or args.count
+    rows = {name: [row] * count for name, row in config.label_indices(labels).items()}
     prompt = None if args.prompt is None else _prompt_codes(args.prompt, config)
-    num_samples = max(1, round(args.seconds * config.sample_rate))
+    seconds = _SECONDS if args.seconds is None else args.seconds
+    num_samples = None if told else max(1, round(seconds * config.sample_rate))
     codes = draw(
-        model, num_samples, count=args.count, seed=args.seed, temperature=args.temperature,
-        prompt=prompt, labels=rows,
+        model, num_samples, count=None if told else count, seed=args.seed, temperature=args.temperature,
+        prompt=prompt, labels=rows, features=[item.features for item in told] or None,
     )  # fmt: skip
-    sounds = mu_law.decode(codes, config.levels)
+    sounds = list(config.grid.decode(codes))
+    for number, item in enumerate(told):
+        sounds[number] = sounds[number][: item.num_samples]
     for file, sound in zip(files, sounds, strict=True):
         audio.save(file, sound, config.sample_rate)
-        print(f"{file}: {num_samples / config.sample_rate:g} s at {config.sample_rate} Hz")
+        print(f"{file}: {len(sound) / config.sample_rate:g} s at {config.sample_rate} Hz")
     if args.picture is not None:
         from wavedil.report.pictures import waveform_and_spectrogram
 
@@ -84,13 +103,14 @@ def generate(args: Generate) -> None:
 
 def draw(
     model: "WaveNet",
-    num_samples: int,
+    num_samples: int | None,
     *,
-    count: int = 1,
+    count: int | None = 1,
     seed: int = 0,
     temperature: float = 1.0,
     prompt: "np.ndarray | None" = None,
     labels: dict[str, list[int]] | None = None,
+    features: "list[np.ndarray] | None" = None,
 ) -> "np.ndarray":
     """Codes [count, num_samples], with progress; each label has a row index for each sound."""
     import jax
@@ -102,7 +122,7 @@ def draw(
     with progress("generating") as task:
         return generate(
             model, jax.random.key(seed), num_samples=num_samples, batch_size=count, prompt=prompt,
-            temperature=temperature, labels=rows, progress=task,
+            temperature=temperature, labels=rows, features=features, progress=task,
         )  # fmt: skip
 
 
@@ -110,11 +130,18 @@ def _files(args: Generate) -> list[Path]:
     """The sound files to write; none of the files, nor the picture, exists."""
     if args.count < 1:
         raise UserError(f"count is {args.count}, but it must be at least 1")
+    told = len(args.features) + len(args.like)
+    if told and (args.count > 1 or args.seconds is not None or args.prompt is not None):
+        raise UserError(
+            "--features and --like say how many sounds there are and how long they are; leave --count, --seconds "
+            "and --prompt out"
+        )
+    count = told or args.count
     if args.out.suffix.lower() not in (".wav", ".flac"):
         raise UserError(f"cannot write {args.out}: its suffix must be .wav or .flac")
     if args.picture is not None and args.picture.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise UserError(f"cannot draw {args.picture}: its suffix must be .png, .svg or .pdf")
-    numbers = [""] if args.count == 1 else [f"-{i}" for i in range(1, args.count + 1)]
+    numbers = [""] if count == 1 else [f"-{i}" for i in range(1, count + 1)]
     files = [args.out.with_stem(args.out.stem + number) for number in numbers]
     for file in [*files, *([args.picture] if args.picture else [])]:
         if file.exists() and not args.overwrite:
@@ -126,7 +153,7 @@ def _files(args: Generate) -> list[Path]:
 
 
 def _require_sane(args: Generate) -> None:
-    if not 0 < args.seconds < float("inf"):
+    if args.seconds is not None and not 0 < args.seconds < float("inf"):
         raise UserError(f"seconds is {args.seconds:g}, but it must be above 0; 2, say")
     if not args.temperature > 0:
         raise UserError(f"temperature is {args.temperature:g}, but it must be above 0; 1, say")
@@ -142,13 +169,59 @@ def _name_and_value(text: str) -> tuple[str, str]:
 
 
 def _prompt_codes(path: Path, config: "WaveNetConfig") -> Any:
-    from wavedil import audio, mu_law
+    return config.grid.encode(_samples("prompt", path, config))
+
+
+def _samples(what: str, path: Path, config: "WaveNetConfig") -> "np.ndarray":
+    """A recording at the model's rate."""
+    from wavedil import audio
 
     native_rate = audio.read_info(path).sample_rate
     samples, _ = audio.load(path, config.sample_rate)
     if native_rate != config.sample_rate:
         print(
-            f"prompt {path} is at {native_rate} Hz; resampled to the model's {config.sample_rate} Hz",
+            f"{what} {path} is at {native_rate} Hz; resampled to the model's {config.sample_rate} Hz",
             file=sys.stderr,
         )
-    return mu_law.encode(samples, config.levels)
+    return samples
+
+
+class _Told(NamedTuple):
+    """What one sound should be."""
+
+    features: "np.ndarray"
+    num_samples: int
+
+
+def _told(args: Generate, config: "WaveNetConfig") -> list[_Told]:
+    """What each sound should be, in the order of --features and then --like; nothing for a model without features."""
+    local = config.local
+    if local is None:
+        if args.features or args.like:
+            raise UserError(
+                f"{args.run} is no vocoder, so --features and --like say nothing to it; leave them out, or train one "
+                "(wavedil train --task vocoder)"
+            )
+        return []
+    told = []
+    for path in args.features:
+        frames = features.read(path)
+        local.require(frames, str(path))
+        told.append(_Told(frames, len(frames) * local.hop))
+    return told + [_copied(path, config, local) for path in args.like]
+
+
+def _copied(path: Path, config: "WaveNetConfig", local: "LocalConfig") -> _Told:
+    if local.mel is None:
+        raise UserError(
+            f"the model was trained on features that wavedil cannot compute of {path}; compute them, and give "
+            "--features x.npy"
+        )
+    samples = _samples("recording", path, config)
+    try:
+        frames = features.mel(samples, local.mel)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    if not frames.max() > 0:
+        raise UserError(f"{path} is silent, so there is nothing to copy; give another recording")
+    return _Told(frames, len(samples))

@@ -91,6 +91,7 @@ def _of_model(path: Path) -> dict[str, Any]:
         "receptive_field_samples": field.size,
         "receptive_field_ms": field.milliseconds(config.sample_rate),
         "generation_state_bytes": state_bytes(config),
+        "distribution": repr(model.distribution),
         "model": config.to_dict(),
     }
 

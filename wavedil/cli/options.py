@@ -25,10 +25,14 @@ from wavedil.settings import Settings
 
 Options = TypeVar("Options")
 
-# Settings that the corpus or another option decides, and that nobody should have to type.
+# Settings that the corpus or another option decides, and sizes of published networks that come with --config NAME.
 DERIVED = {
-    "CorpusSettings": ("folder", "levels"),
-    "WaveNetConfig": ("labels", "sample_rate"),
+    "CorpusSettings": ("folder", "levels", "scale", "mel"),
+    "MelSettings": ("sample_rate",),
+    "WaveNetConfig": (
+        *("labels", "sample_rate", "local"),
+        *("embedding_channels", "hidden_channels", "bottleneck_channels", "biases"),
+    ),
 }
 # What tyro and Python say, and what it means to someone who typed a command.
 _PLAIN_WORDS = (

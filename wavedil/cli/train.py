@@ -6,14 +6,16 @@ import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import tyro
 
 from wavedil.cli.progress import progress
 from wavedil.data.settings import CorpusSettings
 from wavedil.errors import UserError
+from wavedil.features import MelSettings
 from wavedil.models.config import WaveNetConfig
+from wavedil.training.published import PUBLISHED
 from wavedil.training.settings import RunConfig, TrainingSettings
 
 if TYPE_CHECKING:
@@ -40,29 +42,66 @@ class Train:
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     """Folder of the run: made, or resumed."""
     config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Take settings from the config.json of another run; other options change them."""
+    """Take settings from the config.json of another run, or those of a published result by name (sc09, youtubemix,
+    beethoven: ready, not run here); other options change them."""
+    task: Literal["generator", "vocoder"] = "generator"
+    """A vocoder is told by features, from moment to moment, what the sound is: mel spectra of the recordings, or
+    with --features-hop features of your own."""
     corpus: Annotated[CorpusSettings, tyro.conf.arg(name="")] = _ANY_CORPUS
     model: WaveNetConfig = dataclasses.field(default_factory=WaveNetConfig)
     training: TrainingSettings = dataclasses.field(default_factory=TrainingSettings)
+    mel: MelSettings = dataclasses.field(default_factory=MelSettings)
 
     @classmethod
     def from_config(cls, path: str) -> Self:
-        """Options whose defaults are those of the run that wrote `path`."""
-        try:
-            config = RunConfig.from_dict(json.loads(Path(path).read_text()))
-        except UserError:
-            raise
-        except ValueError as error:  # not JSON, or not even text
-            raise UserError(
-                f"{path} is not JSON ({error}); give the config.json of a run"
-            ) from None
+        """Options whose defaults are those of the run that wrote `path`, or of a published result."""
+        config = PUBLISHED.get(path) or _read_config(path)
+        corpus = config.corpus
+        mel = corpus.mel or MelSettings()
+        vocoder = corpus.mel is not None or corpus.features_hop is not None
         return cls(
             folder=tyro.MISSING,
             run=tyro.MISSING,
-            corpus=config.corpus,
+            task="vocoder" if vocoder else "generator",
+            corpus=dataclasses.replace(corpus, mel=None),
             model=config.model,
             training=config.training,
+            mel=dataclasses.replace(mel, sample_rate=None),  # the corpus decides it again
         )
+
+    @property
+    def corpus_settings(self) -> CorpusSettings:
+        """What to read, features included.
+
+        Raises:
+          UserError: If options for features are given without the task that uses them.
+        """
+        vocoder, hop = self.task == "vocoder", self.corpus.features_hop
+        if not vocoder and (hop is not None or self.mel != MelSettings()):
+            raise UserError(
+                "--features-hop and --mel options are for a vocoder; add --task vocoder, or leave them out"
+            )
+        if hop is not None and self.mel != MelSettings():
+            raise UserError(
+                f"--features-hop is {hop}, and --mel options are given too; read features of your own, or compute "
+                "mel spectra"
+            )
+        return dataclasses.replace(
+            self.corpus,
+            folder=str(self.folder.resolve()),
+            levels=self.model.levels,
+            scale=self.model.scale,
+            mel=self.mel if vocoder and hop is None else None,
+        )
+
+
+def _read_config(path: str) -> RunConfig:
+    try:
+        return RunConfig.from_dict(json.loads(Path(path).read_text()))
+    except UserError:
+        raise
+    except ValueError as error:  # not JSON, or not even text
+        raise UserError(f"{path} is not JSON ({error}); give the config.json of a run") from None
 
 
 def train(args: Train) -> int:
@@ -71,9 +110,7 @@ def train(args: Train) -> int:
     Raises:
       UserError: If the recordings or the run folder cannot be used.
     """
-    corpus_settings = dataclasses.replace(
-        args.corpus, folder=str(args.folder.resolve()), levels=args.model.levels
-    )
+    corpus_settings = args.corpus_settings
     corpus = read(corpus_settings)
     print("\n".join(corpus.describe()))
     config = RunConfig(corpus=corpus_settings, model=args.model, training=args.training)
@@ -81,7 +118,10 @@ def train(args: Train) -> int:
     if result.stopped_by is not None:
         return stopped(result, config, args.run)
     print(f"held out: {result.held_out_bits:.3f} bits per sample after {result.step} steps")
-    print(f"the model is in {args.run / 'model'}; hear it: wavedil generate {args.run} sound.wav")
+    like = " --like recording.wav" if corpus.mel else " --features x.npy" if corpus.hop else ""
+    print(
+        f"the model is in {args.run / 'model'}; hear it: wavedil generate {args.run} sound.wav{like}"
+    )
     return 0
 
 

@@ -21,7 +21,7 @@ def histogram_bits(
     Args:
       train: Recordings whose codes are counted.
       test: Recordings scored, every sample of them.
-      levels: Mu-law levels of the codes.
+      levels: Levels of the codes.
 
     Returns:
       The mean of -log2 p over all samples; log2(levels) is a uniform guess.
@@ -42,7 +42,7 @@ def bigram_bits(train: Sequence[Recording], test: Sequence[Recording], levels: i
     Args:
       train: Recordings whose pairs of codes are counted.
       test: Recordings scored, every sample of them.
-      levels: Mu-law levels of the codes, at most 4096.
+      levels: Levels of the codes, at most 4096.
 
     Raises:
       UserError: If either has no samples, or `levels` is too large for a table.

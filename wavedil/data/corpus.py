@@ -1,4 +1,4 @@
-"""A corpus: every recording of a folder or manifest, decoded once and held as mu-law codes."""
+"""A corpus: every recording of a folder or manifest, decoded once and held as codes."""
 
 import dataclasses
 import functools
@@ -7,14 +7,17 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from jaxtyping import UInt
+from jaxtyping import Float32, UInt
 
-from wavedil import audio, mu_law
+from wavedil import audio
+from wavedil.data.features import FeatureReader
 from wavedil.data.labels import find_labels, vocabulary
 from wavedil.data.listing import Entry, list_entries
 from wavedil.data.settings import CorpusSettings as CorpusSettings
 from wavedil.data.split import held_out_paths
 from wavedil.errors import UserError
+from wavedil.features import MelSettings
+from wavedil.levels import Levels
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -23,13 +26,16 @@ class Recording:
 
     Attributes:
       path: Relative to the corpus folder, or as the manifest gives it.
-      codes: Mu-law codes [time], read-only.
+      codes: Codes [time] on the corpus's grid of levels, read-only.
       labels: Name -> value; a label that the file lacks is absent.
+      features: [frames, features], frame i of samples `i hop .. (i + 1) hop - 1`, read-only; None
+        where the corpus has none.
     """
 
     path: str
     codes: UInt[np.ndarray, " time"]
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    features: Float32[np.ndarray, "frames features"] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +48,7 @@ class Skipped:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Corpus:
-    """Recordings to train on and held-out recordings, as mu-law codes.
+    """Recordings to train on and held-out recordings, as codes.
 
     Attributes:
       train, test: In the order of the listing.
@@ -52,6 +58,8 @@ class Corpus:
       label_values: Label -> its sorted values in train and test together.
       unlabelled: Label -> number of files that lack it.
       num_resampled: Files that came at another rate.
+      hop: Samples that a frame of features governs; None where the recordings have none.
+      mel: How the features are computed; None where they were read.
     """
 
     train: tuple[Recording, ...]
@@ -62,6 +70,14 @@ class Corpus:
     label_values: dict[str, tuple[str, ...]]
     unlabelled: dict[str, int]
     num_resampled: int = 0
+    hop: int | None = None
+    mel: MelSettings | None = None
+
+    @property
+    def num_features(self) -> int:
+        """Numbers in a frame of features; 0 where the recordings have none."""
+        features = self.train[0].features
+        return 0 if features is None else features.shape[1]
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -73,6 +89,8 @@ class Corpus:
                     repr((split, recording.path, sorted(recording.labels.items()))).encode()
                 )
                 digest.update(recording.codes.tobytes())
+                if recording.features is not None:
+                    digest.update(recording.features.tobytes())
         return digest.hexdigest()[:16]
 
     def describe(self) -> list[str]:
@@ -87,6 +105,12 @@ class Corpus:
             lines.append(
                 f"label {name}: {len(values)} values"
                 + (f", {missing} recordings without it" if missing else "")
+            )
+        if self.hop is not None:
+            kind = "features beside them" if self.mel is None else "mel spectra"
+            lines.append(
+                f"{kind}: {self.num_features} numbers every {self.hop} samples "
+                f"({1000 * self.hop / self.sample_rate:.3g} ms)"
             )
         if self.num_resampled:
             lines.append(f"resampled {self.num_resampled} recordings to {self.sample_rate} Hz")
@@ -133,6 +157,8 @@ def read_corpus(
         label_values=vocabulary(found, reader.names),
         unlabelled={name: sum(name not in item for item in found) for name in reader.names},
         num_resampled=sum(reader.rates[path] != reader.sample_rate for path in recordings),
+        hop=reader.features.hop,
+        mel=reader.features.mel,
     )
 
 
@@ -152,6 +178,7 @@ class _Reader:
 
     def __init__(self, settings: CorpusSettings) -> None:
         self.settings = settings
+        self.grid = Levels(settings.levels, settings.scale)
         self.entries = list_entries(settings.folder)
         self.labels, self.names = find_labels(self.entries, settings.labels)
         self.sample_rate = settings.sample_rate or 0
@@ -163,11 +190,12 @@ class _Reader:
         """The recordings that can be used, by path; decides the sample rate where none is set."""
         entries = [entry for entry in self.entries if self.read_header(entry)]
         self.sample_rate = self.sample_rate or self.commonest_rate()
+        self.features = FeatureReader(self.settings, self.sample_rate)
         recordings = {}
         for done, entry in enumerate(entries, start=1):
-            codes = self.read_codes(entry)
-            if codes is not None:
-                recordings[entry.path] = Recording(entry.path, codes, self.labels[entry.path])
+            recording = self.read_recording(entry)
+            if recording is not None:
+                recordings[entry.path] = recording
             if progress is not None:
                 progress(done, len(entries))
         if not recordings:
@@ -176,10 +204,23 @@ class _Reader:
 
     def read_header(self, entry: Entry) -> bool:
         try:
-            self.rates[entry.path] = audio.read_info(entry.file).sample_rate
+            header = audio.read_info(entry.file)
+            self.require_bits(entry, header.bits)
         except audio.AudioError as error:
             self._skip(entry, error)
-        return entry.path in self.rates
+            return False
+        self.rates[entry.path] = header.sample_rate
+        return True
+
+    def require_bits(self, entry: Entry, bits: int | None) -> None:
+        """Refuses a file of fewer values than levels: most levels stay empty, and bits per sample mean nothing."""
+        if bits is None or self.grid.count <= 1 << bits:
+            return
+        raise audio.AudioError(
+            entry.file,
+            f"stores a sample in {bits} bits, {1 << bits} values, too few for {self.grid.count} levels; "
+            f"use at most {1 << bits} levels, or recordings of more bits",
+        )
 
     def commonest_rate(self) -> int:
         """The rate most files have; of equals the lower, which invents no high frequencies."""
@@ -188,17 +229,29 @@ class _Reader:
         counts = Counter(self.rates.values())
         return min(counts, key=lambda rate: (-counts[rate], rate))
 
-    def read_codes(self, entry: Entry) -> np.ndarray | None:
+    def read_recording(self, entry: Entry) -> Recording | None:
+        """The recording, or None where it cannot be used."""
         try:
             samples, _ = audio.load(entry.file, self.sample_rate)
+            kept = _trim(samples, self.settings.trim_db)
+            codes = self.grid.encode(_stretch(kept) if self.settings.min_max else kept)
+            self.require_sound(entry, codes)
+            features = self.features.read(entry.file, kept)
         except audio.AudioError as error:
             self._skip(entry, error)
             return None
-        kept = _trim(samples, self.settings.trim_db)
         self.trimmed_samples += len(samples) - len(kept)
-        codes = mu_law.encode(kept, self.settings.levels)
         codes.flags.writeable = False
-        return codes
+        return Recording(entry.path, codes, self.labels[entry.path], features)
+
+    def require_sound(self, entry: Entry, codes: np.ndarray) -> None:
+        """Refuses silence, which teaches nothing and flatters bits per sample."""
+        if (codes == codes[:1]).all():
+            raise audio.AudioError(
+                entry.file,
+                f"is silent: its {codes.size} samples are all at the same one of {self.grid.count} levels; "
+                "remove it or record it again",
+            )
 
     def nothing_readable(self) -> UserError:
         first = min(self.skipped, key=lambda bad: bad.path)
@@ -211,6 +264,14 @@ class _Reader:
         if self.settings.strict:
             raise UserError(f"{error} (strict: recordings that cannot be used stop the run)")
         self.skipped.append(Skipped(entry.path, error.reason))
+
+
+def _stretch(samples: np.ndarray) -> np.ndarray:
+    """From -1 to 1 by their own minimum and maximum; a constant stays what it is."""
+    lowest, highest = samples.min(), samples.max()
+    if lowest == highest:
+        return samples
+    return np.asarray(2.0 * ((samples - lowest) / (highest - lowest)) - 1.0)
 
 
 def _trim(samples: np.ndarray, trim_db: float | None) -> np.ndarray:

@@ -9,6 +9,7 @@ from jaxtyping import Float32, Int32, UInt
 from wavedil.data.corpus import Recording
 from wavedil.data.labels import label_index
 from wavedil.errors import UserError
+from wavedil.features import num_frames
 
 # Each length of batch costs the compilation of a training step.
 _MOST_LENGTHS = 6
@@ -24,11 +25,14 @@ class Batch(NamedTuple):
         samples before them. At a file's start `codes[:, 0]` is silence, levels // 2.
       mask: [batch, time], 1 for a target that counts and 0 for one that does not.
       labels: Name -> [batch]; 0 is unlabelled, i + 1 the label's value i.
+      features: [batch, frames, features]: the frames of the targets, the first of them at `codes[:, 1]`, and
+        `context_frames` more on either side, zero beyond the recording; None for recordings without features.
     """
 
     codes: UInt[np.ndarray, "batch time_and_one"]
     mask: Float32[np.ndarray, "batch time"]
     labels: dict[str, Int32[np.ndarray, " batch"]]
+    features: Float32[np.ndarray, "batch frames features"] | None = None
 
 
 class TrainingWindows:
@@ -51,19 +55,24 @@ class TrainingWindows:
     that are chosen to fit the recordings, because a training step is compiled for each length.
     What is left is padded on the right with silence, masked.
 
+    With features, a frame every `hop` samples, windows start at multiples of hop, up to `hop - 1` samples
+    earlier than they would have to, and bring `context_frames` before their first frame and after their last.
+
     The order is shuffled anew in each epoch. A batch is a pure function of the seed and the
     step: training that resumes at step N sees what an uninterrupted run sees, and no state of
     an iterator is kept.
 
     Args:
-      recordings: What to train on; mu-law codes of one number of levels.
+      recordings: What to train on; codes on one grid of levels.
       window_size: Most targets in a window.
       context_size: Receptive field of the model, in samples: a prediction sees that many
         samples before it.
       batch_size: Windows in a batch.
       label_values: Label -> its values, as `Corpus.label_values`.
       seed: Of the order and the cuts.
-      levels: Mu-law levels of the codes; silence is levels // 2.
+      levels: Levels of the codes; silence is levels // 2.
+      hop: Samples that a frame of the recordings' features governs; 1 where they have none.
+      context_frames: Frames of context on either side.
 
     Raises:
       UserError: If the window is shorter than the receptive field while a recording is longer
@@ -73,7 +82,7 @@ class TrainingWindows:
     Example:
       windows = TrainingWindows(corpus.train, window_size=4096, context_size=1024, batch_size=4,
                                 label_values=corpus.label_values, seed=0)
-      codes, mask, labels = windows.batch(step=0)
+      batch = windows.batch(step=0)
     """
 
     def __init__(
@@ -86,19 +95,23 @@ class TrainingWindows:
         label_values: Mapping[str, tuple[str, ...]],
         seed: int,
         levels: int = 256,
+        hop: int = 1,
+        context_frames: int = 0,
     ) -> None:
-        sizes = {"window_size": window_size, "context_size": context_size, "batch_size": batch_size}
+        sizes = {"window_size": window_size, "context_size": context_size}
+        sizes |= {"batch_size": batch_size, "hop": hop}
         for name, size in sizes.items():
             if size < 1:
                 raise UserError(f"{name} is {size}; it must be at least 1")
         if not recordings:
             raise UserError("there are 0 recordings to train on; at least 1 is needed")
-        _check_window(recordings, window_size, context_size)
+        _check_window(recordings, window_size, context_size, hop)
         self._recordings = tuple(recordings)
         self._window_size, self._batch_size, self._seed = window_size, batch_size, seed
         self._context_size, self._silence = context_size, levels // 2
-        # Targets of a window that does not begin at the recording's start.
-        self._tile_size = max(1, window_size - context_size + 1)
+        self._hop, self._context_frames = hop, context_frames
+        # Targets of a window that does not begin at the recording's start, wherever the hops fall.
+        self._tile_size = max(1, window_size - (context_size - 1) - (hop - 1))
         self._labels = {
             name: np.array([label_index(r.labels, name, values) for r in recordings], np.int32)
             for name, values in label_values.items()
@@ -118,11 +131,12 @@ class TrainingWindows:
         """The batch of a step, 0 or more; the same for the same seed and step, always."""
         if step < 0:
             raise UserError(f"step is {step}; steps are counted from 0")
-        labels = self._dataset[step]
-        codes, mask = labels.pop("codes"), labels.pop("mask")
+        codes, mask, labels, features = self._dataset[step]
         counting = int(np.flatnonzero(mask.any(axis=0))[-1]) + 1
         length = self._lengths[np.searchsorted(self._lengths, counting)]
-        return Batch(codes[:, : length + 1], mask[:, :length], labels)
+        if features is not None:
+            features = features[:, : num_frames(length, self._hop) + 2 * self._context_frames]
+        return Batch(codes[:, : length + 1], mask[:, :length], labels, features)
 
     def _make_dataset(self) -> Any:
         # Imported here: grain takes most of a second, and reading a corpus needs none of it.
@@ -166,26 +180,29 @@ class TrainingWindows:
         else:
             begin = self._window_size - shift + (tile - 1) * self._tile_size
             end = begin + self._tile_size
-        return max(0, begin - self._context_size + 1), begin, min(end, num_samples)
+        start = max(0, begin - self._context_size + 1)
+        return start - start % self._hop, begin, min(end, num_samples)
 
-    def _window(self, index: int, window: int) -> dict[str, np.ndarray]:
+    def _window(self, index: int, window: int) -> Batch:
         """Window number `window` of an epoch, as the `index`-th of the whole training."""
         recording = int(self._recording_of_window[window])
         tile = int(window - self._first_window[recording])
         # One draw an epoch and recording, so that its tiles fit together.
         epoch = index // self.num_windows_per_epoch
         rng = np.random.default_rng([self._seed % 2**32, epoch, recording])
-        codes, mask = self._crop(self._recordings[recording].codes, tile, rng)
+        codes, features = self._recordings[recording].codes, self._recordings[recording].features
+        shift = int(rng.integers(self._slack(len(codes)) + 1))
+        start, begin, end = self._tile(len(codes), tile, shift)
+        mask = np.zeros(self._window_size, np.float32)
+        mask[begin - start : end - start] = 1.0
         labels = {name: indices[recording] for name, indices in self._labels.items()}
-        return {"codes": codes, "mask": mask, **labels}
+        if features is not None:
+            features = self._crop_features(features, start)
+        return Batch(self._crop(codes, start), mask, labels, features)
 
-    def _crop(
-        self, codes: np.ndarray, tile: int, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Codes [window_size + 1] and mask [window_size] of one tile of a recording."""
-        num_samples, size = len(codes), self._window_size
-        shift = int(rng.integers(self._slack(num_samples) + 1))
-        start, begin, end = self._tile(num_samples, tile, shift)
+    def _crop(self, codes: np.ndarray, start: int) -> np.ndarray:
+        """Codes [window_size + 1]: the one before `start`, and those from there on."""
+        size = self._window_size
         window = np.full(size + 1, self._silence, codes.dtype)
         if start == 0:
             present = codes[:size]
@@ -193,9 +210,17 @@ class TrainingWindows:
         else:
             present = codes[start - 1 : start + size]
             window[: len(present)] = present
-        mask = np.zeros(size, np.float32)
-        mask[begin - start : end - start] = 1.0
-        return window, mask
+        return window
+
+    def _crop_features(self, features: np.ndarray, start: int) -> np.ndarray:
+        """The frames of a whole window from sample `start` on, with their context."""
+        context = self._context_frames
+        first = start // self._hop - context
+        num_wanted = num_frames(self._window_size, self._hop) + 2 * context
+        window = np.zeros((num_wanted, features.shape[1]), np.float32)
+        present = features[max(0, first) : first + num_wanted]
+        window[max(0, -first) : max(0, -first) + len(present)] = present
+        return window
 
 
 def _quantiles(needed: Sequence[int], count: int, longest: int) -> np.ndarray:
@@ -204,12 +229,16 @@ def _quantiles(needed: Sequence[int], count: int, longest: int) -> np.ndarray:
     return np.unique([min(longest, _STEP * -(-length // _STEP)) for length in shares])
 
 
-def _check_window(recordings: Sequence[Recording], window_size: int, context_size: int) -> None:
+def _check_window(
+    recordings: Sequence[Recording], window_size: int, context_size: int, hop: int
+) -> None:
     longest = max(recordings, key=lambda recording: len(recording.codes))
-    if window_size < context_size and len(longest.codes) > window_size:
+    needed = context_size + hop - 1
+    if window_size < needed and len(longest.codes) > window_size:
+        frame = f" and the rest of a frame ({hop - 1})" if hop > 1 else ""
         raise UserError(
             f"window of {window_size} samples is shorter than the receptive field "
-            f"({context_size}), so no prediction inside {longest.path} ({len(longest.codes)} "
-            f"samples) would see its full context; use at least {context_size} samples, better "
-            f"{2 * context_size}, or shorten the dilations"
+            f"({context_size}){frame}, so no prediction inside {longest.path} ({len(longest.codes)} "
+            f"samples) would see its full context; use at least {needed} samples, better "
+            f"{2 * needed}, or shorten the dilations"
         )

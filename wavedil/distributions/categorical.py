@@ -4,7 +4,11 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+import numpy as np
+from jaxtyping import Array, Float, Int, Num, PRNGKeyArray
+
+from wavedil.distributions.protocol import checked, checked_codes
+from wavedil.levels import Levels, Scale
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,8 +17,14 @@ class Categorical:
 
     log p(code) = parameters[code] - log sum_k exp(parameters[k])        (nats)
 
+    Zeros for parameters are the uniform distribution: log2(levels) bits per sample.
+
     Args:
-      levels: Levels of a sample, at least 2.
+      levels: Levels of a sample, 2 to 65536.
+      scale: Where the levels lie, "mu_law" or "linear"; only `mean` depends on it.
+
+    Raises:
+      UserError: If a value is out of range.
 
     Example:
       >>> Categorical(levels=4).log_prob(jnp.zeros(4), jnp.array(2))       # -log 4
@@ -24,6 +34,15 @@ class Categorical:
     """
 
     levels: int = 256
+    scale: Scale = "mu_law"
+
+    def __post_init__(self) -> None:
+        Levels(self.levels, self.scale)  # refuses what is out of range
+
+    @property
+    def grid(self) -> Levels:
+        """The levels and their edges."""
+        return Levels(self.levels, self.scale)
 
     @property
     def num_parameters(self) -> int:
@@ -31,18 +50,20 @@ class Categorical:
         return self.levels
 
     def log_prob(
-        self, parameters: Float[Array, "*samples levels"], codes: Int[Array, "*samples"]
-    ) -> Float[Array, "*samples"]:
+        self, parameters: Float[Array, "..."], codes: Num[Array, "..."]
+    ) -> Float[Array, "..."]:
         """Log-probability of each code in nats; divide by -log 2 for bits."""
-        chosen = jnp.take_along_axis(parameters, codes[..., None], axis=-1)[..., 0]
-        return chosen - jax.nn.logsumexp(parameters, axis=-1)
+        logits = checked(self, parameters, codes)
+        index = checked_codes(codes, self.grid)[..., None]
+        chosen = jnp.take_along_axis(logits, index, axis=-1)[..., 0]
+        return chosen - jax.nn.logsumexp(logits, axis=-1)
 
     def sample(
         self,
         key: PRNGKeyArray,
-        parameters: Float[Array, "*samples levels"],
+        parameters: Float[Array, "..."],
         temperature: float | Float[Array, ""] = 1.0,
-    ) -> Int[Array, "*samples"]:
+    ) -> Int[Array, "..."]:
         """Codes drawn by inverting the cumulative distribution, one uniform number each.
 
         Args:
@@ -50,8 +71,24 @@ class Categorical:
           parameters: Logits.
           temperature: Logits are divided by it; below 1 likely levels become likelier.
         """
-        shifted = parameters - jnp.max(parameters, axis=-1, keepdims=True)
-        cumulative = jnp.cumsum(jnp.exp(shifted / temperature), axis=-1)
-        threshold = jax.random.uniform(key, parameters.shape[:-1]) * cumulative[..., -1]
-        codes = jnp.sum(cumulative <= threshold[..., None], axis=-1)
-        return jnp.minimum(codes, self.levels - 1).astype(jnp.int32)
+        logits = checked(self, parameters)
+        return draw(logits, jax.random.uniform(key, logits.shape[:-1], logits.dtype), temperature)
+
+    def mean(self, parameters: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Expected amplitude of the level, in [-1, 1]."""
+        logits = checked(self, parameters)
+        amplitudes = self.grid.decode(np.arange(self.levels))
+        return jax.nn.softmax(logits, axis=-1) @ jnp.asarray(amplitudes, logits.dtype)
+
+
+def draw(
+    logits: Float[Array, "*samples choices"],
+    uniform: Float[Array, "*samples"],
+    temperature: float | Float[Array, ""],
+) -> Int[Array, "*samples"]:
+    """The choice at which the cumulative softmax of logits / temperature passes `uniform` in [0, 1)."""
+    shifted = logits - jnp.max(logits, axis=-1, keepdims=True)
+    cumulative = jnp.cumsum(jnp.exp(shifted / temperature), axis=-1)
+    threshold = uniform * cumulative[..., -1]
+    choices = jnp.sum(cumulative <= threshold[..., None], axis=-1)
+    return jnp.minimum(choices, logits.shape[-1] - 1).astype(jnp.int32)

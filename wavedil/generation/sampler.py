@@ -1,18 +1,21 @@
 """Generation: each layer keeps the few samples it needs, and one compiled loop draws the rest."""
 
 import functools
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax import lax
-from jaxtyping import Array, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from wavedil.errors import UserError
-from wavedil.generation.rings import Rings, delayed_samples, rings_from_state, write
+from wavedil.generation.rings import rings_from_state
+from wavedil.generation.step import Loop, step_function
+from wavedil.generation.vocoder import draw_sounds, feature_arrays
+from wavedil.levels import Levels
 from wavedil.models.config import WaveNetConfig
 from wavedil.models.wavenet import WaveNet
 
@@ -24,11 +27,14 @@ def generate(
     model: WaveNet,
     key: PRNGKeyArray,
     *,
-    num_samples: int,
-    batch_size: int = 1,
+    num_samples: int | None = None,
+    batch_size: int | None = None,
     prompt: Int[np.ndarray, "batch time"] | Int[np.ndarray, " time"] | None = None,
     temperature: float = 1.0,
     labels: Mapping[str, Int[Array, " batch"]] | None = None,
+    features: Float[np.ndarray, "frames features"]
+    | Sequence[Float[np.ndarray, "frames features"]]
+    | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Int[np.ndarray, "batch num_samples"]:
     """Codes drawn one after the other, each from the model's distribution given all before it.
@@ -37,42 +43,61 @@ def generate(
     Sample t of signal b is drawn with `fold_in(split(key, batch_size)[b], t)`,
     so a signal does not depend on the others in its batch.
 
+    A model that takes features draws a sound for each array of them, `hop` samples for each frame. They may be
+    of different lengths, and are drawn a few at once: where one ends, the next begins.
+
     Args:
       model: A WaveNet.
-      key: Random key; the same key gives the same codes.
-      num_samples: Samples to draw, at least 1.
-      batch_size: Signals drawn at once.
+      key: Random key; the same key gives the same codes. An array of keys: one for each signal.
+      num_samples: Samples to draw, at least 1; left out where features say it.
+      batch_size: Signals drawn at once, 1 by default; with features as many as suit their lengths.
       prompt: Codes that come before, absorbed in one parallel pass; one for all signals, or one each. They
         are not part of the result.
       temperature: Above 0; below 1 likely samples become likelier.
       labels: One row index for each signal and label (`WaveNetConfig.label_indices`); unlabelled by default.
+      features: What each sound is from moment to moment; of one sound, or a list.
       progress: Called with the samples drawn so far and in all.
 
     Returns:
-      Codes; `wavedil.mu_law.decode` makes them sound.
+      Codes; `model.config.grid.decode` makes them sound. With features, as many as the longest sound has; a
+      shorter one is silent after its end.
 
     Raises:
-      UserError: If a number is out of range, or a prompt holds codes the model does not know.
+      UserError: If a number is out of range, a prompt holds codes the model does not know, or features are missing,
+        of another kind than the model's, or given to a model that takes none.
 
     Example:
-      >>> sound = mu_law.decode(generate(model, jax.random.key(0), num_samples=16000))
+      >>> decode = model.config.grid.decode
+      >>> sound = decode(generate(model, jax.random.key(0), num_samples=16000))
+      >>> copy = decode(generate(vocoder, jax.random.key(0), features=mel(sound, vocoder.config.local.mel)))
 
     Reference: Le Paine et al. 2016, "Fast WaveNet generation algorithm", arXiv:1611.09482.
     """
-    if num_samples < 1 or batch_size < 1:
-        raise UserError(
-            f"num_samples is {num_samples} and batch_size {batch_size}, but both must be at least 1"
-        )
     if not temperature > 0:
         raise UserError(
             f"temperature is {temperature}, but it must be above 0; use 1, or 0.01 for the likeliest"
         )
-    codes = _inputs_before(prompt, batch_size, model.config.levels)
+    model.require_features(features is not None)
+    if features is not None:
+        if num_samples is not None or prompt is not None:
+            raise UserError(
+                "features say how long a sound is and how it begins; leave num_samples and prompt out"
+            )
+        sounds = feature_arrays(features, model.config)
+        rows = _label_rows(labels or {}, model.config, len(sounds))
+        keys = _signal_keys(key, len(sounds))
+        return draw_sounds(model, keys, sounds, rows, temperature, batch_size, progress)
+    batch_size = 1 if batch_size is None else batch_size
+    if num_samples is None or num_samples < 1 or batch_size < 1:
+        raise UserError(
+            f"num_samples is {num_samples} and batch_size {batch_size}, but both must be at least 1"
+        )
+    codes = _inputs_before(prompt, batch_size, model.config.grid)
     rows = _label_rows(labels or {}, model.config, batch_size)
     graph, weights = nnx.split(model)
     rings = _absorb(graph, weights, codes[:, :-1], rows)
-    loop = _Loop(rings, jnp.zeros((), jnp.int32), codes[:, -1])
-    signal_keys = jax.random.split(key, batch_size)
+    loop = Loop(rings, jnp.zeros((), jnp.int32), codes[:, -1])
+    signal_keys = _signal_keys(key, batch_size)
     chunk = min(num_samples, _CHUNK)
     drawn: list[np.ndarray] = []
     for start in range(0, num_samples, chunk):
@@ -84,35 +109,40 @@ def generate(
     return np.concatenate(drawn, axis=1)[:, :num_samples]
 
 
+def _signal_keys(key: PRNGKeyArray, num_signals: int) -> PRNGKeyArray:
+    """A key for each signal: split from one, or as they are given."""
+    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        key = jax.random.wrap_key_data(key)  # as jax.random.PRNGKey makes them
+    if key.ndim == 0:
+        return jax.random.split(key, num_signals)
+    if key.shape != (num_signals,):
+        raise UserError(
+            f"there are {key.shape[0]} keys for {num_signals} signals; give one key, or one for each signal"
+        )
+    return key
+
+
 def state_bytes(config: WaveNetConfig, batch_size: int = 1) -> int:
     """Bytes that generation keeps between samples: `4 sum of past * channels` for each signal."""
-    in_channels = config.residual_channels if config.input == "codes" else 1
+    in_channels = config.input_channels
     stack = (config.kernel_size - 1) * sum(config.layer_dilations) * config.residual_channels
     return 4 * batch_size * ((config.input_kernel_size - 1) * in_channels + stack)
 
 
-class _Loop(NamedTuple):
-    """What one sample hands to the next."""
-
-    rings: dict[str, Any]
-    position: Int[Array, ""]
-    code: Int[Array, " batch"]
-
-
-def _inputs_before(prompt: Any, batch_size: int, levels: int) -> Array:
+def _inputs_before(prompt: Any, batch_size: int, grid: Levels) -> Array:
     """Silence, then the prompt: [batch, 1 + prompt samples]."""
-    silence = np.full((batch_size, 1), levels // 2)
+    silence, encode = np.full((batch_size, 1), grid.silence), "model.config.grid.encode"
     if prompt is None:
         return jnp.asarray(silence, jnp.int32)
     prompt = np.atleast_2d(np.asarray(prompt))
     if not np.issubdtype(prompt.dtype, np.integer):
         raise UserError(
-            f"the prompt holds {prompt.dtype} numbers, but it must be codes; encode a sound with mu_law.encode"
+            f"the prompt holds {prompt.dtype} numbers, but it must be codes; encode a sound with {encode}"
         )
-    if prompt.size and not 0 <= prompt.min() <= prompt.max() < levels:
+    if prompt.size and not 0 <= prompt.min() <= prompt.max() < grid.count:
         raise UserError(
-            f"the prompt holds codes {prompt.min()} to {prompt.max()}, but the model knows 0 to {levels - 1}; "
-            f"encode it with mu_law.encode(x, levels={levels})"
+            f"the prompt holds codes {prompt.min()} to {prompt.max()}, but the model knows 0 to {grid.count - 1}; "
+            f"encode it with {encode}"
         )
     if prompt.shape[0] not in (1, batch_size):
         raise UserError(
@@ -160,64 +190,20 @@ def _draw(
     weights: Any,
     labels: Any,
     temperature: Array,
-    loop: _Loop,
+    loop: Loop,
     signal_keys: PRNGKeyArray,
     times: Int[Array, " time"],
-) -> tuple[_Loop, Int[Array, "time batch"]]:
+) -> tuple[Loop, Int[Array, "time batch"]]:
     """A code for each of the times."""
     model: WaveNet = nnx.merge(graph, weights)
-    step = _step_function(model, labels, signal_keys.shape[0])
+    step = step_function(model, model.condition(signal_keys.shape[0], labels))
     # All keys at once: inside the loop they would cost more than the draws.
     keys = jax.vmap(lambda t: jax.vmap(jax.random.fold_in, (0, None))(signal_keys, t))(times)
     sample = jax.vmap(model.distribution.sample, (0, 0, None))
 
-    def body(loop: _Loop, sample_keys: PRNGKeyArray) -> tuple[_Loop, Array]:
+    def body(loop: Loop, sample_keys: PRNGKeyArray) -> tuple[Loop, Array]:
         parameters, rings = step(loop.code, loop.rings, loop.position)
         code = sample(sample_keys, parameters, temperature)
-        return _Loop(rings, loop.position + 1, code), code
+        return Loop(rings, loop.position + 1, code), code
 
     return lax.scan(body, loop, keys)
-
-
-def _step_function(model: WaveNet, labels: Any, batch_size: int) -> Callable[..., Any]:
-    """`model.step` for one sample, with rings for state and the matmuls arranged for speed.
-
-    What all layers see of the past is known before the sample is computed, so one batched matmul meets it;
-    what is left for each layer in turn is the newest tap, the gate and the residual.
-    """
-    stack = model.stack
-    condition = model.condition(batch_size, labels)
-    layers = [block.weights(condition, local=False) for block in stack.blocks]
-    bias = jnp.stack([layer.bias for layer in layers])
-    past_kernel = jnp.stack(
-        [layer.kernel[:-1].reshape(-1, layer.kernel.shape[2]) for layer in layers]
-    )
-    # Out here, or every sample would copy them: a slice inside the loop is made anew each time.
-    newest_kernels = [layer.kernel[-1] for layer in layers]
-
-    def step(code: Array, rings: dict[str, Rings], position: Array) -> tuple[Array, Any]:
-        x = model.enter(code)
-        x, input_ring = _convolve(model.input, x, rings["input"], position)
-        pasts = [
-            delayed_samples(ring, block.dilation, position)
-            for ring, block in zip(rings["stack"], stack.blocks, strict=True)
-        ]
-        joint = jnp.einsum("lbi,lio->lbo", jnp.stack(pasts), past_kernel) + bias
-        after, gated = [], []
-        for i, layer in enumerate(layers):
-            after.append(write(rings["stack"][i], x, position))
-            filtered, gate = jnp.split(joint[i] + x @ newest_kernels[i], 2, axis=-1)
-            gated.append(jnp.tanh(filtered) * jax.nn.sigmoid(gate))
-            x = x + (gated[-1] @ layer.residual_kernel + layer.residual_bias)
-        skip = jnp.concatenate(gated, axis=-1) @ stack.skip_kernel[...] + stack.skip_bias[...]
-        return model.head(skip[:, None])[:, 0], {"input": input_ring, "stack": after}
-
-    return step
-
-
-def _convolve(conv: Any, x: Array, ring: Array, position: Array) -> tuple[Array, Array]:
-    """One output of a causal convolution without dilation."""
-    past = delayed_samples(ring, conv.dilation, position)
-    kernel = conv.kernel[...]
-    y = jnp.concatenate([past, x], axis=-1) @ kernel.reshape(-1, kernel.shape[2]) + conv.bias[...]
-    return y, write(ring, x, position)

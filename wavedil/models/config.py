@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from wavedil.errors import UserError
+from wavedil.levels import Levels
+from wavedil.models.local import LocalConfig
 from wavedil.receptive_field import ReceptiveField
 from wavedil.settings import Settings
 
@@ -29,9 +31,17 @@ class WaveNetConfig(Settings):
     """
 
     levels: int = 256
-    """mu-law levels of a sample, 2 to 65536."""
+    """Levels of a sample, 2 to 65536. A categorical output has a number for each, a mixture three a component."""
+    scale: Literal["mu_law", "linear"] = "mu_law"
+    """Where the levels lie: mu-law has more of them near silence; linear ones are the values of a PCM file."""
+    output: Literal["categorical", "logistic", "gaussian"] = "categorical"
+    """Distribution of the next sample: any over the levels, a mixture of logistics or one of Gaussians."""
+    num_components: int | None = None
+    """Components of a mixture; by default 10 logistics or 1 Gaussian."""
     input: Literal["codes", "scalar"] = "codes"
-    """Whether a sample enters as its embedded code or as its amplitude."""
+    """Whether a sample enters as its embedded code or as its amplitude, which suits thousands of levels better."""
+    embedding_channels: int | None = None
+    """Size of a code's embedding; by default residual_channels."""
     input_kernel_size: int = 2
     """Taps of the causal convolution before the stack."""
     kernel_size: int = 2
@@ -44,10 +54,18 @@ class WaveNetConfig(Settings):
     """Channels of the signal and the gates inside the stack."""
     skip_channels: int = 256
     """Channels of the skip sum and the layers after it."""
+    hidden_channels: int | None = None
+    """Channels of the layer after the skip sum; by default skip_channels."""
+    bottleneck_channels: int | None = None
+    """Channels of a linear layer between that one and the output; by default there is none."""
+    biases: bool = True
+    """Whether the convolutions up to the skip sum have biases."""
     labels: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=LabelValues)
     """Named labels the model can be conditioned on, each with its values."""
     label_channels: int = 16
     """Size of a label's embedding."""
+    local: LocalConfig | None = None
+    """The features that say what the sound is from moment to moment; None for a model without."""
     sample_rate: int = 16000
     """Samples per second (Hz) of the sound."""
 
@@ -55,8 +73,7 @@ class WaveNetConfig(Settings):
         labels = LabelValues((name, tuple(values)) for name, values in self.labels.items())
         object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "dilations", tuple(self.dilations))
-        if not 2 <= self.levels <= 65536:
-            raise UserError(f"levels is {self.levels}, but a sample has 2 to 65536; use 256")
+        self._check_output()
         if self.input not in ("codes", "scalar"):
             raise UserError(f"input is {self.input!r}, but it must be 'codes' or 'scalar'")
         if not self.dilations:
@@ -67,9 +84,32 @@ class WaveNetConfig(Settings):
             _require_positive(name, getattr(self, name))
         for name in ("skip_channels", "label_channels", "sample_rate"):
             _require_positive(name, getattr(self, name))
+        for name in ("embedding_channels", "hidden_channels", "bottleneck_channels"):
+            if getattr(self, name) is not None:
+                _require_positive(name, getattr(self, name))
         for name, values in labels.items():
             if not values:
                 raise UserError(f"label {name!r} has no values; leave it out or give its values")
+        mel = None if self.local is None else self.local.mel
+        if mel is not None and not (mel.complete and mel.sample_rate == self.sample_rate):
+            raise UserError(
+                f"local.mel is for {mel.sample_rate} Hz, but the model's sound has {self.sample_rate} Hz; give "
+                f"settings for that rate: mel.at({self.sample_rate})"
+            )
+
+    def _check_output(self) -> None:
+        Levels(self.levels, self.scale)  # refuses what is out of range
+        if self.output not in ("categorical", "logistic", "gaussian"):
+            raise UserError(
+                f"output is {self.output!r}, but it must be 'categorical', 'logistic' or 'gaussian'"
+            )
+        if self.num_components is not None:
+            _require_positive("num_components", self.num_components)
+            if self.output == "categorical":
+                raise UserError(
+                    f"num_components is {self.num_components}, but a categorical output has none; "
+                    "leave it out, or set output to 'logistic' or 'gaussian'"
+                )
 
     @classmethod
     def tiny(cls, **changes: Any) -> Self:
@@ -81,6 +121,16 @@ class WaveNetConfig(Settings):
     def paper(cls, **changes: Any) -> Self:
         """Thirty layers, 64 residual and 256 skip channels: the size that speech papers train."""
         return cls(**changes)
+
+    @property
+    def grid(self) -> Levels:
+        """The levels: what a code means as an amplitude."""
+        return Levels(self.levels, self.scale)
+
+    @property
+    def input_channels(self) -> int:
+        """Channels in which a sample enters: its embedding, or its amplitude alone."""
+        return (self.embedding_channels or self.residual_channels) if self.input == "codes" else 1
 
     @property
     def layer_dilations(self) -> tuple[int, ...]:

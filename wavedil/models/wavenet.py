@@ -9,13 +9,15 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from wavedil import mu_law
-from wavedil.distributions import Categorical
+from wavedil import distributions
+from wavedil.errors import UserError
 from wavedil.models.config import WaveNetConfig
+from wavedil.models.upsampler import FeatureUpsampler
 from wavedil.nn import Conv1d, DilatedStack
 from wavedil.receptive_field import ReceptiveField
 
 Labels = Mapping[str, Int[Array, " batch"]]
+Local = Float[Array, "batch time local_channels"]
 
 
 class WaveNet(nnx.Module):
@@ -29,17 +31,27 @@ class WaveNet(nnx.Module):
 
         log p(x) = sum_t log p(x[t] | x[t - size], ..., x[t - 1])        (size of the receptive field)
 
+    A model with `config.local` is told by features, a frame every `hop` samples, what the sound is. `upsample`
+    makes them a condition with a value at every *output*: it steers the prediction, and so lies with the sample
+    that is predicted, one after the newest that is seen. With hop 4:
+
+        frame       0       0       0       0       1       1       1 ...
+        predicts    x[0]    x[1]    x[2]    x[3]    x[4]    x[5]    x[6]
+        sees up to  before  x[0]    x[1]    x[2]    x[3]    x[4]    x[5]
+
     Args:
-      config: Sizes, levels and labels.
+      config: Sizes, levels, output distribution and labels.
       rngs: Source of the initial weights.
 
     Shapes:
       __call__: codes [batch, time] -> [batch, time, distribution.num_parameters]
       labels:   one array [batch] for each named label; 0 where it is not known.
+      local:    [batch, time, local.channels], as `upsample` makes it; of a model without features, None.
       state:    {"input": ..., "stack": [...]}, arrays [batch, past, residual_channels], oldest sample first.
 
     Raises:
-      UserError: By `WaveNetConfig`, where sizes do not fit.
+      UserError: By `WaveNetConfig`, where sizes do not fit; when called, where features are missing, were not
+        provided for, or have another size than the model's.
 
     Example:
       >>> model = WaveNet(WaveNetConfig.tiny(), rngs=nnx.Rngs(0))
@@ -49,33 +61,59 @@ class WaveNet(nnx.Module):
 
     def __init__(self, config: WaveNetConfig, *, rngs: nnx.Rngs) -> None:
         self.config = config
-        self.distribution = Categorical(levels=config.levels)
+        self.distribution = distributions.make(
+            config.output, config.levels, config.scale, config.num_components
+        )
         channels, skip_channels = config.residual_channels, config.skip_channels
-        in_channels = channels if config.input == "codes" else 1
+        in_channels, use_bias = config.input_channels, config.biases
         if config.input == "codes":
-            self.embedding = nnx.Param(_smooth_embedding(config.levels, channels, rngs))
-        self.input = Conv1d(in_channels, channels, kernel_size=config.input_kernel_size, rngs=rngs)
+            self.embedding = nnx.Param(_smooth_embedding(config.levels, in_channels, rngs))
+        self.input = Conv1d(
+            in_channels,
+            channels,
+            kernel_size=config.input_kernel_size,
+            use_bias=use_bias,
+            rngs=rngs,
+        )
         self.label_embeddings = nnx.Dict(
             {
                 name: nnx.Param(_label_embedding(len(values), config.label_channels, rngs))
                 for name, values in config.labels.items()
             }
         )
+        label_channels = config.label_channels * len(config.labels)
+        local_channels = None if config.local is None else config.local.channels
         self.stack = DilatedStack(
             channels,
             skip_channels,
             kernel_size=config.kernel_size,
             dilations=config.dilations,
             cycles=config.cycles,
-            condition_channels=config.label_channels * len(config.labels) or None,
+            condition_channels=local_channels or label_channels or None,
+            use_bias=use_bias,
             rngs=rngs,
         )
-        self.hidden = Conv1d(skip_channels, skip_channels, kernel_size=1, rngs=rngs)
-        self.output = Conv1d(
-            skip_channels, self.distribution.num_parameters, kernel_size=1, rngs=rngs
+        hidden_channels = config.hidden_channels or skip_channels
+        last_channels = config.bottleneck_channels or hidden_channels
+        self.hidden = Conv1d(skip_channels, hidden_channels, kernel_size=1, rngs=rngs)
+        self.bottleneck = (
+            Conv1d(hidden_channels, last_channels, kernel_size=1, rngs=rngs)
+            if config.bottleneck_channels
+            else None
         )
-        # Nearly equal probabilities at first, so that the loss starts at log2(levels) bits and not above.
+        self.output = Conv1d(
+            last_channels, self.distribution.num_parameters, kernel_size=1, rngs=rngs
+        )
+        # Nearly zero parameters at first, which are a broad distribution: the loss starts at about log2(levels) bits.
         self.output.kernel[...] *= 0.1
+        if config.local is not None:
+            self.upsampler = FeatureUpsampler(config.local, rngs=rngs)
+            if label_channels:
+                # Added to the local condition, which costs nothing at each sample; side by side with it, every
+                # layer's matmul would grow.
+                self.label_projection = Conv1d(
+                    label_channels, config.local.channels, kernel_size=1, use_bias=False, rngs=rngs
+                )
         self.receptive_field: ReceptiveField = self.input.receptive_field.then(
             self.stack.receptive_field
         )
@@ -86,9 +124,12 @@ class WaveNet(nnx.Module):
         return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(self, nnx.Param)))
 
     def __call__(
-        self, codes: Int[Array, "batch time"], labels: Labels | None = None
+        self,
+        codes: Int[Array, "batch time"],
+        labels: Labels | None = None,
+        local: Local | None = None,
     ) -> Float[Array, "batch time parameters"]:
-        condition = self.condition(codes.shape[0], labels)
+        condition = self.condition(codes.shape[0], labels, local)
         _, skip = self.stack(self.input(self.enter(codes)), condition)
         return self.head(skip)
 
@@ -97,6 +138,7 @@ class WaveNet(nnx.Module):
         codes: Int[Array, "batch time"],
         labels: Labels | None = None,
         before: Int[Array, "batch 1"] | None = None,
+        features: Float[Array, "batch frames features"] | None = None,
     ) -> Float[Array, "batch time"]:
         """Log-probability in nats of every sample given those before it.
 
@@ -104,11 +146,26 @@ class WaveNet(nnx.Module):
           codes: Samples.
           labels: Indices of the labels, unlabelled by default.
           before: The sample before the first, where the codes are cut out of a longer sound; silence by default.
+          features: The features of the samples, as `upsample` takes them; frame i governs codes
+            `i hop .. (i + 1) hop - 1`.
         """
+        local = None if features is None else self.upsample(features, codes.shape[1])
         if before is None:
-            before = jnp.full((codes.shape[0], 1), self.config.levels // 2, codes.dtype)
+            before = jnp.full((codes.shape[0], 1), self.config.grid.silence, codes.dtype)
         seen = jnp.concatenate([before, codes[:, :-1]], axis=1)
-        return self.distribution.log_prob(self(seen, labels), codes)
+        return self.distribution.log_prob(self(seen, labels, local), codes)
+
+    def upsample(self, features: Float[Array, "batch frames features"], num_samples: int) -> Local:
+        """The features as a condition at every one of the samples.
+
+        Args:
+          features: The `ceil(num_samples / hop)` frames of the samples, the first at a multiple of hop; beyond
+            them it is zero. Where the samples are cut out of a longer sound, `local.context_frames` more on
+            either side, as they lie there.
+          num_samples: Samples to make.
+        """
+        self.require_features(True)
+        return self.upsampler(features, num_samples)
 
     def init_state(self, batch_size: int) -> dict[str, Any]:
         return {
@@ -121,8 +178,9 @@ class WaveNet(nnx.Module):
         codes: Int[Array, "batch time"],
         state: dict[str, Any],
         labels: Labels | None = None,
+        local: Local | None = None,
     ) -> tuple[Float[Array, "batch time parameters"], dict[str, Any]]:
-        condition = self.condition(codes.shape[0], labels)
+        condition = self.condition(codes.shape[0], labels, local)
         x, input_state = self.input.step(self.enter(codes), state["input"])
         (_, skip), stack_state = self.stack.step(x, state["stack"], condition)
         return self.head(skip), {"input": input_state, "stack": stack_state}
@@ -131,18 +189,48 @@ class WaveNet(nnx.Module):
         """Codes as the input convolution takes them: embedded, or as amplitudes."""
         if self.config.input == "codes":
             return self.embedding[codes]
-        amplitudes = mu_law.decode(np.arange(self.config.levels), self.config.levels)
+        amplitudes = self.config.grid.decode(np.arange(self.config.levels))
         return jnp.asarray(amplitudes)[codes][..., None]
 
     def head(
         self, skip: Float[Array, "batch time skip_channels"]
     ) -> Float[Array, "batch time parameters"]:
         """The layers after the skip sum, which look at each sample by itself."""
-        return self.output(jax.nn.relu(self.hidden(jax.nn.relu(skip))))
+        x = jax.nn.relu(self.hidden(jax.nn.relu(skip)))
+        return self.output(x if self.bottleneck is None else self.bottleneck(x))
 
     def condition(
+        self, batch_size: int, labels: Labels | None, local: Local | None = None
+    ) -> Float[Array, "batch time_or_1 condition_channels"] | None:
+        """What the stack is conditioned on: labels, local condition, or both; None for a model without either."""
+        self.require_features(local is not None)
+        embedded = self._embed_labels(batch_size, labels)
+        if local is None or embedded is None:
+            return embedded if local is None else local
+        return local + self.label_projection(embedded)
+
+    def require_features(self, given: bool) -> None:
+        """Refuses features that are missing, or given to a model that takes none.
+
+        Raises:
+          UserError: With the remedy.
+        """
+        local = self.config.local
+        if given and local is None:
+            raise UserError(
+                "features were given to a model that takes none; leave them out, or train a vocoder "
+                "(wavedil train --task vocoder)"
+            )
+        if local is not None and not given:
+            raise UserError(
+                f"the model is a vocoder and was given no features; give frames of {local.num_features} numbers, "
+                f"one every {local.hop} samples (wavedil generate RUN OUT.wav --features x.npy, or --like "
+                "recording.wav)"
+            )
+
+    def _embed_labels(
         self, batch_size: int, labels: Labels | None
-    ) -> Float[Array, "batch 1 condition_channels"] | None:
+    ) -> Float[Array, "batch 1 label_channels"] | None:
         """The embeddings of all labels side by side, or None for a model without labels."""
         if not self.config.labels:
             return None

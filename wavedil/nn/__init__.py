@@ -1,6 +1,9 @@
 """Layers under one contract: `layer(x)`, `layer.init_state`, `layer.step`, `layer.receptive_field`."""
 
+from wavedil.nn.context_stack import ContextStack as ContextStack
 from wavedil.nn.conv import Conv1d as Conv1d
 from wavedil.nn.dilated_stack import DilatedStack as DilatedStack
 from wavedil.nn.gated_block import GatedBlock as GatedBlock
 from wavedil.nn.sequential import Sequential as Sequential
+from wavedil.nn.upsample import RepeatUpsample as RepeatUpsample
+from wavedil.nn.upsample import SubPixelUpsample as SubPixelUpsample

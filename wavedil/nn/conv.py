@@ -84,6 +84,10 @@ class Conv1d(nnx.Module):
         self.kernel = nnx.Param(scale * jax.random.normal(rngs.params(), shape))
         self.bias = nnx.Param(jnp.zeros(out_channels)) if use_bias else None
 
+    def bias_or_zeros(self) -> Float[Array, " out_channels"]:
+        """b, or zeros where there is none."""
+        return jnp.zeros(self.kernel.shape[-1]) if self.bias is None else self.bias[...]
+
     def __call__(
         self, x: Float[Array, "batch time in_channels"]
     ) -> Float[Array, "batch time out_channels"]:

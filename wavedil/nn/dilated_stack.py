@@ -30,6 +30,7 @@ class DilatedStack(nnx.Module):
       dilations: Samples between taps, block by block: any list.
       cycles: How often the list is repeated.
       condition_channels: Channels of the condition, or None for a stack without one.
+      use_bias: Whether the convolutions of the blocks and the skip sum have biases.
       rngs: Source of the initial weights.
 
     Shapes:
@@ -58,6 +59,7 @@ class DilatedStack(nnx.Module):
         dilations: Sequence[int] = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
         cycles: int = 1,
         condition_channels: int | None = None,
+        use_bias: bool = True,
         rngs: nnx.Rngs,
     ) -> None:
         require_sizes(skip_channels=skip_channels, cycles=cycles)
@@ -70,6 +72,7 @@ class DilatedStack(nnx.Module):
                 kernel_size=kernel_size,
                 dilation=dilation,
                 condition_channels=condition_channels,
+                use_bias=use_bias,
                 rngs=rngs,
             )
             for dilation in self.dilations
@@ -78,7 +81,7 @@ class DilatedStack(nnx.Module):
         kernel = jax.random.normal(rngs.params(), (joined, skip_channels))
         # A gated activation has a variance of about a quarter; this makes the skip sum's about one.
         self.skip_kernel = nnx.Param(2.0 * joined**-0.5 * kernel)
-        self.skip_bias = nnx.Param(jnp.zeros(skip_channels))
+        self.skip_bias = nnx.Param(jnp.zeros(skip_channels)) if use_bias else None
         fields = [block.receptive_field for block in self.blocks]
         self.receptive_field = functools.reduce(ReceptiveField.then, fields)
 
@@ -90,7 +93,7 @@ class DilatedStack(nnx.Module):
             x,
             [block.weights(condition, local) for block in self.blocks],
             self.skip_kernel[...],
-            self.skip_bias[...],
+            self.skip_bias_or_zeros(),
             self.dilations,
             condition if local else None,
         )
@@ -111,5 +114,11 @@ class DilatedStack(nnx.Module):
             (x, z), past = block.step(x, past, condition)
             gated.append(z)
             after.append(past)
-        skip = jnp.concatenate(gated, axis=-1) @ self.skip_kernel[...] + self.skip_bias[...]
+        skip = jnp.concatenate(gated, axis=-1) @ self.skip_kernel[...] + self.skip_bias_or_zeros()
         return (x, skip), after
+
+    def skip_bias_or_zeros(self) -> Float[Array, " skip_channels"]:
+        """The bias of the skip sum, or zeros where there is none."""
+        if self.skip_bias is None:
+            return jnp.zeros(self.skip_kernel.shape[-1])
+        return self.skip_bias[...]

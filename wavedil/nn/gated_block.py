@@ -29,6 +29,7 @@ class GatedBlock(nnx.Module):
       kernel_size: Taps, at least 1.
       dilation: Samples between taps, at least 1.
       condition_channels: Channels of the condition, or None for a block without one.
+      use_bias: Whether the convolutions have biases.
       rngs: Source of the initial weights.
 
     Shapes:
@@ -55,19 +56,27 @@ class GatedBlock(nnx.Module):
         kernel_size: int,
         dilation: int = 1,
         condition_channels: int | None = None,
+        use_bias: bool = True,
         rngs: nnx.Rngs,
     ) -> None:
         require_sizes(channels=channels)
         self.channels = channels
         self.dilation = dilation
         self.conv = Conv1d(
-            channels, 2 * channels, kernel_size=kernel_size, dilation=dilation, rngs=rngs
+            channels,
+            2 * channels,
+            kernel_size=kernel_size,
+            dilation=dilation,
+            use_bias=use_bias,
+            rngs=rngs,
         )
-        self.residual = Conv1d(channels, channels, kernel_size=1, rngs=rngs)
+        self.residual = Conv1d(channels, channels, kernel_size=1, use_bias=use_bias, rngs=rngs)
         # Residuals of many layers add up; starting them small keeps deep stacks near their input's scale.
         self.residual.kernel[...] *= 0.5
         self.skip = (
-            Conv1d(channels, skip_channels, kernel_size=1, rngs=rngs) if skip_channels else None
+            Conv1d(channels, skip_channels, kernel_size=1, use_bias=use_bias, rngs=rngs)
+            if skip_channels
+            else None
         )
         self.condition = (
             Conv1d(condition_channels, 2 * channels, kernel_size=1, use_bias=False, rngs=rngs)
@@ -103,8 +112,7 @@ class GatedBlock(nnx.Module):
         if (condition is None) != (self.condition is None):
             state = "without a condition" if self.condition is None else "with a condition"
             raise ValueError(f"this block was made {state}, but was called otherwise")
-        assert self.conv.bias is not None and self.residual.bias is not None
-        bias = self.conv.bias[...][None]
+        bias = self.conv.bias_or_zeros()[None]
         condition_kernel = None if self.condition is None else self.condition.kernel[0]
         if condition is not None and condition_kernel is not None and not local:
             bias = bias + jnp.squeeze(condition, 1) @ condition_kernel
@@ -112,7 +120,7 @@ class GatedBlock(nnx.Module):
             kernel=self.conv.kernel[...],
             bias=bias,
             residual_kernel=self.residual.kernel[0],
-            residual_bias=self.residual.bias[...],
+            residual_bias=self.residual.bias_or_zeros(),
             condition_kernel=condition_kernel if local else None,
         )
 

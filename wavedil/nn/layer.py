@@ -1,5 +1,6 @@
 """The contract of a layer, and the state that every causal layer keeps."""
 
+import math
 from typing import Any, Protocol
 
 import jax.numpy as jnp
@@ -47,9 +48,10 @@ def extend(
 def require_causal(field: ReceptiveField, what: str) -> None:
     """Refuses to stream a layer that sees the future, and says what delay would make it causal."""
     if field.future > 0:
+        delay = math.ceil(field.future / field.stride)
         raise ValueError(
             f"{what} sees {field.future} samples of the future, so it has no step; delay its output by "
-            f"{field.future} samples, or use padding='causal'"
+            f"{delay} samples, or use padding='causal'"
         )
 
 

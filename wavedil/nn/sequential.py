@@ -18,7 +18,7 @@ class Sequential(nnx.Module):
       layers: Layers under the contract, or plain functions that act on every sample by itself, such as `jax.nn.relu`.
 
     Shapes:
-      __call__: [batch, time, in_channels] -> [batch, time, out_channels]
+      __call__: [batch, time, in_channels] -> [batch, time, out_channels], as many times the samples as layers upsample.
       state:    one entry for each layer.
 
     Example:
@@ -35,7 +35,7 @@ class Sequential(nnx.Module):
         fields = [module.receptive_field for module in modules]
         self.receptive_field = functools.reduce(ReceptiveField.then, fields, ReceptiveField(past=0))
 
-    def __call__(self, x: Float[Array, "batch time in"]) -> Float[Array, "batch time out"]:
+    def __call__(self, x: Float[Array, "batch time in"]) -> Float[Array, "batch out_time out"]:
         for layer in self.layers:
             x = layer(x)
         return x
@@ -46,7 +46,7 @@ class Sequential(nnx.Module):
 
     def step(
         self, x: Float[Array, "batch time in"], state: list[Any]
-    ) -> tuple[Float[Array, "batch time out"], list[Any]]:
+    ) -> tuple[Float[Array, "batch out_time out"], list[Any]]:
         after = []
         layers: list[Any] = list(self.layers)
         for layer, layer_state in zip(layers, state, strict=True):

@@ -14,6 +14,8 @@ from jaxtyping import Array
 from wavedil.data.corpus import Recording
 from wavedil.data.labels import label_index
 from wavedil.errors import UserError
+from wavedil.features import num_frames
+from wavedil.models.local import LocalConfig
 from wavedil.models.wavenet import WaveNet
 
 
@@ -46,16 +48,22 @@ def evaluate(
 
     Args:
       model: A WaveNet.
-      recordings: Whole recordings at the model's levels and rate; at least one.
+      recordings: Whole recordings at the model's levels, scale and rate, with its features; at least one.
       batch_size: Recordings side by side.
-      block_size: Samples of a block.
+      block_size: Samples of a block; of a model that takes features, rounded up to whole frames.
       progress: Called with the samples scored so far and in all.
 
     Raises:
-      UserError: If there is no recording.
+      UserError: If there is no recording, or one lacks the features that the model takes.
     """
     if not recordings:
         raise UserError("there are 0 recordings to score; give at least 1")
+    local = model.config.local
+    if local is not None:
+        for recording in recordings:
+            local.require(recording.features, f"features of {recording.path}")
+            local.require_length(recording.features, recording.codes.size, recording.path)
+        block_size = local.hop * num_frames(block_size, local.hop)
     graph, weights = nnx.split(model)
     ordered = sorted(recordings, key=lambda recording: -recording.codes.size)
     num_samples = sum(recording.codes.size for recording in recordings)
@@ -99,7 +107,7 @@ def _score_group(
 ) -> np.ndarray:
     """Nats of each recording of the group, in double precision over the blocks."""
     num_blocks = -(-max(recording.codes.size for recording in group) // block_size)
-    silence = model.config.levels // 2
+    silence = model.config.grid.silence
     # One row more at the front: the silence before the first sample. Rows and samples that are not there are masked.
     codes = np.full((batch_size, 1 + num_blocks * block_size), silence, np.int32)
     mask = np.zeros((batch_size, num_blocks * block_size), np.float32)
@@ -107,22 +115,59 @@ def _score_group(
         codes[row, 1 : 1 + recording.codes.size] = recording.codes
         mask[row, : recording.codes.size] = 1.0
     labels = _label_rows(model, group, batch_size)
+    features = _FeatureBlocks(model.config.local, group, batch_size, num_blocks * block_size)
     state = model.init_state(batch_size)
     totals = np.zeros(batch_size)
     for start in range(0, num_blocks * block_size, block_size):
         block = codes[:, start : start + block_size + 1]
         counted = mask[:, start : start + block_size]
-        sums, state = _score_block(graph, weights, block, counted, labels, state)
+        frames = features.block(start, block_size)
+        sums, state = _score_block(graph, weights, block, counted, labels, frames, state)
         totals -= np.asarray(sums, np.float64)
     return totals
 
 
-@functools.partial(jax.jit, static_argnums=0, donate_argnums=5)
+class _FeatureBlocks:
+    """The features of a group of recordings side by side, zero beyond each."""
+
+    def __init__(
+        self,
+        local: LocalConfig | None,
+        group: Sequence[Recording],
+        batch_size: int,
+        num_samples: int,
+    ) -> None:
+        self.local = local
+        if local is None:
+            return
+        context = local.context_frames
+        shape = (batch_size, num_samples // local.hop + 2 * context, local.num_features)
+        self.frames = np.zeros(shape, np.float32)
+        for row, recording in enumerate(group):
+            assert recording.features is not None
+            self.frames[row, context : context + len(recording.features)] = recording.features
+
+    def block(self, start: int, num_samples: int) -> np.ndarray | None:
+        """The frames of samples `start ..`, with their context; None for a model without features."""
+        if self.local is None:
+            return None
+        first, count = start // self.local.hop, num_samples // self.local.hop
+        return self.frames[:, first : first + count + 2 * self.local.context_frames]
+
+
+@functools.partial(jax.jit, static_argnums=0, donate_argnums=6)
 def _score_block(
-    graph: Any, weights: Any, codes: Array, mask: Array, labels: Any, state: Any
+    graph: Any,
+    weights: Any,
+    codes: Array,
+    mask: Array,
+    labels: Any,
+    features: Array | None,
+    state: Any,
 ) -> tuple[Array, Any]:
     model: WaveNet = nnx.merge(graph, weights)
-    parameters, state = model.step(codes[:, :-1], state, labels)
+    local = None if features is None else model.upsample(features, mask.shape[1])
+    parameters, state = model.step(codes[:, :-1], state, labels, local)
     log_prob = model.distribution.log_prob(parameters, codes[:, 1:])
     return jnp.sum(log_prob * mask, axis=1), state
 

@@ -7,6 +7,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -15,6 +16,7 @@ from flax import nnx
 from wavedil.data.corpus import Corpus, Recording, read_corpus
 from wavedil.data.windows import Batch, TrainingWindows
 from wavedil.formats.saved_model import save
+from wavedil.models.local import LocalConfig
 from wavedil.models.wavenet import WaveNet
 from wavedil.models.weights import with_weights
 from wavedil.training.checkpoints import Checkpoints
@@ -48,14 +50,16 @@ class NonFiniteError(RuntimeError):
 
 
 def resolve(config: RunConfig, corpus: Corpus) -> RunConfig:
-    """The configuration with what the corpus decides: sample rate, levels, labels and fingerprint."""
+    """The configuration with what the corpus decides: rate, grid of levels, labels, features and fingerprint."""
     model = dataclasses.replace(
         config.model,
         sample_rate=corpus.sample_rate,
         levels=config.corpus.levels,
+        scale=config.corpus.scale,
         labels=corpus.label_values,
+        local=_local_config(config.model.local, corpus),
     )
-    settings = dataclasses.replace(config.corpus, sample_rate=corpus.sample_rate)
+    settings = dataclasses.replace(config.corpus, sample_rate=corpus.sample_rate, mel=corpus.mel)
     return dataclasses.replace(
         config,
         model=model,
@@ -144,7 +148,20 @@ def _run(
     return TrainingResult(step, stop.received, log.held_out_bits, seconds)
 
 
+def _local_config(local: LocalConfig | None, corpus: Corpus) -> LocalConfig | None:
+    """What the model takes of the corpus's features, at the sizes that `local` gives, if it does."""
+    if corpus.hop is None:
+        return None
+    kind: dict[str, Any] = {
+        "num_features": corpus.num_features,
+        "hop": corpus.hop,
+        "mel": corpus.mel,
+    }
+    return LocalConfig(**kind) if local is None else dataclasses.replace(local, **kind)
+
+
 def _make_windows(config: RunConfig, corpus: Corpus) -> TrainingWindows:
+    local = config.model.local
     return TrainingWindows(
         corpus.train,
         window_size=config.training.window_size,
@@ -153,6 +170,8 @@ def _make_windows(config: RunConfig, corpus: Corpus) -> TrainingWindows:
         label_values=corpus.label_values,
         seed=config.training.seed,
         levels=config.model.levels,
+        hop=1 if local is None else local.hop,
+        context_frames=0 if local is None else local.context_frames,
     )
 
 

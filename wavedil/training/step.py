@@ -39,7 +39,8 @@ def make_step(config: WaveNetConfig, settings: TrainingSettings) -> Step:
         codes = jnp.asarray(batch.codes, jnp.int32)
         labels = {name: jnp.asarray(indices) for name, indices in batch.labels.items()}
         model_now = with_weights(model, weights, "training")
-        log_prob = model_now.log_prob(codes[:, 1:], labels, before=codes[:, :1])
+        features = None if batch.features is None else jnp.asarray(batch.features)
+        log_prob = model_now.log_prob(codes[:, 1:], labels, codes[:, :1], features)
         return -jnp.sum(log_prob * batch.mask) / jnp.maximum(jnp.sum(batch.mask), 1.0)
 
     def step(state: TrainingState, batch: Batch) -> tuple[TrainingState, Metrics]:

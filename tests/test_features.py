@@ -1,0 +1,124 @@
+"""Mel spectra are librosa's, a frame for every hop of samples; features of one's own fit or are refused."""
+
+import json
+
+import librosa
+import numpy as np
+import pytest
+from recordings import tone
+
+from wavedil import UserError
+from wavedil.features import MelSettings, fit, mel, num_frames, read
+
+SMALL = MelSettings(num_mels=12, fft_size=256, hop=64)
+
+
+@pytest.mark.parametrize("num_samples", [256, 1000, 1024])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"power": 2.0, "scale": "htk", "norm": "none"},
+        {"padding": "reflect", "window_size": 200},
+    ],
+)
+def test_mel_equals_librosa(num_samples, changes):
+    settings = MelSettings(**{"num_mels": 12, "fft_size": 256, "hop": 64, **changes}).at(8000)
+    samples = np.random.default_rng(0).uniform(-1, 1, num_samples).astype(np.float32)
+    bands = librosa.feature.melspectrogram(
+        y=samples, sr=8000, n_fft=256, hop_length=64, win_length=settings.window_size, n_mels=12,
+        power=settings.power, pad_mode=settings.padding, htk=settings.scale == "htk",
+        norm=None if settings.norm == "none" else "slaney", fmin=0.0, fmax=4000.0,
+    )  # fmt: skip
+    expected = 1.0 + np.log10(np.maximum(bands, 1e-5)).T / 5.0
+    result = mel(samples, settings)
+    assert result.shape == (-(-num_samples // 64), 12)
+    np.testing.assert_allclose(result, expected[: len(result)], rtol=0, atol=2e-6)
+
+
+def test_a_click_lies_in_the_frames_around_its_sample():
+    samples = np.zeros(2000, np.float32)
+    samples[640] = 1.0
+    loud = np.flatnonzero(mel(samples, SMALL.at(8000)).max(axis=1))
+    # Frame 10 governs samples 640 to 703; a window of 256 reaches two hops to either side, its very ends being 0.
+    np.testing.assert_array_equal(loud, [9, 10, 11])
+
+
+def test_silence_is_0_and_a_loud_tone_about_1():
+    settings = MelSettings().at(16000)
+    assert mel(np.zeros(16000), settings).shape == (63, 80)
+    assert not mel(np.zeros(16000), settings).any()
+    assert 0.9 < mel(tone(16000, sample_rate=16000, level=1.0), settings).max() < 1.4
+
+
+def test_long_recordings_in_blocks_equal_one_pass(monkeypatch):
+    samples = np.random.default_rng(0).uniform(-1, 1, 3000).astype(np.float32)
+    whole = mel(samples, SMALL.at(8000))
+    monkeypatch.setattr("wavedil.features._BLOCK_FRAMES", 5)
+    np.testing.assert_allclose(mel(samples, SMALL.at(8000)), whole, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("rate", "fft_size", "hop"), [(8000, 512, 128), (16000, 1024, 256)])
+def test_sizes_left_open_suit_the_rate(rate, fft_size, hop):
+    settings = MelSettings(num_mels=40).at(rate)
+    assert (settings.fft_size, settings.hop, settings.highest_hz) == (fft_size, hop, rate / 2)
+    assert MelSettings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
+    assert settings.at(rate) == settings
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: mel(np.zeros(100), SMALL.at(8000)), r"100 samples \(0.0125 s\) are shorter than one mel frame \(256"),
+        (lambda: mel(np.full(999, np.nan), SMALL.at(8000)), "999 of 999 numbers are NaN"),
+        (lambda: mel(np.zeros((2, 999)), SMALL.at(8000)), "mono"),
+        (lambda: mel(np.zeros(999), SMALL), r"settings.at\(sample_rate\)"),
+        (lambda: SMALL.at(8000).at(16000), "for 8000 Hz, but the sound has 16000 Hz; resample"),
+        (lambda: MelSettings(num_mels=80, fft_size=64).at(8000), "mel bands hold no frequency"),
+        (lambda: MelSettings(hop=0), "mel hop is 0"),
+        (lambda: MelSettings(fft_size=64, window_size=65), "longer than fft_size 64"),
+        (lambda: MelSettings(lowest_hz=5000.0, sample_rate=8000), "choose 0 <= lowest_hz"),
+        (lambda: MelSettings(smallest=0.0), "between 0 and 1"),
+    ],
+)  # fmt: skip
+def test_bad_sounds_and_settings_are_refused(make, message):
+    with pytest.raises(UserError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("num_samples", [1, 63, 64, 65, 128])
+def test_features_that_fit_have_a_frame_for_every_hop(num_samples):
+    wanted = num_frames(num_samples, 64)
+    features = np.arange(2.0 * wanted, dtype=np.float32).reshape(wanted, 2)
+    np.testing.assert_array_equal(fit(features, num_samples, 64), features)
+    # librosa's centred frames are one more where the samples end with a frame.
+    centred = np.zeros((num_samples // 64 + 1, 2), np.float32)
+    assert len(fit(centred, num_samples, 64)) == wanted
+
+
+def test_features_of_another_length_are_refused_with_both():
+    with pytest.raises(
+        UserError, match="5 frames, but 640 samples with a frame every 64 samples take 10"
+    ):
+        fit(np.zeros((5, 2), np.float32), 640, 64)
+
+
+def test_arrays_are_read_as_float32_and_others_refused(tmp_path):
+    path = tmp_path / "x.npy"
+    np.save(path, np.arange(6).reshape(3, 2))
+    assert (read(path).dtype, read(path).shape) == (np.float32, (3, 2))
+    bad = {
+        "has shape": np.zeros(4),
+        "has shape ": np.zeros((0, 4)),
+        "holds <U1": np.array([["a"]]),
+        "1 of 2 numbers are NaN or infinite": np.array([[1.0, np.inf]]),
+    }
+    for message, array in bad.items():
+        np.save(path, array)
+        with pytest.raises(UserError, match=message):
+            read(path)
+    path.write_text("no array")
+    with pytest.raises(UserError, match="no array of numbers"):
+        read(path)
+    with pytest.raises(UserError, match="cannot be opened"):
+        read(tmp_path / "absent.npy")

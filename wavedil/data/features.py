@@ -1,0 +1,69 @@
+"""The features of a corpus: mel spectra of each recording, or the arrays that lie beside them."""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from wavedil import audio, features
+from wavedil.data.settings import CorpusSettings
+from wavedil.errors import UserError
+
+# Beside 7_theo_3.wav lies 7_theo_3.npy.
+SUFFIX = ".npy"
+
+
+class FeatureReader:
+    """The features of one recording after the other, all with as many numbers in a frame.
+
+    Args:
+      settings: Of the corpus.
+      sample_rate: Hz, of the samples that are given.
+
+    Attributes:
+      mel: Complete settings of the spectra; None where features are read, or there are none.
+      hop: Samples from one frame to the next; None where there are no features.
+
+    Raises:
+      UserError: If the mel settings do not suit the sample rate.
+    """
+
+    def __init__(self, settings: CorpusSettings, sample_rate: int) -> None:
+        self.mel = None if settings.mel is None else settings.mel.at(sample_rate)
+        self.hop = settings.features_hop if self.mel is None else self.mel.hop
+        self._first: tuple[Path, int] | None = None
+
+    def read(
+        self, recording: Path, samples: Float32[np.ndarray, " time"]
+    ) -> Float32[np.ndarray, "frames num_features"] | None:
+        """A frame for every `hop` of the samples, read-only; None where there are no features.
+
+        Raises:
+          AudioError: If the recording is shorter than a frame, or the array beside it cannot be read or is of
+            another length or width.
+        """
+        if self.hop is None:
+            return None
+        try:
+            if self.mel is not None:
+                frames = features.mel(samples, self.mel)
+            else:
+                frames = self._read_beside(recording, len(samples), self.hop)
+        except UserError as error:
+            raise audio.AudioError(recording, str(error)) from None
+        frames.flags.writeable = False
+        return frames
+
+    def _read_beside(self, recording: Path, num_samples: int, hop: int) -> np.ndarray:
+        path = recording.with_suffix(SUFFIX)
+        frames = features.fit(features.read(path), num_samples, hop)
+        self._require_width(path, frames.shape[1])
+        return frames
+
+    def _require_width(self, path: Path, width: int) -> None:
+        first, expected = self._first = self._first or (path, width)
+        if width != expected:
+            raise UserError(
+                f"{path.name} has {width} numbers in a frame, but {first.name} has {expected}; compute all "
+                "features with the same settings"
+            )

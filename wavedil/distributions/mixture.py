@@ -1,0 +1,212 @@
+"""Mixtures of bell-shaped densities, as probabilities of the levels of a sample."""
+
+import abc
+import dataclasses
+import functools
+import math
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Float32, Int, Num, PRNGKeyArray
+
+from wavedil.distributions.categorical import draw
+from wavedil.distributions.protocol import checked, checked_codes
+from wavedil.errors import UserError
+from wavedil.levels import Levels, Scale
+
+# The outermost levels reach to infinity. In float32 this is as far, for every scale up to the largest.
+_FAR = 1e8
+_MAX_LOG_SCALE = 10.0
+_FARTHEST_MEAN = 1e4
+# A scale of 1/16 of the narrowest level puts all but 0.001 bits of a component into one level.
+_NARROWEST = 1 / 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Mixture(abc.ABC):
+    """Mixture of K components with means m_k and scales s_k over the levels of a sample.
+
+    The probability of a level is the exact mass of the density between its edges, where the
+    outermost levels reach to -infinity and infinity:
+
+        log p(code) = log sum_k w_k [F((upper - m_k) / s_k) - F((lower - m_k) / s_k)]        (nats)
+
+    F is the cumulative distribution of one component, the edges are those of
+    `wavedil.levels.Levels`. From the network's numbers (a_k, b_k, c_k), in this order, come
+
+        w = softmax(a),    m_k = b_k + (2 k + 1) / K - 1,    s_k = smallest + exp(c_k) s_0
+
+    with k from 0 and s_0 such that the standard deviation at c = 0 is 1 / K. So zeros are a nearly
+    flat density over [-1, 1]: any level costs at most 1.2 bits more than under the uniform density,
+    which is log2(levels) where levels are linear, and more for the narrow ones of mu-law near silence.
+
+    The smallest scale is 1/16 of the narrowest level. A narrower component would gain no likelihood,
+    since its mass lies in one level already, while its gradients would grow without bound. At the
+    largest, exp(10) s_0, only the two outermost levels are left. Means are kept within 10000 times full scale.
+
+    At 65536 levels an edge near 1 is 30000 times its level's width. Edges are therefore kept as
+    sums of two float32 numbers, and a width is never a difference of rounded positions. The log of
+    a component's mass is then right to about 2e-6 max(1, |log mass|) for every level, mean and
+    scale, and its gradients are finite.
+    """
+
+    num_components: int
+    levels: int = 65536
+    scale: Scale = "linear"
+
+    unit_deviation: ClassVar[float]
+    """Standard deviation of a component of scale 1."""
+
+    def __post_init__(self) -> None:
+        Levels(self.levels, self.scale)  # refuses what is out of range
+        if self.num_components < 1:
+            raise UserError(
+                f"num_components is {self.num_components}, but a mixture has at least 1; use 1 or 10"
+            )
+
+    @property
+    def grid(self) -> Levels:
+        """The levels and their edges."""
+        return Levels(self.levels, self.scale)
+
+    @property
+    def num_parameters(self) -> int:
+        """Numbers that the network gives for each sample: a weight, a mean and a scale a component."""
+        return 3 * self.num_components
+
+    def log_prob(
+        self, parameters: Float[Array, "..."], codes: Num[Array, "..."]
+    ) -> Float[Array, "..."]:
+        """Log-probability of each code in nats; divide by -log 2 for bits."""
+        logits, means, log_scales = self._components(checked(self, parameters, codes))
+        inverse = jnp.exp(-log_scales)
+        index = checked_codes(codes, self.grid)[..., None]
+        coarse, fine = (jnp.asarray(table, means.dtype) for table in _edge_tables(self.grid))
+        at = functools.partial(jnp.take, mode="fill", fill_value=jnp.nan)
+        lower, lower_rest = at(coarse, index), at(fine, index)
+        upper, upper_rest = at(coarse, index + 1), at(fine, index + 1)
+        log_mass = self._log_mass(
+            ((lower - means) + lower_rest) * inverse,
+            ((upper - means) + upper_rest) * inverse,
+            ((upper - lower) + (upper_rest - lower_rest)) * inverse,
+        )
+        return _mixed(logits, log_mass)
+
+    def log_density(
+        self, parameters: Float[Array, "..."], amplitudes: Float[Array, "..."]
+    ) -> Float[Array, "..."]:
+        """Log of the continuous density, in nats per unit of amplitude.
+
+        It may be above 0, says nothing about levels, and is never bits per
+        sample: for those there is `log_prob`.
+        """
+        logits, means, log_scales = self._components(checked(self, parameters, amplitudes))
+        distances = (amplitudes.astype(means.dtype)[..., None] - means) * jnp.exp(-log_scales)
+        return _mixed(logits, self._log_density(distances) - log_scales)
+
+    def sample(
+        self,
+        key: PRNGKeyArray,
+        parameters: Float[Array, "..."],
+        temperature: float | Float[Array, ""] = 1.0,
+    ) -> Int[Array, "..."]:
+        """Codes: a component by its weight, an amplitude from it, and the level of that.
+
+        Args:
+          key: Random key; the same key and parameters give the same codes.
+          parameters: What the network gave.
+          temperature: Logits of the weights are divided by it, scales multiplied.
+        """
+        logits, means, log_scales = self._components(checked(self, parameters))
+        # Never 0, where the quantile would be infinite; the other end is as far from 1.
+        uniform = jax.random.uniform(
+            key, (2, *logits.shape[:-1]), logits.dtype, minval=2.0**-24, maxval=1.0
+        )
+        chosen = draw(logits, uniform[0], temperature)[..., None]
+        mean = jnp.take_along_axis(means, chosen, axis=-1)[..., 0]
+        scale = jnp.exp(jnp.take_along_axis(log_scales, chosen, axis=-1)[..., 0])
+        return _nearest_code(self.grid, mean + temperature * scale * self._quantile(uniform[1]))
+
+    def mean(self, parameters: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Expected amplitude, clipped to [-1, 1] as recordings are but not rounded to a level.
+
+        E clip(x) = 1 - integral of F from -1 to 1, for each component
+        """
+        logits, means, log_scales = self._components(checked(self, parameters))
+        scales = jnp.exp(log_scales)
+        # By symmetry for a mean of at least 0, whose mass near 1 is then the smaller term.
+        distance = jnp.abs(means)
+        area = self._integral((1.0 - distance) / scales) - self._integral(
+            (-1.0 - distance) / scales
+        )
+        clipped = jnp.sign(means) * (1.0 - scales * area)
+        return jnp.sum(jax.nn.softmax(logits, axis=-1) * clipped, axis=-1)
+
+    def _components(self, parameters: Float[Array, "..."]) -> list[Float[Array, "..."]]:
+        """Logits of the weights, means, and logarithms of the scales."""
+        logits, means, log_scales = jnp.split(parameters, 3, axis=-1)
+        number = self.num_components
+        spread = (2.0 * np.arange(number) + 1.0) / number - 1.0
+        start = -math.log(number * self.unit_deviation)
+        smallest = math.log(_NARROWEST * _narrowest_width(self.grid))
+        above = jnp.minimum(log_scales, _MAX_LOG_SCALE) + (start - smallest)
+        # log(smallest + exp(c) s_0); jnp.logaddexp, which minds infinities, would double the time of the loss.
+        log_scales = smallest + jnp.maximum(above, 0.0) + jnp.log1p(jnp.exp(-jnp.abs(above)))
+        means = jnp.clip(means + jnp.asarray(spread, means.dtype), -_FARTHEST_MEAN, _FARTHEST_MEAN)
+        return [logits, means, log_scales]
+
+    @staticmethod
+    @abc.abstractmethod
+    def _log_mass(
+        lower: Float[Array, "..."], upper: Float[Array, "..."], width: Float[Array, "..."]
+    ) -> Float[Array, "..."]:
+        """log(F(upper) - F(lower)) at scale 1; `width` is upper - lower without its rounding."""
+
+    @staticmethod
+    @abc.abstractmethod
+    def _log_density(x: Float[Array, "..."]) -> Float[Array, "..."]:
+        """log F'(x)."""
+
+    @staticmethod
+    @abc.abstractmethod
+    def _quantile(uniform: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The x of F(x) = uniform."""
+
+    @staticmethod
+    @abc.abstractmethod
+    def _integral(x: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Integral of F from -infinity to x."""
+
+
+def _mixed(logits: Float[Array, "..."], log_values: Float[Array, "..."]) -> Float[Array, "..."]:
+    """log sum_k softmax(logits)_k exp(log_values_k)."""
+    total = jax.nn.logsumexp(logits + log_values, axis=-1)
+    return total - jax.nn.logsumexp(logits, axis=-1)
+
+
+@functools.lru_cache(maxsize=8)
+def _edge_tables(
+    grid: Levels,
+) -> tuple[Float32[np.ndarray, " edges"], Float32[np.ndarray, " edges"]]:
+    """Edges as coarse + fine, so that at 65536 levels a width keeps 7 digits; entry k is below level k."""
+    edges = np.concatenate([[-_FAR], grid.edges, [_FAR]])
+    coarse = edges.astype(np.float32)
+    return coarse, (edges - coarse).astype(np.float32)
+
+
+@functools.lru_cache(maxsize=8)
+def _narrowest_width(grid: Levels) -> float:
+    return float(np.diff(grid.edges).min(initial=1.0))
+
+
+def _nearest_code(grid: Levels, x: Float[Array, "*samples"]) -> Int[Array, "*samples"]:
+    """`grid.encode` in JAX; within rounding of an edge, either of the levels beside it."""
+    top = grid.count - 1
+    x = jnp.clip(x, -1.0, 1.0)
+    if grid.scale == "linear":
+        codes = jnp.floor(x * (0.5 * grid.count) + 0.5).astype(jnp.int32) + grid.silence
+        return jnp.clip(codes, 0, top)
+    companded = jnp.sign(x) * jnp.log1p(top * jnp.abs(x)) / math.log1p(top)
+    return jnp.floor((companded + 1.0) * (0.5 * top) + 0.5).astype(jnp.int32)

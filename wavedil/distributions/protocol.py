@@ -1,0 +1,98 @@
+"""What every output distribution can do, and what it refuses."""
+
+from typing import Protocol, runtime_checkable
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Num, PRNGKeyArray
+
+from wavedil.errors import UserError
+from wavedil.levels import Levels, Scale
+
+
+@runtime_checkable
+class Distribution(Protocol):
+    """A distribution over the levels of one sample, with parameters that a network gives.
+
+    All families put probability on the same grid, `wavedil.levels.Levels(levels, scale)`, and the
+    probabilities of all its levels sum to 1. Bits per sample, `-log_prob / log 2`, therefore
+    compare between families wherever the number of levels and the scale are the same.
+
+    Zeros for parameters are a broad distribution, so that an untrained network loses no more than
+    it must.
+
+    Shapes:
+      parameters: [..., num_parameters], float32 (a lower precision is raised to it)
+      codes, amplitudes: [...]
+    """
+
+    @property
+    def levels(self) -> int:
+        """Levels of a sample."""
+
+    @property
+    def scale(self) -> Scale:
+        """Where the levels lie: "mu_law" or "linear"."""
+
+    @property
+    def num_parameters(self) -> int:
+        """Numbers that the network gives for each sample."""
+
+    def log_prob(
+        self, parameters: Float[Array, "..."], codes: Num[Array, "..."]
+    ) -> Float[Array, "..."]:
+        """Log-probability of each code in nats; divide by -log 2 for bits.
+
+        Raises:
+          UserError: If the last axis is not `num_parameters`, the other axes are not those of the
+            codes, or the codes are not integers. A code beyond the levels gives NaN.
+        """
+
+    def sample(
+        self,
+        key: PRNGKeyArray,
+        parameters: Float[Array, "..."],
+        temperature: float | Float[Array, ""] = 1.0,
+    ) -> Int[Array, "..."]:
+        """Codes drawn at random; the same key and parameters give the same codes.
+
+        Args:
+          key: Random key.
+          parameters: What the network gave.
+          temperature: Above 0. At 1 codes have the probabilities of `log_prob`; below, likely ones become
+            likelier. Logits are divided by it, and the scales of a mixture's components multiplied: towards
+            0 a categorical draws its likeliest level, and a mixture the mean of its weightiest component.
+        """
+
+    def mean(self, parameters: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Expected amplitude, in [-1, 1]."""
+
+
+def checked(
+    distribution: Distribution,
+    parameters: Float[Array, "..."],
+    samples: Num[Array, "..."] | None = None,
+) -> Float[Array, "..."]:
+    """The parameters in at least float32, refused where their shape is not the distribution's."""
+    name, wanted = type(distribution).__name__, distribution.num_parameters
+    if parameters.ndim == 0 or parameters.shape[-1] != wanted:
+        raise UserError(
+            f"parameters have shape {parameters.shape}, but the last axis of {name} holds {wanted}; "
+            "give the network's output num_parameters channels"
+        )
+    if samples is not None and samples.shape != parameters.shape[:-1]:
+        raise UserError(
+            f"parameters of shape {parameters.shape} are for samples of shape {parameters.shape[:-1]}, "
+            f"but the samples have shape {samples.shape}; give one row of parameters for each sample"
+        )
+    return parameters.astype(np.promote_types(parameters.dtype, np.float32))
+
+
+def checked_codes(codes: Num[Array, "..."], grid: Levels) -> Int[Array, "..."]:
+    """The codes as int32, refused where they are not integers."""
+    if not jnp.issubdtype(codes.dtype, jnp.integer):
+        raise UserError(
+            f"codes are {codes.dtype}, but codes are integers 0 to {grid.count - 1}; "
+            f"encode amplitudes with wavedil.levels.Levels({grid.count}, {grid.scale!r})"
+        )
+    return codes.astype(jnp.int32)

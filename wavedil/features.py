@@ -1,0 +1,278 @@
+"""Features of recordings, a frame every `hop` samples: log-mel spectra, and arrays of the user's own.
+
+Frame i governs samples `i hop .. (i + 1) hop - 1`, so a recording has `ceil(samples / hop)` frames.
+"""
+
+import dataclasses
+import functools
+import os
+import warnings
+from typing import Any, Literal, Self
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from wavedil.errors import UserError
+from wavedil.settings import Settings
+
+# Long enough to tell the harmonics of a low voice apart, short enough to follow speech.
+_SHORTEST_FFT_SECONDS = 0.04
+# Spectra of a long recording are computed this many frames at a time, to bound the memory.
+_BLOCK_FRAMES = 4096
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MelSettings(Settings):
+    """How log-mel spectra are computed: everything that librosa takes.
+
+    Example:
+      >>> MelSettings(num_mels=40).at(16000).hop
+      256
+    """
+
+    sample_rate: int | None = None
+    """Hz of the sound; None: that of the recordings."""
+    num_mels: int = 80
+    """Bands of a frame."""
+    fft_size: int | None = None
+    """Samples of a frame's Fourier transform; None: the power of two that lasts 40 ms or more."""
+    window_size: int | None = None
+    """Samples of its window, at most fft_size; None: as many."""
+    hop: int | None = None
+    """Samples from one frame to the next; None: a quarter of fft_size."""
+    lowest_hz: float = 0.0
+    """Lower edge of the lowest band (Hz)."""
+    highest_hz: float | None = None
+    """Upper edge of the highest band (Hz); None: half the sample rate."""
+    window: Literal["hann", "hamming", "blackman"] = "hann"
+    """Shape of the window."""
+    padding: Literal["constant", "reflect"] = "constant"
+    """What lies before and after the recording: silence, or its mirror image."""
+    power: float = 1.0
+    """Exponent of the magnitudes: 1, or 2 for energies."""
+    scale: Literal["slaney", "htk"] = "slaney"
+    """Formula of the mel scale."""
+    norm: Literal["slaney", "none"] = "slaney"
+    """Bands of equal area, or of equal height."""
+    smallest: float = 1e-5
+    """Magnitudes below this count as this, which becomes 0."""
+
+    def __post_init__(self) -> None:
+        sizes = ("sample_rate", "num_mels", "fft_size", "window_size", "hop")
+        for name in sizes:
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"mel {name} is {value}, but it must be at least 1")
+        if self.fft_size and self.window_size and self.window_size > self.fft_size:
+            raise UserError(
+                f"mel window_size is {self.window_size}, longer than fft_size {self.fft_size}; "
+                "make fft_size at least as long"
+            )
+        if not self.power > 0 or not 0 < self.smallest < 1:
+            raise UserError(
+                f"mel power is {self.power} and smallest {self.smallest}; power must be above 0, and smallest "
+                "between 0 and 1"
+            )
+        nyquist = np.inf if self.sample_rate is None else self.sample_rate / 2
+        highest = nyquist if self.highest_hz is None else self.highest_hz
+        if not 0 <= self.lowest_hz < highest <= nyquist:
+            raise UserError(
+                f"mel bands from {self.lowest_hz:g} Hz to {highest:g} Hz do not fit into sound of 0 to "
+                f"{nyquist:g} Hz; choose 0 <= lowest_hz < highest_hz within it"
+            )
+
+    @property
+    def complete(self) -> bool:
+        """Whether every size is a number, as `at` makes them."""
+        sizes = (self.sample_rate, self.fft_size, self.window_size, self.hop, self.highest_hz)
+        return None not in sizes
+
+    def at(self, sample_rate: int) -> Self:
+        """These settings with every None replaced by what suits the sample rate.
+
+        Raises:
+          UserError: If they are for another rate, or a band is too narrow to hear anything.
+        """
+        if self.sample_rate not in (None, sample_rate):
+            raise UserError(
+                f"mel settings are for {self.sample_rate} Hz, but the sound has {sample_rate} Hz; resample it "
+                f"(sample_rate={self.sample_rate}), or leave mel sample_rate out"
+            )
+        fitting = 1 << int(np.ceil(np.log2(_SHORTEST_FFT_SECONDS * sample_rate)))
+        fft_size = self.fft_size or max(fitting, self.window_size or 1)
+        settings = dataclasses.replace(
+            self,
+            sample_rate=sample_rate,
+            fft_size=fft_size,
+            window_size=self.window_size or fft_size,
+            hop=self.hop or max(1, fft_size // 4),
+            highest_hz=sample_rate / 2 if self.highest_hz is None else self.highest_hz,
+        )
+        _filters(settings)  # refuses now what would fail at every recording
+        return settings
+
+
+def mel(
+    samples: Float[np.ndarray, " time"], settings: MelSettings
+) -> Float32[np.ndarray, "frames num_mels"]:
+    """Log-mel spectra of a sound, a frame every `hop` samples, scaled to about 0 .. 1.
+
+        m[i, b] = 1 - log(max(a[i, b], smallest)) / log(smallest)
+
+    with a[i, b] band b of the Fourier magnitudes around sample i hop:
+
+        hop=4, fft_size=8    samples        0 1 2 3 4 5 6 7 8 9
+                             frame 0  |. . . . 0 1 2 3|              around sample 0, governs 0 1 2 3
+                             frame 1          |0 1 2 3 4 5 6 7|      around sample 4, governs 4 5 6 7
+                             frame 2                  |4 5 6 7 8 9 . .|    around 8, governs 8 9
+
+    Args:
+      samples: Sound in [-1, 1], at the settings' rate.
+      settings: Complete ones, as `MelSettings.at` makes them and a model holds them (`model.config.local.mel`).
+
+    Returns:
+      `ceil(samples / hop)` frames; 0 is silence.
+
+    Raises:
+      UserError: If the sound is shorter than one frame, holds numbers that are not finite, or the settings
+        are not complete.
+
+    Example:
+      >>> mel(np.zeros(16000), MelSettings().at(16000)).shape
+      (63, 80)
+    """
+    rate, fft_size, hop = _sizes(settings)
+    samples = np.asarray(samples, np.float32)
+    if samples.ndim != 1:
+        raise UserError(f"samples have shape {samples.shape}, but a sound is mono [time]")
+    if len(samples) < fft_size:
+        raise UserError(
+            f"{len(samples)} samples ({len(samples) / rate:.3g} s) are shorter than one mel frame ({fft_size} "
+            f"samples, {fft_size / rate:.3g} s at {rate} Hz); leave the recording out, or use a smaller mel fft_size"
+        )
+    _require_finite(samples, "samples")
+    import librosa
+
+    half = fft_size // 2
+    frames = num_frames(len(samples), hop)
+    padded = np.pad(samples, half, mode=settings.padding)
+    blocks = []
+    for start in range(0, frames, _BLOCK_FRAMES):
+        stop = min(start + _BLOCK_FRAMES, frames)
+        spectra = librosa.stft(
+            padded[start * hop : (stop - 1) * hop + 2 * half + fft_size % 2],
+            n_fft=fft_size,
+            hop_length=hop,
+            win_length=settings.window_size,
+            window=settings.window,
+            center=False,
+        )
+        bands = _filters(settings) @ np.abs(spectra) ** np.float32(settings.power)
+        # Divided first, so that silence is 0 to the last bit.
+        blocks.append(np.log(np.maximum(bands / np.float32(settings.smallest), 1.0)).T)
+    return (np.concatenate(blocks) / -np.log(settings.smallest)).astype(np.float32)
+
+
+def num_frames(num_samples: int, hop: int) -> int:
+    """Frames of a recording: `ceil(num_samples / hop)`."""
+    return -(-num_samples // hop)
+
+
+def read(path: str | os.PathLike[str]) -> Float32[np.ndarray, "frames channels"]:
+    """The features in a `.npy` file.
+
+    Raises:
+      UserError: If the file cannot be read, or is no array [frames, channels] of finite numbers.
+    """
+    try:
+        array = np.load(path, allow_pickle=False)
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be opened ({error.strerror or error}); check the path"
+        ) from None
+    except (ValueError, EOFError) as error:
+        raise UserError(
+            f"{path} is no array of numbers ({error}); write it with numpy.save"
+        ) from None
+    if not isinstance(array, np.ndarray) or array.ndim != 2 or not array.size:
+        shape = getattr(array, "shape", "of several arrays")
+        raise UserError(f"{path} has shape {shape}, but features are [frames, channels]")
+    if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
+        raise UserError(f"{path} holds {array.dtype}, but features are numbers")
+    features = array.astype(np.float32)
+    _require_finite(features, str(path))
+    return features
+
+
+def fit(
+    features: Float32[np.ndarray, "frames channels"], num_samples: int, hop: int
+) -> Float32[np.ndarray, "frames channels"]:
+    """The features of exactly these samples, one frame for each `hop` of them.
+
+    One frame more is let go where the samples end with a frame, because centred spectra (librosa's) have
+    one there.
+
+    Raises:
+      UserError: If there are more frames than that, or fewer.
+    """
+    wanted = num_frames(num_samples, hop)
+    if len(features) not in (wanted, num_samples // hop + 1):
+        raise UserError(
+            f"features have {len(features)} frames, but {num_samples} samples with a frame every {hop} samples take "
+            f"{wanted}; compute them with that hop, or say which frame rate they have"
+        )
+    return features[:wanted]
+
+
+def _sizes(settings: MelSettings) -> tuple[int, int, int]:
+    """Sample rate, samples of a Fourier transform, and hop of complete settings.
+
+    Raises:
+      UserError: If they are not complete.
+    """
+    rate, fft_size, hop = settings.sample_rate, settings.fft_size, settings.hop
+    if rate is None or fft_size is None or hop is None:
+        raise UserError("mel settings leave sizes open; complete them: settings.at(sample_rate)")
+    return rate, fft_size, hop
+
+
+@functools.lru_cache(maxsize=8)
+def _filters(settings: MelSettings) -> Any:
+    """The bands each frequency belongs to, and how much: a sparse matrix [num_mels, frequencies].
+
+    A frequency is in two bands at most. A dense matmul would do forty times the work, and its threads cost a short
+    recording more than all else.
+
+    Raises:
+      UserError: If a band is narrower than the distance of two frequencies, and so hears nothing.
+    """
+    import librosa
+    import scipy.sparse
+
+    rate, fft_size, _ = _sizes(settings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # librosa's words for what is refused below
+        filters: np.ndarray = librosa.filters.mel(
+            sr=rate,
+            n_fft=fft_size,
+            n_mels=settings.num_mels,
+            fmin=settings.lowest_hz,
+            fmax=settings.highest_hz,
+            htk=settings.scale == "htk",
+            norm="slaney" if settings.norm == "slaney" else None,
+        )
+    deaf = int(np.count_nonzero(filters.max(axis=1) == 0))
+    if deaf:
+        raise UserError(
+            f"{deaf} of {settings.num_mels} mel bands hold no frequency of a Fourier transform of {fft_size} "
+            f"samples at {rate} Hz; use fewer bands (num_mels) or a larger fft_size"
+        )
+    return scipy.sparse.csr_array(filters)
+
+
+def _require_finite(values: np.ndarray, what: str) -> None:
+    bad = int(values.size - np.count_nonzero(np.isfinite(values)))
+    if bad:
+        raise UserError(
+            f"{what}: {bad} of {values.size} numbers are NaN or infinite; compute them again from their source"
+        )

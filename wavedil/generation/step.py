@@ -1,0 +1,103 @@
+"""One sample at a time: `WaveNet.step` with rings for state, its matmuls arranged for speed."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from wavedil.generation.rings import Rings, delayed_samples, write
+from wavedil.models.wavenet import WaveNet
+
+
+class Loop(NamedTuple):
+    """What one sample hands to the next."""
+
+    rings: dict[str, Any]
+    position: Int[Array, ""]
+    code: Int[Array, " batch"]
+
+
+class Moment(NamedTuple):
+    """What a model with features is told at each sample."""
+
+    local: Float[Array, "batch condition_channels"]
+    age: Int[Array, " batch"]
+    """Samples since each signal's first: what lies before that in a ring is of another signal, and counts as zero."""
+
+
+def step_function(
+    model: WaveNet, condition: Float[Array, "batch time_or_1 channels"] | None, local: bool = False
+) -> Callable[..., tuple[Array, dict[str, Any]]]:
+    """`model.step` for one sample.
+
+    What all layers see of the past is known before the sample is computed, and so is what they are told; one
+    batched matmul meets both. What is left for each layer in turn is the newest tap, the gate and the residual.
+
+    Args:
+      model: A WaveNet.
+      condition: What it is conditioned on, if anything.
+      local: Whether that differs from sample to sample; then every step is given a `Moment`.
+    """
+    stack = model.stack
+    layers = [block.weights(condition, local) for block in stack.blocks]
+    bias = jnp.stack([layer.bias for layer in layers])
+    kernels = []
+    for layer in layers:
+        past_kernel = layer.kernel[:-1].reshape(-1, layer.kernel.shape[2])
+        told = [] if layer.condition_kernel is None else [layer.condition_kernel]
+        kernels.append(jnp.concatenate([past_kernel, *told]))
+    known_kernel = jnp.stack(kernels)
+    # Out here, or every sample would copy them: a slice inside the loop is made anew each time.
+    newest_kernels = [layer.kernel[-1] for layer in layers]
+    ago = np.stack([_steps_ago(block.conv, stack.blocks[0].channels) for block in stack.blocks])
+
+    def step(
+        code: Array, rings: dict[str, Rings], position: Array, now: Moment | None = None
+    ) -> tuple[Array, dict[str, Any]]:
+        x = model.enter(code)
+        x, input_ring = _convolve(model.input, x, rings["input"], position, now)
+        known = jnp.stack(
+            [
+                delayed_samples(ring, block.dilation, position)
+                for ring, block in zip(rings["stack"], stack.blocks, strict=True)
+            ]
+        )
+        if now is not None:
+            told = jnp.broadcast_to(now.local, (len(layers), *now.local.shape))
+            known = jnp.concatenate([_own(known, ago[:, None], now), told], axis=-1)
+        joint = jnp.einsum("lbi,lio->lbo", known, known_kernel) + bias
+        after, gated = [], []
+        for i, layer in enumerate(layers):
+            after.append(write(rings["stack"][i], x, position))
+            filtered, gate = jnp.split(joint[i] + x @ newest_kernels[i], 2, axis=-1)
+            gated.append(jnp.tanh(filtered) * jax.nn.sigmoid(gate))
+            x = x + (gated[-1] @ layer.residual_kernel + layer.residual_bias)
+        skip = jnp.concatenate(gated, axis=-1) @ stack.skip_kernel[...] + stack.skip_bias_or_zeros()
+        return model.head(skip[:, None])[:, 0], {"input": input_ring, "stack": after}
+
+    return step
+
+
+def _convolve(
+    conv: Any, x: Array, ring: Array, position: Array, now: Moment | None
+) -> tuple[Array, Array]:
+    """One output of a causal convolution without dilation."""
+    past = delayed_samples(ring, conv.dilation, position)
+    if now is not None:
+        past = _own(past, _steps_ago(conv, x.shape[-1]), now)
+    kernel = conv.kernel[...]
+    y = jnp.concatenate([past, x], axis=-1) @ kernel.reshape(-1, kernel.shape[2])
+    return y + conv.bias_or_zeros(), write(ring, x, position)
+
+
+def _steps_ago(conv: Any, channels: int) -> np.ndarray:
+    """How long ago each number of `delayed_samples` came in, oldest first."""
+    return np.repeat(np.arange(conv.receptive_field.past, 0, -conv.dilation), channels)
+
+
+def _own(past: Array, ago: np.ndarray, now: Moment) -> Array:
+    """The past of each signal itself: zero before its first sample, as before any signal."""
+    return jnp.where(now.age[:, None] >= ago, past, 0.0)

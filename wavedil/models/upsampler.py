@@ -1,0 +1,107 @@
+"""From features, a frame every `hop` samples, to a condition at every sample."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from wavedil.errors import UserError
+from wavedil.features import num_frames
+from wavedil.models.local import LocalConfig
+from wavedil.nn import Conv1d, RepeatUpsample, SubPixelUpsample
+from wavedil.receptive_field import ReceptiveField
+
+
+class FeatureUpsampler(nnx.Module):
+    """Features brought to the sample rate in learned stages.
+
+        frames -> conv over frames -> ReLU -> 1x1 -> upsample by 2 to 5 -> upsample ... -> samples
+
+    A sample sees its own frame and at most `context_frames` on either side, so a change of frame i changes
+    samples `(i - context_frames) hop .. (i + 1 + context_frames) hop - 1` and no others. With sub-pixels it
+    changes all of them; a repetition's smoothing takes its part of the outermost frames. With hop 4, context 1:
+
+        frame               0          1          2          3
+        samples       0  1  2  3 | 4  5  6  7 | 8  9 10 11 |12 ...
+        seen by 6     [----------------------------------]           frames 0 to 2
+
+    It looks into the future, and a stream's samples wait for that many frames; the network it conditions
+    remains causal in its samples.
+
+    Args:
+      config: Sizes.
+      rngs: Source of the initial weights.
+
+    Shapes:
+      __call__: features [batch, frames, num_features] -> [batch, num_samples, channels]
+
+    Raises:
+      UserError: When called, if there are not as many frames or numbers in a frame as there should be.
+    """
+
+    def __init__(self, config: LocalConfig, *, rngs: nnx.Rngs) -> None:
+        self.config = config
+        # Smoothing reaches less than a frame further; there, frames are upsampled and then cut away.
+        self.edge = 1 if config.upsampling == "repeat" else 0
+        reach = config.context_frames - self.edge
+        # At the rate of frames a wide layer costs next to nothing at each sample.
+        wide = 4 * config.channels
+        self.frames = Conv1d(
+            config.num_features, wide, kernel_size=2 * reach + 1, padding="same", rngs=rngs
+        )
+        self.mix = Conv1d(wide, config.channels, kernel_size=1, rngs=rngs)
+        self.stages = nnx.List(_stage(config, factor, rngs) for factor in stage_factors(config.hop))
+        field = self.frames.receptive_field
+        for stage in self.stages:
+            field = field.then(stage.receptive_field)
+        self.receptive_field: ReceptiveField = field
+
+    def __call__(
+        self, features: Float[Array, "batch frames features"], num_samples: int
+    ) -> Float[Array, "batch time channels"]:
+        """The condition of the samples; see `WaveNet.upsample`."""
+        features = self._with_context(features, num_samples)
+        reach = self.config.context_frames - self.edge
+        wide = self.frames(features)[:, reach : features.shape[1] - reach]
+        x = self.mix(jax.nn.relu(wide))
+        for stage in self.stages:
+            x = stage(x)
+        start = self.edge * self.config.hop
+        return x[:, start : start + num_samples]
+
+    def _with_context(self, features: Array, num_samples: int) -> Array:
+        """The frames with `context_frames` on either side: zeros, unless they are there."""
+        config = self.config
+        frames = num_frames(num_samples, config.hop)
+        batch_size, given, num_features = features.shape
+        if num_features != config.num_features or given not in (
+            frames,
+            frames + 2 * config.context_frames,
+        ):
+            raise UserError(
+                f"features have shape [{batch_size}, {given}, {num_features}], but {num_samples} samples take "
+                f"[{batch_size}, {frames}, {config.num_features}], a frame every {config.hop} samples, or "
+                f"{config.context_frames} frames more on either side; compute them with the model's settings"
+            )
+        if given > frames:
+            return features
+        return jnp.pad(features, ((0, 0), (config.context_frames, config.context_frames), (0, 0)))
+
+
+def stage_factors(hop: int) -> tuple[int, ...]:
+    """Factors of 2 to 5 in ascending order whose product is hop, as far as its prime factors allow."""
+    primes, rest, prime = [], hop, 2
+    while rest > 1:
+        while rest % prime == 0:
+            primes.append(prime)
+            rest //= prime
+        prime += 1
+    twos = primes.count(2)
+    return tuple(sorted([4] * (twos // 2) + [2] * (twos % 2) + primes[twos:]))
+
+
+def _stage(config: LocalConfig, factor: int, rngs: nnx.Rngs) -> RepeatUpsample | SubPixelUpsample:
+    channels = config.channels
+    if config.upsampling == "subpixel":
+        return SubPixelUpsample(channels, channels, factor=factor, rngs=rngs)
+    return RepeatUpsample(channels, channels, factor=factor, padding="same", rngs=rngs)

@@ -1,0 +1,140 @@
+"""A stack at a lower rate that sees far, to condition one that sees near."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+from jaxtyping import Array, Float
+
+from wavedil.nn.conv import Conv1d
+from wavedil.nn.dilated_stack import DilatedStack
+from wavedil.nn.layer import past_samples, require_sizes
+from wavedil.receptive_field import ReceptiveField
+
+
+class ContextStack(nnx.Module):
+    """Gated blocks over frames of `factor` samples, each output held until the next frame is whole.
+
+    It costs a `factor`-th of a stack at the sample rate and sees `factor` times as far. Its output is a condition
+    for a `DilatedStack`, which then needs to see near only:
+
+        near(x, condition=far(x))
+
+        factor=4        x      0 1 2 3 | 4 5 6 7 | 8 9 ...
+                        frame     0         1
+                        y      . . . a   a a a b   b b       (a sees samples 0 to 3, b those to 7)
+
+    Before the first frame is whole, the output is zero.
+
+    Args:
+      in_channels: Channels of the input.
+      channels: Channels of the blocks; few are usual for a stack that sees far.
+      out_channels: Channels of the output.
+      factor: Samples of a frame.
+      kernel_size: Taps of every block, in frames.
+      dilations: Frames between taps, block by block.
+      cycles: How often the list is repeated.
+      rngs: Source of the initial weights.
+
+    Shapes:
+      __call__: [batch, time, in_channels] -> [batch, time, out_channels]
+      state:    {"samples": [batch, factor - 1, in_channels], the newest; "phase": [], how many of them are of the
+                frame under way; "held": [batch, 1, out_channels], of the last whole frame; "stack": ...}
+
+    Raises:
+      ValueError: If a size is below 1.
+
+    Example:
+      >>> far = ContextStack(8, 16, 8, factor=64, dilations=[1, 2, 4, 8], rngs=nnx.Rngs(0))
+      >>> far.receptive_field.size        # 16 frames, and up to 63 samples since the last of them
+      1087
+
+    Reference: van den Oord et al. 2016, arXiv:1609.03499, section 2.6.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        out_channels: int,
+        *,
+        factor: int,
+        kernel_size: int = 2,
+        dilations: Sequence[int] = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+        cycles: int = 1,
+        rngs: nnx.Rngs,
+    ) -> None:
+        require_sizes(factor=factor)
+        self.factor = factor
+        self.frames = Conv1d(factor * in_channels, channels, kernel_size=1, rngs=rngs)
+        self.stack = DilatedStack(
+            channels,
+            out_channels,
+            kernel_size=kernel_size,
+            dilations=dilations,
+            cycles=cycles,
+            rngs=rngs,
+        )
+        frame = ReceptiveField.conv(factor, stride=factor, padding="valid")
+        held = ReceptiveField.upsample(factor).then(ReceptiveField.delay(factor - 1))
+        self.receptive_field = frame.then(self.stack.receptive_field).then(held)
+        self._sizes = in_channels, out_channels
+
+    def __call__(
+        self, x: Float[Array, "batch time in_channels"]
+    ) -> Float[Array, "batch time out_channels"]:
+        # One frame too many, whose output nothing sees, so that there always is one.
+        num_samples = x.shape[1]
+        missing = self.factor - num_samples % self.factor
+        frames = self._enter(jnp.pad(x, ((0, 0), (0, missing), (0, 0))))
+        _, y = self.stack(frames)
+        held = jnp.repeat(jnp.pad(y, ((0, 0), (1, 0), (0, 0))), self.factor, axis=1)
+        return held[:, 1 : 1 + num_samples]
+
+    def init_state(self, batch_size: int) -> dict[str, Any]:
+        in_channels, out_channels = self._sizes
+        return {
+            "samples": past_samples(batch_size, self.factor - 1, in_channels),
+            "phase": jnp.zeros((), jnp.int32),
+            "held": past_samples(batch_size, 1, out_channels),
+            "stack": self.stack.init_state(batch_size),
+        }
+
+    def step(
+        self, x: Float[Array, "batch time in_channels"], state: dict[str, Any]
+    ) -> tuple[Float[Array, "batch time out_channels"], dict[str, Any]]:
+        factor, num_samples, phase = self.factor, x.shape[1], state["phase"]
+        # How many frames a block completes depends on where the last one ended: one of two numbers.
+        fewest, most = num_samples // factor, -(-num_samples // factor)
+        whole = (phase + num_samples) // factor
+        seen = jnp.concatenate([state["samples"], x], axis=1)
+        ahead = jnp.pad(seen, ((0, 0), (0, factor), (0, 0)))
+        frames = lax.dynamic_slice_in_dim(ahead, factor - 1 - phase, most * factor, axis=1)
+        y, stack = lax.cond(
+            whole == most, self._run(most, most), self._run(fewest, most), frames, state["stack"]
+        )
+        held = jnp.concatenate([state["held"], y], axis=1)
+        after = {
+            "samples": seen[:, num_samples:],
+            "phase": (phase + num_samples) % factor,
+            "held": lax.dynamic_slice_in_dim(held, whole, 1, axis=1),
+            "stack": stack,
+        }
+        return held[:, (phase + 1 + jnp.arange(num_samples)) // factor], after
+
+    def _enter(self, x: Array) -> Array:
+        """Frames, all samples of each joined."""
+        return self.frames(x.reshape(x.shape[0], x.shape[1] // self.factor, -1))
+
+    def _run(self, count: int, most: int) -> Callable[[Array, Any], tuple[Array, Any]]:
+        """The stack over the first `count` of `most` frames, and its state after them."""
+
+        def run(frames: Array, state: Any) -> tuple[Array, Any]:
+            if count == 0:
+                return jnp.zeros((frames.shape[0], most, self._sizes[1])), state
+            (_, y), state = self.stack.step(self._enter(frames[:, : count * self.factor]), state)
+            return jnp.pad(y, ((0, 0), (0, most - count), (0, 0))), state
+
+        return run

@@ -1,0 +1,174 @@
+"""Learned upsampling: repetition and a convolution that smooths it, and sub-pixels.
+
+A transposed convolution does the same with an uneven number of taps at every other sample, which is heard
+as a tone (Odena et al. 2016, doi:10.23915/distill.00003), and XLA is slow at it on a CPU.
+"""
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float
+
+from wavedil.nn.conv import Conv1d
+from wavedil.nn.layer import extend, past_samples, require_causal, require_sizes
+from wavedil.receptive_field import ReceptiveField
+
+
+class RepeatUpsample(nnx.Module):
+    r"""Every sample `factor` times, then a convolution that smooths the steps.
+
+    y = W * r + b        r[t] = x[floor(t / factor)]
+
+        factor=4, kernel_size=3, "same"      x   a        b
+                                             r   a a a a  b b b b
+                                                       \ | /
+                                             y           t        (sees a and b)
+
+    Args:
+      in_channels: Channels of the input.
+      out_channels: Channels of the output.
+      factor: Output samples for each input sample.
+      kernel_size: Taps of the convolution, in output samples.
+      padding: "causal" or "same".
+      rngs: Source of the initial weights: an orthogonal mixture of channels, weighted along the taps by a bell.
+
+    Shapes:
+      __call__: [batch, time, in_channels] -> [batch, factor time, out_channels]
+      state:    [batch, past, in_channels], oldest sample first.
+
+    Raises:
+      ValueError: If a size is below 1.
+
+    Example:
+      >>> RepeatUpsample(8, 8, factor=4, rngs=nnx.Rngs(0))(jnp.ones((1, 10, 8))).shape
+      (1, 40, 8)
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        factor: int,
+        kernel_size: int = 3,
+        padding: Literal["causal", "same"] = "causal",
+        rngs: nnx.Rngs,
+    ) -> None:
+        require_sizes(factor=factor)
+        self.in_channels = in_channels
+        self.factor = factor
+        self.conv = Conv1d(
+            in_channels, out_channels, kernel_size=kernel_size, padding=padding, rngs=rngs
+        )
+        # Starts as a smooth repetition; taps drawn one by one would start as noise at every step.
+        bell = np.array([1.0])
+        for _ in range(kernel_size - 1):
+            bell = np.convolve(bell, [0.5, 0.5])
+        mixture = _orthogonal(1, in_channels, out_channels, rngs)
+        self.conv.kernel[...] = jnp.asarray(bell, mixture.dtype)[:, None, None] * mixture
+        self.receptive_field = ReceptiveField.upsample(factor).then(self.conv.receptive_field)
+
+    def __call__(
+        self, x: Float[Array, "batch time in_channels"]
+    ) -> Float[Array, "batch out_time out_channels"]:
+        return self.conv(jnp.repeat(x, self.factor, axis=1))
+
+    def init_state(self, batch_size: int) -> Float[Array, "batch past in_channels"]:
+        require_causal(self.receptive_field, f"RepeatUpsample with padding={self.conv.padding!r}")
+        return past_samples(batch_size, self.receptive_field.past, self.in_channels)
+
+    def step(
+        self,
+        x: Float[Array, "batch time in_channels"],
+        state: Float[Array, "batch past in_channels"],
+    ) -> tuple[Float[Array, "batch out_time out_channels"], Float[Array, "batch past in_channels"]]:
+        _, after = extend(x, state)
+        past = jnp.repeat(state, self.factor, axis=1)
+        past = past[:, past.shape[1] - self.conv.receptive_field.past :]
+        y, _ = self.conv.step(jnp.repeat(x, self.factor, axis=1), past)
+        return y, after
+
+
+class SubPixelUpsample(nnx.Module):
+    r"""A convolution to `factor` times the channels, which become as many samples one after the other.
+
+    y[factor t + p] = b[p] + sum_k W[k, p] x[t - kernel_size + 1 + k]        p = 0 .. factor - 1
+
+        factor=4, kernel_size=1      x   a           b
+                                       / | | \     / | | \
+                                     y 0 1 2 3     4 5 6 7
+
+    Args:
+      in_channels: Channels of the input.
+      out_channels: Channels of the output.
+      factor: Output samples for each input sample.
+      kernel_size: Taps of the convolution, in input samples.
+      padding: "causal" or "same".
+      rngs: Source of the initial weights: an orthogonal mixture of channels, the same for every p, so that it
+        starts as a repetition.
+
+    Shapes:
+      __call__: [batch, time, in_channels] -> [batch, factor time, out_channels]
+      state:    [batch, past, in_channels], oldest sample first.
+
+    Raises:
+      ValueError: If a size is below 1.
+
+    Example:
+      >>> SubPixelUpsample(8, 8, factor=4, rngs=nnx.Rngs(0))(jnp.ones((1, 10, 8))).shape
+      (1, 40, 8)
+
+    Reference: Shi et al. 2016, arXiv:1609.05158; the initial weights, Aitken et al. 2017, arXiv:1707.02937.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        factor: int,
+        kernel_size: int = 1,
+        padding: Literal["causal", "same"] = "causal",
+        rngs: nnx.Rngs,
+    ) -> None:
+        require_sizes(factor=factor, out_channels=out_channels)
+        self.in_channels = in_channels
+        self.factor = factor
+        self.conv = Conv1d(
+            in_channels, factor * out_channels, kernel_size=kernel_size, padding=padding, rngs=rngs
+        )
+        mixture = _orthogonal(kernel_size, in_channels, out_channels, rngs)
+        self.conv.kernel[...] = jnp.tile(mixture, factor)
+        self.receptive_field = self.conv.receptive_field.then(ReceptiveField.upsample(factor))
+
+    def __call__(
+        self, x: Float[Array, "batch time in_channels"]
+    ) -> Float[Array, "batch out_time out_channels"]:
+        return self._spread(self.conv(x))
+
+    def init_state(self, batch_size: int) -> Float[Array, "batch past in_channels"]:
+        require_causal(self.receptive_field, f"SubPixelUpsample with padding={self.conv.padding!r}")
+        return self.conv.init_state(batch_size)
+
+    def step(
+        self,
+        x: Float[Array, "batch time in_channels"],
+        state: Float[Array, "batch past in_channels"],
+    ) -> tuple[Float[Array, "batch out_time out_channels"], Float[Array, "batch past in_channels"]]:
+        y, state = self.conv.step(x, state)
+        return self._spread(y), state
+
+    def _spread(self, y: Array) -> Array:
+        return y.reshape(y.shape[0], y.shape[1] * self.factor, -1)
+
+
+def _orthogonal(
+    kernel_size: int, in_channels: int, out_channels: int, rngs: nnx.Rngs
+) -> Float[Array, "kernel_size in_channels out_channels"]:
+    """A mixture that keeps what it is given: layers follow each other, and random ones lose a little each."""
+    make = jax.nn.initializers.orthogonal()
+    flat = make(rngs.params(), (kernel_size * in_channels, out_channels), jnp.float32)
+    return flat.reshape(kernel_size, in_channels, out_channels)
