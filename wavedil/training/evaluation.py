@@ -18,6 +18,9 @@ from wavedil.features import num_frames
 from wavedil.models.local import LocalConfig
 from wavedil.models.wavenet import WaveNet
 
+# Stands for the value of a label that a recording lacks.
+UNLABELLED = "(none)"
+
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
@@ -29,6 +32,44 @@ class Evaluation:
     num_files: int
     bits_per_file: Mapping[str, float]
     """Bits per sample of each recording, by its path."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """How well the recordings that share a label are predicted."""
+
+    bits_per_sample: float
+    """Mean over every sample of them."""
+    num_samples: int
+    num_files: int
+
+
+def bits_per_label(
+    evaluation: Evaluation, recordings: Sequence[Recording]
+) -> dict[str, dict[str, Share]]:
+    """Bits per sample of the recordings that share a label, by its name and value.
+
+    Weighted by their samples, the values of a label average to the bits of all recordings.
+
+    Args:
+      evaluation: Of these recordings.
+      recordings: Those that have no such label are under "(none)", after the others.
+    """
+    names = sorted({name for recording in recordings for name in recording.labels})
+    shares: dict[str, dict[str, Share]] = {}
+    for name in names:
+        groups: dict[str, list[Recording]] = {}
+        for recording in recordings:
+            groups.setdefault(recording.labels.get(name, UNLABELLED), []).append(recording)
+        ordered = sorted(groups, key=lambda value: (value == UNLABELLED, value))
+        shares[name] = {value: _share(evaluation, groups[value]) for value in ordered}
+    return shares
+
+
+def _share(evaluation: Evaluation, recordings: Sequence[Recording]) -> Share:
+    num_samples = sum(item.codes.size for item in recordings)
+    bits = sum(evaluation.bits_per_file[item.path] * item.codes.size for item in recordings)
+    return Share(bits / num_samples, num_samples, len(recordings))
 
 
 def evaluate(
