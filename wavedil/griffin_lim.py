@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from wavedil.errors import UserError
-from wavedil.features import MelSettings, num_frames
+from wavedil.features import MelSettings, num_frames, sizes
 
 _ITERATIONS = 60
 
@@ -26,16 +26,15 @@ def griffin_lim(
       Samples, limited to [-1, 1].
 
     Raises:
-      UserError: If there are not as many frames as the samples take, or not as many bands as the settings say.
+      UserError: If there are not as many frames as the samples take, not as many bands as the settings
+        say, or the settings are not complete.
 
     Example:
       copy = griffin_lim(mel(samples, settings), settings, len(samples))
 
     Reference: Griffin and Lim 1984; with momentum as in Perraudin et al. 2013 (librosa.griffinlim).
     """
-    hop = settings.hop
-    if hop is None or not settings.complete:
-        raise UserError("mel settings leave sizes open; complete them: settings.at(sample_rate)")
+    rate, fft_size, hop = sizes(settings)
     wanted = (num_frames(num_samples, hop), settings.num_mels)
     if frames.shape != wanted:
         raise UserError(
@@ -49,8 +48,8 @@ def griffin_lim(
     bands = settings.smallest ** (1.0 - np.pad(frames, ((0, missing), (0, 0)), mode="edge").T)
     magnitudes = librosa.feature.inverse.mel_to_stft(
         bands,
-        sr=settings.sample_rate,
-        n_fft=settings.fft_size,
+        sr=rate,
+        n_fft=fft_size,
         power=settings.power,
         fmin=settings.lowest_hz,
         fmax=settings.highest_hz,
@@ -62,7 +61,7 @@ def griffin_lim(
         n_iter=_ITERATIONS,
         hop_length=hop,
         win_length=settings.window_size,
-        n_fft=settings.fft_size,
+        n_fft=fft_size,
         window=settings.window,
         length=num_samples,
         random_state=0,

@@ -12,7 +12,7 @@ from flax import nnx
 from jaxtyping import Array
 
 from wavedil.data.corpus import Recording
-from wavedil.data.labels import label_index
+from wavedil.data.labels import label_index, vocabulary
 from wavedil.errors import UserError
 from wavedil.features import num_frames
 from wavedil.models.local import LocalConfig
@@ -55,14 +55,17 @@ def bits_per_label(
       evaluation: Of these recordings.
       recordings: Those that have no such label are under "(none)", after the others.
     """
-    names = sorted({name for recording in recordings for name in recording.labels})
+    named = [recording.labels for recording in recordings]
+    names = sorted({name for labels in named for name in labels})
     shares: dict[str, dict[str, Share]] = {}
-    for name in names:
-        groups: dict[str, list[Recording]] = {}
-        for recording in recordings:
-            groups.setdefault(recording.labels.get(name, UNLABELLED), []).append(recording)
-        ordered = sorted(groups, key=lambda value: (value == UNLABELLED, value))
-        shares[name] = {value: _share(evaluation, groups[value]) for value in ordered}
+    for name, values in vocabulary(named, names).items():
+        groups = {
+            value: [item for item in recordings if item.labels.get(name, UNLABELLED) == value]
+            for value in (*values, UNLABELLED)
+        }
+        shares[name] = {
+            value: _share(evaluation, group) for value, group in groups.items() if group
+        }
     return shares
 
 
