@@ -14,7 +14,7 @@ from wavedil.models.local import LocalConfig
 from wavedil.models.wavenet import WaveNet
 from wavedil.models.weights import named_weights, with_weights
 from wavedil.training import evaluation
-from wavedil.training.evaluation import choose_recordings, evaluate
+from wavedil.training.evaluation import bits_per_label, choose_recordings, evaluate
 
 LABELS = {"note": ("A", "B")}
 
@@ -66,6 +66,37 @@ def test_streamed_blocks_equal_one_pass_over_each_recording(
         np.testing.assert_allclose(result.bits_per_file[path], bits, rtol=1e-5, err_msg=path)
     bits = np.concatenate(list(expected.values())).mean() / np.log(2)
     np.testing.assert_allclose(result.bits_per_sample, bits, rtol=1e-5)
+
+
+def test_the_bits_of_a_label_are_those_of_its_recordings_alone(model):
+    shares = bits_per_label(evaluate(model, RECORDINGS, block_size=131), RECORDINGS)
+    assert list(shares) == ["note"] and list(shares["note"]) == ["A", "B", "(none)"]
+    for value, share in shares["note"].items():
+        named = {} if value == "(none)" else {"note": value}
+        alone = [recording for recording in RECORDINGS if recording.labels == named]
+        expected = evaluate(model, alone, block_size=131)
+        assert (share.num_samples, share.num_files) == (expected.num_samples, len(alone))
+        np.testing.assert_allclose(share.bits_per_sample, expected.bits_per_sample, rtol=1e-5)
+
+
+def test_the_bits_of_all_labels_together_are_those_of_all_recordings(model):
+    recordings = [
+        dataclasses.replace(recording, labels={**recording.labels, "length": str(index % 2)})
+        for index, recording in enumerate(RECORDINGS)
+    ]
+    evaluation = evaluate(model, recordings, block_size=131)
+    shares = bits_per_label(evaluation, recordings)
+    assert list(shares) == ["length", "note"] and "(none)" not in shares["length"]
+    for values in shares.values():
+        total = sum(share.bits_per_sample * share.num_samples for share in values.values())
+        np.testing.assert_allclose(total / 301, evaluation.bits_per_sample, rtol=1e-12)
+        assert sum(share.num_samples for share in values.values()) == 301
+        assert sum(share.num_files for share in values.values()) == 5
+
+
+def test_recordings_without_labels_have_no_breakdown(model):
+    bare = [dataclasses.replace(recording, labels={}) for recording in RECORDINGS]
+    assert bits_per_label(evaluate(model, bare, block_size=131), bare) == {}
 
 
 def test_every_sample_of_every_recording_counts_once(model):

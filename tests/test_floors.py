@@ -15,7 +15,7 @@ FLOORS = [
     {"receptive_field", "mu_law"},
     {"levels"},
     {"audio", "features"},
-    {"ops", "data"},
+    {"ops", "data", "spectral_distance", "griffin_lim"},
     {"nn", "distributions"},
     {"models"},
     {"formats", "generation"},

@@ -141,7 +141,7 @@ def mel(
       >>> mel(np.zeros(16000), MelSettings().at(16000)).shape
       (63, 80)
     """
-    rate, fft_size, hop = _sizes(settings)
+    rate, fft_size, hop = sizes(settings)
     samples = np.asarray(samples, np.float32)
     if samples.ndim != 1:
         raise UserError(f"samples have shape {samples.shape}, but a sound is mono [time]")
@@ -224,7 +224,7 @@ def fit(
     return features[:wanted]
 
 
-def _sizes(settings: MelSettings) -> tuple[int, int, int]:
+def sizes(settings: MelSettings) -> tuple[int, int, int]:
     """Sample rate, samples of a Fourier transform, and hop of complete settings.
 
     Raises:
@@ -249,7 +249,7 @@ def _filters(settings: MelSettings) -> Any:
     import librosa
     import scipy.sparse
 
-    rate, fft_size, _ = _sizes(settings)
+    rate, fft_size, _ = sizes(settings)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # librosa's words for what is refused below
         filters: np.ndarray = librosa.filters.mel(

@@ -1,4 +1,4 @@
-"""`wavedil evaluate`: held-out bits per sample, beside two baselines."""
+"""`wavedil evaluate`: held-out bits per sample, of all and per label, and how near a vocoder's copies come."""
 
 import dataclasses
 import json
@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from wavedil.cli.copies import copy_scores, require_copyable
 from wavedil.cli.progress import progress
+from wavedil.cli.tables import table
 from wavedil.cli.train import read
 from wavedil.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wavedil.data.corpus import Corpus, Recording
+    from wavedil.data.corpus import Corpus, Recording, Skipped
     from wavedil.data.settings import CorpusSettings
     from wavedil.models.wavenet import WaveNet
-    from wavedil.training.evaluation import Evaluation
+    from wavedil.training.evaluation import Evaluation, Share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +29,17 @@ class Evaluate:
     """Held-out bits per sample of a trained model, beside baselines fitted on the same training data.
 
     Example: wavedil evaluate run
+
+    Example: wavedil evaluate vocoder --copy 20
     """
 
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     """Run folder."""
     folder: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="[FOLDER]")] = None
     """Score every recording of this folder or manifest, rather than the run's held-out recordings."""
+    copy: Annotated[int, tyro.conf.arg(metavar="N")] = 0
+    """Copy so many of the recordings with a vocoder, from their features, and say how far the copies are from them,
+    beside Griffin-Lim's and the levels alone."""
     json: bool = False
     """Print one JSON object."""
 
@@ -45,37 +52,55 @@ def evaluate(args: Evaluate) -> None:
     """
     from wavedil.data.corpus import read_recordings
     from wavedil.formats.saved_model import load
+    from wavedil.training.evaluation import bits_per_label
     from wavedil.training.run_folder import RunFolder
 
     config = RunFolder(args.run).read_config()
     model = load(args.run)
     settings = dataclasses.replace(config.corpus, sample_rate=config.model.sample_rate)
+    require_copyable(args.copy, model, settings)
     corpus: Corpus | None
     if args.folder is None:
-        corpus = whole = read(settings)
-        recordings = whole.test
+        scored, corpus = settings, read(settings)
+        recordings = corpus.test
+        for skipped in corpus.skipped:
+            _say_skipped(skipped)
     else:
-        recordings = read_recordings(dataclasses.replace(settings, folder=str(args.folder)))
+        scored = dataclasses.replace(settings, folder=str(args.folder))
+        recordings = read_recordings(scored, skip=_say_skipped)
         corpus = _read_if_there(settings)
+    copies = copy_scores(model, scored, recordings, args.copy) if args.copy else None
     evaluation = score(model, recordings)
+    shares = bits_per_label(evaluation, recordings)
     baselines = {} if corpus is None else baseline_bits(corpus, recordings, config.model.levels)
     if args.json:
-        print(
-            json.dumps(
-                {
-                    "bits_per_sample": evaluation.bits_per_sample,
-                    "levels": model.config.levels,
-                    "scale": model.config.scale,
-                    "num_samples": evaluation.num_samples,
-                    "num_files": evaluation.num_files,
-                    "baselines": baselines,
-                }
-            )
-        )
+        facts = {
+            "bits_per_sample": evaluation.bits_per_sample,
+            "levels": model.config.levels,
+            "scale": model.config.scale,
+            "num_samples": evaluation.num_samples,
+            "num_files": evaluation.num_files,
+            "baselines": baselines,
+            "labels": {
+                name: {value: dataclasses.asdict(share) for value, share in values.items()}
+                for name, values in shares.items()
+            },
+        }
+        if copies is not None:
+            facts["copies"] = copies.facts()
+        print(json.dumps(facts))
         return
     grid = f"{model.config.levels:,} {model.config.scale.replace('_', '-')} levels"
     print(f"{evaluation.num_files} recordings, {evaluation.num_samples:,} samples of {grid}")
     print("\n".join(bits_table(evaluation.bits_per_sample, baselines)))
+    for name, values in shares.items():
+        print("\n".join(["", *share_table(name, values)]))
+    if copies is not None:
+        print("\n".join(["", *copies.lines()]))
+
+
+def _say_skipped(skipped: "Skipped") -> None:
+    print(f"wavedil: skipped {skipped.path}: {skipped.reason}", file=sys.stderr)
 
 
 def _read_if_there(settings: "CorpusSettings") -> "Corpus | None":
@@ -111,3 +136,12 @@ def bits_table(model_bits: float, baselines: dict[str, float]) -> list[str]:
     """The model beside the baselines, a line each, in bits per sample."""
     rows = {"this model": model_bits, **baselines}
     return [f"{name:<12}{bits:7.3f} bits per sample" for name, bits in rows.items()]
+
+
+def share_table(name: str, shares: "dict[str, Share]") -> list[str]:
+    """The recordings of each value of one label, a line each."""
+    rows = [
+        (value, f"{share.bits_per_sample:.3f}", f"{share.num_samples:,}", f"{share.num_files:,}")
+        for value, share in shares.items()
+    ]
+    return table([(name, "bits per sample", "samples", "recordings"), *rows])

@@ -14,6 +14,7 @@ from wavedil.data.features import FeatureReader
 from wavedil.data.labels import find_labels, vocabulary
 from wavedil.data.listing import Entry, list_entries
 from wavedil.data.settings import CorpusSettings as CorpusSettings
+from wavedil.data.sounds import read_sound, stretch
 from wavedil.data.split import held_out_paths
 from wavedil.errors import UserError
 from wavedil.features import MelSettings
@@ -152,7 +153,7 @@ def read_corpus(
         train=tuple(item for path, item in recordings.items() if path not in held_out),
         test=tuple(item for path, item in recordings.items() if path in held_out),
         sample_rate=reader.sample_rate,
-        skipped=tuple(sorted(reader.skipped, key=lambda bad: bad.path)),
+        skipped=reader.skipped_in_order,
         trimmed_seconds=reader.trimmed_samples / reader.sample_rate,
         label_values=vocabulary(found, reader.names),
         unlabelled={name: sum(name not in item for item in found) for name in reader.names},
@@ -163,14 +164,26 @@ def read_corpus(
 
 
 def read_recordings(
-    settings: CorpusSettings, progress: Callable[[int, int], None] | None = None
+    settings: CorpusSettings,
+    progress: Callable[[int, int], None] | None = None,
+    skip: Callable[[Skipped], None] | None = None,
 ) -> tuple[Recording, ...]:
     """Every recording of a folder or manifest that can be used, one or more, without a split.
+
+    Args:
+      settings: What to read.
+      progress: As `read_corpus`.
+      skip: Called with each recording that cannot be used, in the order of their paths.
 
     Raises:
       UserError: As `read_corpus`, except that nothing has to be left to train on or hold out.
     """
-    return tuple(_Reader(settings).read_all(progress).values())
+    reader = _Reader(settings)
+    recordings = tuple(reader.read_all(progress).values())
+    if skip is not None:
+        for skipped in reader.skipped_in_order:
+            skip(skipped)
+    return recordings
 
 
 class _Reader:
@@ -232,15 +245,14 @@ class _Reader:
     def read_recording(self, entry: Entry) -> Recording | None:
         """The recording, or None where it cannot be used."""
         try:
-            samples, _ = audio.load(entry.file, self.sample_rate)
-            kept = _trim(samples, self.settings.trim_db)
-            codes = self.grid.encode(_stretch(kept) if self.settings.min_max else kept)
+            kept, trimmed = read_sound(self.settings, entry, self.sample_rate)
+            codes = self.grid.encode(stretch(kept) if self.settings.min_max else kept)
             self.require_sound(entry, codes)
             features = self.features.read(entry.file, kept)
         except audio.AudioError as error:
             self._skip(entry, error)
             return None
-        self.trimmed_samples += len(samples) - len(kept)
+        self.trimmed_samples += trimmed
         codes.flags.writeable = False
         return Recording(entry.path, codes, self.labels[entry.path], features)
 
@@ -253,8 +265,12 @@ class _Reader:
                 "remove it or record it again",
             )
 
+    @property
+    def skipped_in_order(self) -> tuple[Skipped, ...]:
+        return tuple(sorted(self.skipped, key=lambda bad: bad.path))
+
     def nothing_readable(self) -> UserError:
-        first = min(self.skipped, key=lambda bad: bad.path)
+        first = self.skipped_in_order[0]
         return UserError(
             f"none of the {len(self.skipped)} recordings of {self.settings.folder} can be used; "
             f"the first: {first.path}: {first.reason}"
@@ -264,19 +280,3 @@ class _Reader:
         if self.settings.strict:
             raise UserError(f"{error} (strict: recordings that cannot be used stop the run)")
         self.skipped.append(Skipped(entry.path, error.reason))
-
-
-def _stretch(samples: np.ndarray) -> np.ndarray:
-    """From -1 to 1 by their own minimum and maximum; a constant stays what it is."""
-    lowest, highest = samples.min(), samples.max()
-    if lowest == highest:
-        return samples
-    return np.asarray(2.0 * ((samples - lowest) / (highest - lowest)) - 1.0)
-
-
-def _trim(samples: np.ndarray, trim_db: float | None) -> np.ndarray:
-    if trim_db is None:
-        return samples
-    import librosa
-
-    return np.asarray(librosa.effects.trim(samples, top_db=trim_db)[0])

@@ -12,11 +12,14 @@ from flax import nnx
 from jaxtyping import Array
 
 from wavedil.data.corpus import Recording
-from wavedil.data.labels import label_index
+from wavedil.data.labels import label_index, vocabulary
 from wavedil.errors import UserError
 from wavedil.features import num_frames
 from wavedil.models.local import LocalConfig
 from wavedil.models.wavenet import WaveNet
+
+# Stands for the value of a label that a recording lacks.
+UNLABELLED = "(none)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +32,47 @@ class Evaluation:
     num_files: int
     bits_per_file: Mapping[str, float]
     """Bits per sample of each recording, by its path."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """How well the recordings that share a label are predicted."""
+
+    bits_per_sample: float
+    """Mean over every sample of them."""
+    num_samples: int
+    num_files: int
+
+
+def bits_per_label(
+    evaluation: Evaluation, recordings: Sequence[Recording]
+) -> dict[str, dict[str, Share]]:
+    """Bits per sample of the recordings that share a label, by its name and value.
+
+    Weighted by their samples, the values of a label average to the bits of all recordings.
+
+    Args:
+      evaluation: Of these recordings.
+      recordings: Those that have no such label are under "(none)", after the others.
+    """
+    named = [recording.labels for recording in recordings]
+    names = sorted({name for labels in named for name in labels})
+    shares: dict[str, dict[str, Share]] = {}
+    for name, values in vocabulary(named, names).items():
+        groups = {
+            value: [item for item in recordings if item.labels.get(name, UNLABELLED) == value]
+            for value in (*values, UNLABELLED)
+        }
+        shares[name] = {
+            value: _share(evaluation, group) for value, group in groups.items() if group
+        }
+    return shares
+
+
+def _share(evaluation: Evaluation, recordings: Sequence[Recording]) -> Share:
+    num_samples = sum(item.codes.size for item in recordings)
+    bits = sum(evaluation.bits_per_file[item.path] * item.codes.size for item in recordings)
+    return Share(bits / num_samples, num_samples, len(recordings))
 
 
 def evaluate(

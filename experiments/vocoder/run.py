@@ -1,0 +1,179 @@
+"""From mel spectra to sound: three output distributions on the spoken digits, beside Griffin-Lim.
+
+    python experiments/vocoder/run.py categorical     each of the three trains a vocoder and copies 60 recordings
+    python experiments/vocoder/run.py logistic
+    python experiments/vocoder/run.py gaussian
+    python experiments/vocoder/run.py picture         after the three
+
+Each part adds its row to results.json. A part that is interrupted goes on where it was.
+"""
+
+import dataclasses
+import json
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+
+import wavedil as wd
+from wavedil.data.corpus import Corpus, CorpusSettings, Recording, read_corpus
+from wavedil.data.sounds import read_sounds
+from wavedil.features import MelSettings
+from wavedil.generation.copies import (
+    Distances,
+    copies_to_compare,
+    copy_recordings,
+    mean_distances,
+)
+from wavedil.report.pictures import loss_curve, waveform_and_spectrogram
+from wavedil.training.evaluation import evaluate
+from wavedil.training.loop import train
+from wavedil.training.metrics import Progress
+from wavedil.training.run_folder import RunFolder
+from wavedil.training.settings import RunConfig, TrainingSettings
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results.json"
+RUNS = HERE / "runs"
+DATA = Path(os.environ.get("WAVEDIL_DATA", HERE.parents[2] / "shared" / "data"))
+CORPUS = CorpusSettings(
+    folder=str(DATA / "fsdd" / "recordings"),
+    sample_rate=8000,
+    test=r"_[0-4]\.wav$",
+    mel=MelSettings(num_mels=40, fft_size=256, hop=64),
+)
+# A head of 256 numbers has more weights than one of 30 or 3; wider layers before those make up for it.
+HIDDEN_CHANNELS = {"categorical": 128, "logistic": 311, "gaussian": 375}
+MODELS = {
+    output: wd.WaveNetConfig(
+        output=output,
+        kernel_size=3,
+        dilations=(1, 3, 9, 27, 81, 243),
+        cycles=2,
+        residual_channels=64,
+        skip_channels=128,
+        hidden_channels=hidden_channels,
+        sample_rate=8000,
+    )
+    for output, hidden_channels in HIDDEN_CHANNELS.items()
+}
+TRAINING = TrainingSettings(
+    steps=1500,
+    batch_size=1,
+    window_size=6144,
+    optimizer="muon",
+    learning_rate=3e-3,
+    evaluate_every=500,
+    save_every=500,
+    log_every=50,
+)
+# One of every five held-out recordings: every digit of every speaker once.
+NUM_COPIES = 60
+PICTURED = ("3_theo_0.wav", "7_jackson_0.wav")
+
+
+def main(parts: list[str]) -> None:
+    for part in parts or [*MODELS, "picture"]:
+        picture() if part == "picture" else train_and_score(part)
+
+
+def train_and_score(output: str) -> None:
+    """Trains one vocoder, and writes its row and those of what its copies are measured against."""
+    corpus = read_corpus(CORPUS)
+    print(*corpus.describe(), sep="\n")
+    config = RunConfig(corpus=CORPUS, model=MODELS[output], training=TRAINING)
+    started = time.perf_counter()
+    result = train(config, RUNS / output, corpus=corpus, report=_print_progress)
+    elapsed = time.perf_counter() - started
+    if result.stopped_by:
+        sys.exit(f"stopped by {result.stopped_by}; the same command goes on")
+    model = wd.load(RUNS / output)
+    evaluation = evaluate(model, corpus.test)
+    lines = [line for line in RunFolder(RUNS / output).read_metrics() if "seconds" in line]
+    seconds = sum(line["seconds"] for line in lines)
+    seen = sum(line["samples_per_second"] * line["seconds"] for line in lines)
+    distances, copy_seconds = _distances(model, corpus)
+    row = {
+        "bits_per_sample": round(evaluation.bits_per_sample, 4),
+        "test_samples": evaluation.num_samples,
+        "parameters": model.num_parameters,
+        "receptive_field_ms": model.receptive_field.milliseconds(8000),
+        "steps": TRAINING.steps,
+        "samples_per_second": round(seen / seconds),
+        # A run that went on after an interruption counts the steps of its earlier processes.
+        "wall_minutes": round(max(elapsed, seconds) / 60, 1),
+        "copy_seconds": round(copy_seconds),
+        "hardware": f"{os.cpu_count()} cores, {platform.machine()}, no accelerator",
+        "training": dataclasses.asdict(TRAINING),
+    }
+    _write(output, row | _rounded(distances.pop("this model")))
+    for name, distance in distances.items():
+        _write(name, _rounded(distance))
+    loss_curve(RunFolder(RUNS / output).metrics, HERE / f"loss_{output}.png")
+
+
+def picture() -> None:
+    """Two held-out recordings beside all that was made of their mel spectra, and the sound of it."""
+    corpus = read_corpus(CORPUS)
+    by_path = {item.path: item for item in corpus.test}
+    chosen = [by_path[path] for path in PICTURED]
+    sounds = {"recording": read_sounds(CORPUS, PICTURED)}
+    for output in MODELS:
+        model = wd.load(RUNS / output)
+        sounds[output] = copy_recordings(model, chosen, jax.random.key(0))
+        sounds |= copies_to_compare(model, chosen, sounds[output])
+    order = ["recording", "levels alone", "Griffin-Lim", *MODELS]
+    pairs = [
+        (f"{path.removesuffix('.wav')}, {name}", sounds[name][number])
+        for number, path in enumerate(PICTURED)
+        for name in order
+    ]
+    waveform_and_spectrogram(pairs, 8000, HERE / "copies.png")
+    wd.audio.save(HERE / "copies.flac", np.concatenate([sound for _, sound in pairs]), 8000)
+
+
+def _distances(model: wd.WaveNet, corpus: Corpus) -> tuple[dict[str, Distances], float]:
+    """Of the model's copies, Griffin-Lim's and the levels alone; and the seconds that the model took."""
+    chosen = _spread(corpus.test, NUM_COPIES)
+    started = time.perf_counter()
+    copies = copy_recordings(model, chosen, jax.random.key(0))
+    seconds = time.perf_counter() - started
+    sounds = read_sounds(CORPUS, [item.path for item in chosen])
+    named = copies_to_compare(model, chosen, copies)
+    distances = {
+        name: mean_distances(sounds, made, 8000, corpus.mel) for name, made in named.items()
+    }
+    return distances, seconds
+
+
+def _spread(recordings: tuple[Recording, ...], count: int) -> list[Recording]:
+    return [recordings[i * len(recordings) // count] for i in range(count)]
+
+
+def _rounded(distances: Distances) -> dict[str, float]:
+    named = {"stft": distances.stft, **distances._asdict()}
+    return {name: round(value, 4) for name, value in named.items()} | {"copies": NUM_COPIES}
+
+
+def _print_progress(progress: Progress) -> None:
+    held_out = f"  held out {progress.held_out_bits:.3f}" if progress.held_out_bits else ""
+    print(
+        f"step {progress.step}/{progress.steps}  {progress.bits:.3f} bits{held_out}  "
+        f"{progress.samples_per_second:.0f} samples/s",
+        flush=True,
+    )
+
+
+def _write(name: str, row: dict[str, object]) -> None:
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results[name] = row
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    print(name, row)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,20 @@
+"""Tables for people to read."""
+
+from collections.abc import Sequence
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The rows as lines, in columns: names to the left, numbers to the right.
+
+    Example:
+      >>> table([("digit", "bits"), ("7", "3.884")])
+      ['digit   bits', '7      3.884']
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            text.rjust(width) if index else text.ljust(width)
+            for index, (text, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
