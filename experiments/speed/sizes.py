@@ -29,6 +29,11 @@ class Sizes:
     batch_sizes: tuple[int, ...] = (1, 8, 32)
     batch_steps: int = 1000
     starts: int = 7
+    ragged: tuple[tuple[tuple[int, ...], int], ...] = (
+        ((4, 4, 5, 6, 6, 7, 8, 8), 8),
+        ((3, 9, 4, 8, 5, 7, 6, 6) * 3, 16),
+    )
+    """Frames of sounds of different lengths, and how many equal ones they are compared with."""
 
     @classmethod
     def smoke(cls) -> Self:
@@ -49,4 +54,5 @@ class Sizes:
             batch_sizes=(1, 2),
             batch_steps=20,
             starts=1,
+            ragged=(((1, 3), 2),),
         )

@@ -1,0 +1,117 @@
+"""Local conditioning: what 80 mels cost in a training step, and sounds of different lengths in generation."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+from ours import SETTINGS, compiled_step, random_batch
+from sizes import Sizes
+from timing import alternate, rates, ratio
+
+from wavedil.data.windows import Batch
+from wavedil.features import MelSettings, num_frames
+from wavedil.generation.sampler import generate
+from wavedil.models.config import WaveNetConfig
+from wavedil.models.local import LocalConfig
+from wavedil.models.wavenet import WaveNet
+from wavedil.training.state import initial_state
+
+
+def measure(sizes: Sizes) -> dict[str, Any]:
+    mel = MelSettings().at(sizes.model.sample_rate)
+    local = LocalConfig(num_features=mel.num_mels, hop=mel.hop, mel=mel)
+    told = WaveNetConfig.from_dict({**sizes.model.to_dict(), "local": local.to_dict()})
+    return {
+        "num_samples": sizes.num_samples,
+        "layers": len(sizes.model.layer_dilations),
+        "mels": mel.num_mels,
+        "hop": mel.hop,
+        "training": _training(sizes, told),
+        "generation": _generation(sizes, told),
+    }
+
+
+def _training(sizes: Sizes, told: WaveNetConfig) -> dict[str, Any]:
+    times = alternate(
+        {
+            "unconditional": _step(sizes.model, random_batch(sizes.model, sizes.num_samples)),
+            "mels": _step(told, _with_features(random_batch(told, sizes.num_samples), told)),
+        },
+        sizes.rounds,
+    )
+    return {
+        "samples_per_second": {name: rates(sizes.num_samples, times[name]) for name in times},
+        "times_unconditional": ratio(times["mels"], times["unconditional"]),
+    }
+
+
+def _with_features(batch: Batch, config: WaveNetConfig) -> Batch:
+    assert config.local is not None
+    frames = num_frames(batch.mask.shape[1], config.local.hop) + 2 * config.local.context_frames
+    features = np.random.default_rng(0).normal(size=(1, frames, config.local.num_features))
+    return batch._replace(features=features.astype(np.float32))
+
+
+def _step(config: WaveNetConfig, batch: Batch) -> Callable[[], object]:
+    """The training step that `wavedil train` runs."""
+    step, state = compiled_step(config, batch), initial_state(config, SETTINGS)
+
+    def call() -> None:
+        nonlocal state
+        state, metrics = step(state, batch)
+        jax.block_until_ready((state, metrics))
+
+    return call
+
+
+def _generation(sizes: Sizes, told: WaveNetConfig) -> dict[str, Any]:
+    """Sounds of different lengths beside as long a batch of equal ones."""
+    model = WaveNet(told, rngs=nnx.Rngs(0))
+    return {
+        str(len(ragged)): {
+            "frames": [min(ragged), max(ragged)],
+            "equal": [num_equal, sum(ragged) // num_equal],
+            "times_equal": _ragged(model, ragged, num_equal, sizes.rounds),
+        }
+        for ragged, num_equal in sizes.ragged
+    }
+
+
+def _ragged(
+    model: WaveNet, ragged: tuple[int, ...], num_equal: int, rounds: int
+) -> dict[str, Any]:
+    equal = (sum(ragged) // num_equal,) * num_equal
+    assert sum(equal) == sum(ragged)
+
+    def draw(lengths: tuple[int, ...]) -> Callable[[], object]:
+        assert model.config.local is not None
+        rng, width = np.random.default_rng(0), model.config.local.num_features
+        features = [rng.normal(size=(length, width)).astype(np.float32) for length in lengths]
+        return lambda: generate(model, jax.random.key(0), features=features)
+
+    times = alternate({"ragged": draw(ragged), "equal": draw(equal)}, rounds)
+    return ratio(times["ragged"], times["equal"])
+
+
+def table(results: dict[str, Any]) -> list[str]:
+    def times(value: dict[str, Any]) -> str:
+        return f"{value['median']:.2f}x ({value['lowest']:.2f} to {value['highest']:.2f})"
+
+    training = results["training"]
+    rate = {name: value["median"] for name, value in training["samples_per_second"].items()}
+    return [
+        f"Training step told {results['mels']} mels every {results['hop']} samples, {results['layers']} layers, "
+        f"1 x {results['num_samples']:,} samples, float32: {rate['mels']:,.0f} samples/s against "
+        f"{rate['unconditional']:,.0f} unconditional, {times(training['times_unconditional'])} the time "
+        "(aim: at most 1.3x).",
+        "",
+        "| sounds of different lengths (frames) | equal ones of the same total | time, ratio (aim: at most 1.1x) |",
+        "|---|---|---|",
+        *(
+            f"| {count} of {row['frames'][0]} to {row['frames'][1]} | {row['equal'][0]} of {row['equal'][1]} "
+            f"| {times(row['times_equal'])} |"
+            for count, row in results["generation"].items()
+        ),
+    ]
