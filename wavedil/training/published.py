@@ -12,7 +12,7 @@ Sizes, clips, scaling, optimizer, learning rate and batch are the publishers'. W
 where the validation loss stays, ours along a cosine; they cut levels by truncation, here they are rounded; and how
 long they trained is not said, so that `steps` is yours to set.
 
-Reference: Goel et al. 2022 (SaShiMi), arXiv:2202.09729, tables 2 to 5, and its code, github.com/state-spaces/s4.
+Reference: Goel et al. 2022 (SaShiMi), arXiv:2202.09729, and its code, github.com/state-spaces/s4.
 """
 
 from wavedil.data.settings import CorpusSettings
