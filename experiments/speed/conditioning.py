@@ -79,9 +79,7 @@ def _generation(sizes: Sizes, told: WaveNetConfig) -> dict[str, Any]:
     }
 
 
-def _ragged(
-    model: WaveNet, ragged: tuple[int, ...], num_equal: int, rounds: int
-) -> dict[str, Any]:
+def _ragged(model: WaveNet, ragged: tuple[int, ...], num_equal: int, rounds: int) -> dict[str, Any]:
     equal = (sum(ragged) // num_equal,) * num_equal
     assert sum(equal) == sum(ragged)
 

@@ -20,7 +20,7 @@ from wavedil.receptive_field.tracing.reading import Phases, Reading, Sides, ends
 from wavedil.receptive_field.tracing.sets import Set, shifted, within
 
 # A multiple of it has the same remainder for most strides, on which "same" padding depends.
-_WHOLE_STRIDES = 60
+_WHOLE_STRIDES = 180
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,12 @@ from wavedil.receptive_field.tracing.rules import trips as hidden
 from wavedil.receptive_field.tracing.rules.control import either
 from wavedil.receptive_field.tracing.rules.relations import affine
 from wavedil.receptive_field.tracing.rules.shape import stacked
-from wavedil.receptive_field.tracing.rules.trips import MAX_EQUATIONS, MAX_ROUNDS, num_equations
+from wavedil.receptive_field.tracing.rules.trips import (
+    MAX_CLOSINGS,
+    MAX_EQUATIONS,
+    MAX_ROUNDS,
+    num_equations,
+)
 from wavedil.receptive_field.tracing.value import Axis, Value, new_axis
 
 
@@ -98,15 +103,22 @@ def _after_all_rounds(
     """What a trip gives, once going round changes nothing any more of what it is handed."""
     body = eqn.params["jaxpr"]
     carried = list(start)
-    growing = 0
+    growing, closing = 0, 0
     for _ in range(MAX_EQUATIONS // (1 + num_equations(body))):
+        if growing > MAX_ROUNDS:
+            closing += 1
+        if closing == 1:
+            # Anew: the closure has as a whole what the rounds so far have added piece by piece.
+            carried = list(start)
+        if closing > MAX_CLOSINGS:
+            break
         outputs = tracer.run_closed(body, [*constants, *carried, *slices])
         handed_on = [hidden.next_trip(value, trips) for value in outputs[: len(start)]]
         renewed = [
             hidden.like(old, either([first, new]))
             for old, first, new in zip(carried, start, handed_on, strict=True)
         ]
-        if growing > MAX_ROUNDS:
+        if closing:
             renewed = [
                 hidden.like(old, hidden.and_all_before(either([old, new]), trips))
                 for old, new in zip(carried, renewed, strict=True)

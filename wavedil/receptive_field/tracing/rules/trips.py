@@ -14,6 +14,8 @@ from wavedil.receptive_field.tracing.value import Axis, Value, new_axes, new_axi
 MAX_EQUATIONS = 20_000
 # Rounds after which what a loop carries is taken to grow for ever.
 MAX_ROUNDS = 48
+# Rounds after which what is closed under "and all trips before" is given up: rounds of it are dear.
+MAX_CLOSINGS = 16
 
 
 def num_equations(closed: Any) -> int:
