@@ -10,7 +10,6 @@ Signals side by side may be in the middle of their frames at different times.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -85,4 +84,5 @@ def hear_function(model: WaveNet) -> Hear:
 
 def _condition_kernels(model: WaveNet) -> Float[Array, "layers condition_channels 2*channels"]:
     """How every layer of the near stack takes its condition in."""
-    return jnp.stack([block.condition.kernel[0] for block in model.stack.blocks])
+    conditions = [block.condition for block in model.stack.blocks]
+    return jnp.stack([conv.kernel[0] for conv in conditions if conv is not None])

@@ -38,9 +38,7 @@ class ContextConfig(Settings):
                     f"context {name} is {getattr(self, name)}, but it must be at least 1"
                 )
         if not self.dilations:
-            raise UserError(
-                "context dilations is empty; give at least one, such as 1:32 or 1,2,4"
-            )
+            raise UserError("context dilations is empty; give at least one, such as 1:32 or 1,2,4")
         if min(self.dilations) < 1:
             raise UserError(
                 f"a context dilation is {min(self.dilations)}, but it must be at least 1"

@@ -215,7 +215,8 @@ class WaveNet(nnx.Module):
         labels: Labels | None = None,
         local: Local | None = None,
     ) -> tuple[Float[Array, "batch time parameters"], dict[str, Any]]:
-        x, context, after = self.enter(codes), None, {}
+        x, context = self.enter(codes), None
+        after: dict[str, Any] = {}
         if self.context is not None:
             context, after["context"] = self.context.step(x, state["context"])
         condition = self.condition(codes.shape[0], labels, local, context)
