@@ -11,6 +11,7 @@ import numpy as np
 from flax import nnx
 
 from wavedil import WaveNet, WaveNetConfig
+from wavedil.models.context import ContextConfig
 from wavedil.models.local import LocalConfig
 from wavedil.nn import (
     ContextStack,
@@ -91,7 +92,9 @@ def after_embedding(case: Case, x: Any, extras: dict[str, Any]) -> tuple[Callabl
         return lambda x: layer(x, **extras), x
 
     def rest(embedded: Any) -> Any:
-        condition = layer.condition(embedded.shape[0], extras.get("labels"), extras.get("local"))
+        context = None if layer.context is None else layer.context(embedded)
+        told = extras.get("labels"), extras.get("local"), context
+        condition = layer.condition(embedded.shape[0], *told)
         return layer.head(layer.stack(layer.input(embedded), condition)[1])
 
     return rest, layer.enter(x)
@@ -164,6 +167,7 @@ class _FarAndNear(nnx.Module):
 
 
 _LOCAL = LocalConfig(num_features=3, hop=4, channels=5)
+_FAR = ContextConfig(factor=4, channels=6, dilations=(1, 2))
 _TWO_LABELS = {"digit": ("0", "1"), "speaker": ("a", "b", "c")}
 
 LAYERS = {
@@ -227,6 +231,22 @@ LAYERS = {
         channels=None,
         labels=tuple(_TWO_LABELS),
         local=_LOCAL.channels,
+    ),
+    "wavenet with context": Case(_wavenet(context=_FAR), channels=None),
+    "wavenet with context and labels": Case(
+        _wavenet(context=_FAR, labels=_TWO_LABELS), channels=None, labels=tuple(_TWO_LABELS)
+    ),
+    "wavenet with context and features": Case(
+        _wavenet(context=_FAR, local=_LOCAL), channels=None, local=_LOCAL.channels
+    ),
+    "wavenet of one layer with context": Case(
+        _wavenet(
+            context=ContextConfig(factor=3, kernel_size=3, dilations=(2,)),
+            dilations=(1,),
+            cycles=1,
+            input="scalar",
+        ),
+        channels=None,
     ),
 }
 CAUSAL = {name: case for name, case in LAYERS.items() if case.layer().receptive_field.future <= 0}

@@ -106,6 +106,11 @@ def test_help_and_the_calculator_start_at_once_without_jax(arguments):
         (["train", "a", "b", "--model.dilations", "1,0"], "dilation is 0, but it must be a"),
         (["train", "a", "b", "--model.kernel-size", "0"], "kernel_size is 0, but it must be at least 1"),
         (["train", "a", "b", "--labels", r"(\d)"], "names no label"),
+        (["train", "a", "b", "--context.factor", "0"], "context factor is 0, but it must be at least 1"),
+        (["train", "a", "b", "--context.factor", "x"], "is 'x', but it must be a whole number or None; see"),
+        (["train", "a", "b", "--context.factor", "8", "--context.dilations", "1:5"], "never meet 5"),
+        (["train", "a", "b", "--context.factor", "8", "--context.channels", "0"], "context channels is 0"),
+        (["train", "a", "b", "--context.channels", "8"], "add --context.factor 64, or leave them out"),
         (["train", "a", "b", "--config", "absent.json"], "absent.json: No such file or directory"),
         (["rf", "--kernel-size", "0"], "kernel size is 0"),
         (["generate", "a", "b.mp3"], "suffix must be .wav or .flac"),
@@ -251,6 +256,38 @@ def test_info_says_what_the_arithmetic_says(capsys, run):
     assert facts["checkpoints"][-1] == 4
     assert main(["info", str(run / "model"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["parameters"] == facts["parameters"]
+
+
+def test_a_model_with_a_context_stack_is_trained_scored_heard_and_taken_up(
+    capsys, tmp_path, recordings
+):
+    run, context = tmp_path / "run", ["--context.factor=16", "--context.dilations=1,2"]
+    command = ["train", str(recordings), str(run), *TINY, *context, "--context.channels=4"]
+    assert main(command) == 0
+    assert main(["train", str(recordings), str(run), f"--config={run / 'config.json'}"]) == 0
+    capsys.readouterr()
+    assert main(["info", str(run), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["model"]["context"] == {
+        "factor": 16, "channels": 4, "kernel_size": 2, "dilations": [1, 2], "cycles": 1
+    }  # fmt: skip
+    assert facts["receptive_field_samples"] == 4 * 16 + 15 + (2 + 4 + 8)
+    # Samples of a frame, what is held, and the frames before it; then input and stack, as above.
+    assert facts["generation_state_bytes"] == 4 * (15 * 8 + 4 + 3 * 4) + 4 * 8 * 16
+    assert main(["evaluate", str(run), "--json"]) == 0
+    assert 0 < json.loads(capsys.readouterr().out)["bits_per_sample"] < 8.5
+    assert main(["generate", str(run), str(tmp_path / "a.wav"), "--seconds=0.05"]) == 0
+    far = ["--context.factor=64", "--context.dilations=1:32"]
+    line = mistake_after_reading(
+        capsys, "train", recordings, tmp_path / "far", *TINY, *far, "--training.window-size=2048"
+    )
+    assert "shorter than the receptive field (4173)" in line and "use at least 4173" in line
+
+
+def mistake_after_reading(capsys, *arguments):
+    """The one line of a mistake that shows when the recordings have been read."""
+    assert main([str(argument) for argument in arguments]) == 2
+    return capsys.readouterr().err.splitlines()[-1]
 
 
 def test_the_demo_leaves_a_folder_of_someone_elses_alone(capsys, tmp_path):

@@ -1,5 +1,6 @@
 """`wavedil rf`: what it prints, writes and refuses, and that it starts without JAX."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -208,6 +209,30 @@ def test_a_model_is_declared_and_traced_side_by_side(capsys, tmp_path):
     assert lines[-3].split() == ["declared", "61", "0", "62", "62", "1", "7.750"]
     assert lines[-2].split() == ["traced", "61", "0", "62", "62", "1", "7.750"]
     assert lines[-1] == "they agree"
+
+
+def test_a_context_stack_is_part_of_the_field(capsys, tmp_path):
+    from flax import nnx
+
+    from wavedil import ContextConfig, WaveNet, save
+
+    far = ContextConfig(factor=8, channels=4, dilations=(1, 2))
+    config = dataclasses.replace(CONFIG, context=far)
+    (tmp_path / "wavenet.json").write_text(json.dumps(config.to_dict()))
+    save(WaveNet(config, rngs=nnx.Rngs(0)), tmp_path / "run" / "model")
+    # 4 frames of 8, up to 7 samples since, and what the later layers of the near stack add.
+    size = 4 * 8 + 7 + 2 * (2 + 4 + 8 + 1 + 2 + 4 + 8)
+    for source in (["--config", tmp_path / "wavenet.json"], ["--model", tmp_path / "run"]):
+        answer = values(capsys, *source)
+        assert answer["size"] == config.receptive_field.size == size
+        assert (answer["num_holes"], answer["holes"]) == (0, [])
+        assert (answer["context"]["size"], answer["context"]["factor"]) == (4 * 8 + 7, 8)
+        assert answer["layers"][-1]["size"] == CONFIG.receptive_field.size
+        text = printed(capsys, *source)
+        assert text.startswith(f"with its context stack, the network sees {size} samples, ")
+        assert "context stack: 2 layers once every 8 samples, kernel size 2, dilations 1,2" in text
+    assert answer["agree"] is True
+    assert text.endswith("they agree\n")
 
 
 # Files

@@ -10,6 +10,7 @@ from flax import nnx
 
 from wavedil.data.corpus import Recording
 from wavedil.errors import UserError
+from wavedil.models.context import ContextConfig
 from wavedil.models.local import LocalConfig
 from wavedil.models.wavenet import WaveNet
 from wavedil.models.weights import named_weights, with_weights
@@ -180,6 +181,20 @@ def test_streamed_blocks_with_features_equal_one_pass(batch_size, block_size):
     for recording in recordings:
         codes = jnp.asarray(recording.codes, jnp.int32)[None]
         nats = -log_prob(model, codes, recording.features[None])
+        expected = float(np.mean(np.asarray(nats, np.float64)) / np.log(2.0))
+        assert result.bits_per_file[recording.path] == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(("batch_size", "block_size"), [(1, 200), (3, 17), (8, 64)])
+def test_streamed_blocks_with_a_context_stack_equal_one_pass(batch_size, block_size):
+    context = ContextConfig(factor=8, channels=4, dilations=(1, 2))
+    model = WaveNet(runs.model_config(context=context), rngs=nnx.Rngs(0))
+    weights = named_weights(model)
+    model = with_weights(model, {name: 2.0 * value for name, value in weights.items()}, "test")
+    result = evaluate(model, RECORDINGS, batch_size=batch_size, block_size=block_size)
+    log_prob = nnx.jit(lambda model, codes: model.log_prob(codes))
+    for recording in RECORDINGS:
+        nats = -log_prob(model, jnp.asarray(recording.codes, jnp.int32)[None])
         expected = float(np.mean(np.asarray(nats, np.float64)) / np.log(2.0))
         assert result.bits_per_file[recording.path] == pytest.approx(expected, abs=1e-4)
 

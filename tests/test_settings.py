@@ -5,7 +5,7 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from wavedil import LocalConfig, UserError, WaveNetConfig
+from wavedil import ContextConfig, LocalConfig, UserError, WaveNetConfig
 from wavedil.distributions.families import Family
 from wavedil.features import MelSettings
 from wavedil.training.settings import RunConfig, TrainingSettings
@@ -154,3 +154,36 @@ def test_settings_written_before_there_were_features_load() -> None:
 def test_features_that_cannot_be_are_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         WaveNetConfig.from_dict({"sample_rate": 8000, "local": LOCAL.to_dict() | change})
+
+
+FAR = ContextConfig(factor=64, channels=16, kernel_size=3, dilations=(1, 2, 4), cycles=2)
+
+
+def test_a_context_stack_travels_with_the_settings_and_need_not_be_there() -> None:
+    config = WaveNetConfig(context=FAR)
+    assert WaveNetConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert hash(config) == hash(WaveNetConfig(context=FAR))
+    old = {name: value for name, value in WaveNetConfig().to_dict().items() if name != "context"}
+    assert WaveNetConfig.from_dict(old) == WaveNetConfig()
+    assert config.differences(WaveNetConfig())[-1] == "context.kernel_size: 3 -> None"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"factor": 0}, "context factor is 0, but it must be at least 1"),
+        ({"channels": 0}, "context channels is 0"),
+        ({"dilations": []}, "context dilations is empty"),
+        ({"dilations": [1, 0]}, "a context dilation is 0"),
+        ({"dilation": [1]}, "ContextConfig has no setting 'dilation'; did you mean 'dilations'"),
+        ({"factor": 1.5}, "factor is 1.5, but it must be int"),
+    ],
+)
+def test_a_context_stack_that_cannot_be_is_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        WaveNetConfig.from_dict({"context": FAR.to_dict() | change})
+
+
+def test_a_context_stack_without_its_factor_is_refused() -> None:
+    with pytest.raises(UserError, match="ContextConfig needs the setting 'factor'"):
+        WaveNetConfig.from_dict({"context": {}})

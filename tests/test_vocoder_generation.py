@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from wavedil import LocalConfig, UserError, WaveNet, WaveNetConfig, generate
+from wavedil import ContextConfig, LocalConfig, UserError, WaveNet, WaveNetConfig, generate
 from wavedil.generation.vocoder import assign_lanes, fitting_lanes
 
 KEY = jax.random.key(3)
@@ -24,6 +24,11 @@ CONFIGS = {
     "labelled": {"labels": LABELS},
     "three taps, sub-pixels": {"kernel_size": 3, "input_kernel_size": 3, "upsampling": "subpixel"},
     "one tap": {"kernel_size": 1, "input_kernel_size": 1, "input": "scalar"},
+    # Where a lane's second sound begins, its frames of 4 begin anew, in the middle of another lane's.
+    "context": {
+        "labels": LABELS,
+        "context": ContextConfig(factor=4, channels=8, dilations=(1, 2)),
+    },
 }
 
 
@@ -73,10 +78,13 @@ def test_cached_generation_from_features_draws_the_codes_of_naive_generation(cha
         )
 
 
-@pytest.mark.parametrize("lanes", [None, 1, 2])
-def test_each_sound_of_a_ragged_batch_equals_the_one_drawn_alone(lanes, monkeypatch):
+@pytest.mark.parametrize(
+    ("config", "lanes"),
+    [("labelled", None), ("labelled", 1), ("labelled", 2), ("context", None), ("context", 2)],
+)
+def test_each_sound_of_a_ragged_batch_equals_the_one_drawn_alone(config, lanes, monkeypatch):
     monkeypatch.setattr("wavedil.generation.vocoder._CHUNK", 10 * HOP)
-    model = make_model(CONFIGS["labelled"])
+    model = make_model(CONFIGS[config])
     lengths = [12, 30, 3, 11, 10]
     features = make_features(*lengths)
     labels = {"digit": jnp.array([0, 1, 2, 3, 1])}

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wavedil.formats.saved_model import save as save
     from wavedil.generation.sampler import generate as generate
     from wavedil.models.config import WaveNetConfig as WaveNetConfig
+    from wavedil.models.context import ContextConfig as ContextConfig
     from wavedil.models.local import LocalConfig as LocalConfig
     from wavedil.models.wavenet import WaveNet as WaveNet
     from wavedil.ops import dilated_conv as dilated_conv
@@ -30,6 +31,7 @@ _MODULES = (
     *("audio", "distributions", "features", "levels", "mu_law", "nn", "ops", "receptive_field"),
 )
 _NAMES = {
+    "ContextConfig": "models.context",
     "LocalConfig": "models.local",
     "ReceptiveField": "receptive_field",
     "UserError": "errors",

@@ -29,8 +29,9 @@ Options = TypeVar("Options")
 DERIVED = {
     "CorpusSettings": ("folder", "levels", "scale", "mel"),
     "MelSettings": ("sample_rate",),
+    "ContextConfig": ("factor",),
     "WaveNetConfig": (
-        *("labels", "sample_rate", "local"),
+        *("labels", "sample_rate", "local", "context"),
         *("embedding_channels", "hidden_channels", "bottleneck_channels", "biases"),
     ),
 }
@@ -40,6 +41,10 @@ _PLAIN_WORDS = (
     (r"^Unrecognized options: ", "too many arguments: "),
     (r": invalid literal for int\(\) with base 10: (.+)", r" is \1, but it must be a whole number"),
     (r": could not convert string to float: (.+)", r" is \1, but it must be a number"),
+    (
+        r": no type matching \{None\}\|INT could be instantiated from \[('.*?')\]\..*",
+        r" is \1, but it must be a whole number or None",
+    ),
     (r"^Error parsing ", ""),
 )
 _CONFIG = (tyro.conf.FlagCreatePairsOff,)

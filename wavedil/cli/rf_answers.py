@@ -3,16 +3,22 @@
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wavedil.errors import UserError
 from wavedil.receptive_field.design import Design, design, target_samples
-from wavedil.report.receptive_field_text import comparison_text, designs_text, stack_text
+from wavedil.report.receptive_field_text import (
+    comparison_text,
+    context_text,
+    designs_text,
+    stack_text,
+)
 from wavedil.report.receptive_field_values import (
     comparison_values,
+    context_values,
     designs_values,
     stack_values,
 )
@@ -63,8 +69,7 @@ def of_config(path: Path) -> Answer:
     Raises:
       UserError: If the file holds no settings of a WaveNet.
     """
-    config = _read_config(path)
-    return of_stack(_stack_of(config), config.sample_rate)
+    return _of_network(_read_config(path))
 
 
 def of_model(folder: Path) -> Answer:
@@ -80,16 +85,29 @@ def of_model(folder: Path) -> Answer:
     from wavedil.receptive_field import trace
 
     model = load(folder)
-    stack, sample_rate = _stack_of(model.config), model.config.sample_rate
+    answer = _of_network(model.config)
     declared = model.receptive_field
     # Twice the field, so that there are outputs with all of it inside the signal.
     codes = jax.ShapeDtypeStruct((1, 2 * declared.size), jnp.int32)
     fields = {"declared": declared, "traced": trace(model, codes).receptive_field}
-    return Answer(
-        stack,
-        sample_rate,
-        lambda: f"{stack_text(stack, sample_rate)}\n\n{comparison_text(fields, sample_rate)}",
-        lambda: stack_values(stack, sample_rate) | comparison_values(fields, sample_rate),
+    return replace(
+        answer,
+        text=lambda: f"{answer.text()}\n\n{comparison_text(fields, answer.sample_rate)}",
+        values=lambda: answer.values() | comparison_values(fields, answer.sample_rate),
+    )
+
+
+def _of_network(config: "WaveNetConfig") -> Answer:
+    """What a WaveNet sees: of one with a context stack, both together, and then the stack by itself."""
+    stack, context, sample_rate = _stack_of(config), config.context, config.sample_rate
+    answer = of_stack(stack, sample_rate)
+    if context is None:
+        return answer
+    field = config.receptive_field
+    return replace(
+        answer,
+        text=lambda: f"{context_text(context, field, sample_rate)}\n\n{answer.text()}",
+        values=lambda: answer.values() | context_values(context, field, sample_rate),
     )
 
 

@@ -15,6 +15,7 @@ from wavedil.data.settings import CorpusSettings
 from wavedil.errors import UserError
 from wavedil.features import MelSettings
 from wavedil.models.config import WaveNetConfig
+from wavedil.models.context import ContextConfig
 from wavedil.training.published import PUBLISHED
 from wavedil.training.settings import RunConfig, TrainingSettings
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 # Its folder is the first argument of the command, and so stands in for it here.
 _ANY_CORPUS = CorpusSettings(folder=".")
+# Its factor is an option of its own, which says whether there is a context at all.
+_ANY_CONTEXT = ContextConfig(factor=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +54,9 @@ class Train:
     model: WaveNetConfig = dataclasses.field(default_factory=WaveNetConfig)
     training: TrainingSettings = dataclasses.field(default_factory=TrainingSettings)
     mel: MelSettings = dataclasses.field(default_factory=MelSettings)
+    context_factor: Annotated[int | None, tyro.conf.arg(name="context.factor")] = None
+    """Condition the model on a second stack that sees far and runs once every so many samples, such as 64."""
+    context: ContextConfig = _ANY_CONTEXT
 
     @classmethod
     def from_config(cls, path: str) -> Self:
@@ -67,6 +73,8 @@ class Train:
             model=config.model,
             training=config.training,
             mel=dataclasses.replace(mel, sample_rate=None),  # the corpus decides it again
+            context_factor=config.model.context.factor if config.model.context else None,
+            context=dataclasses.replace(config.model.context or _ANY_CONTEXT, factor=1),
         )
 
     @property
@@ -94,6 +102,22 @@ class Train:
             mel=self.mel if vocoder and hop is None else None,
         )
 
+    @property
+    def model_config(self) -> WaveNetConfig:
+        """The model, its context stack included.
+
+        Raises:
+          UserError: If options for a context are given without its factor.
+        """
+        if self.context_factor is None:
+            if self.context != _ANY_CONTEXT:
+                raise UserError(
+                    "--context options are for a context stack; add --context.factor 64, or leave them out"
+                )
+            return dataclasses.replace(self.model, context=None)
+        context = dataclasses.replace(self.context, factor=self.context_factor)
+        return dataclasses.replace(self.model, context=context)
+
 
 def _read_config(path: str) -> RunConfig:
     try:
@@ -110,10 +134,10 @@ def train(args: Train) -> int:
     Raises:
       UserError: If the recordings or the run folder cannot be used.
     """
-    corpus_settings = args.corpus_settings
+    corpus_settings, model = args.corpus_settings, args.model_config
     corpus = read(corpus_settings)
     print("\n".join(corpus.describe()))
-    config = RunConfig(corpus=corpus_settings, model=args.model, training=args.training)
+    config = RunConfig(corpus=corpus_settings, model=model, training=args.training)
     result = run_training(config, args.run, corpus)
     if result.stopped_by is not None:
         return stopped(result, config, args.run)

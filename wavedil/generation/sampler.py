@@ -12,8 +12,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from wavedil.errors import UserError
-from wavedil.generation.rings import rings_from_state
-from wavedil.generation.step import Loop, step_function
+from wavedil.generation.step import Loop, rings_of, step_function
 from wavedil.generation.vocoder import draw_sounds, feature_arrays
 from wavedil.levels import Levels
 from wavedil.models.config import WaveNetConfig
@@ -123,10 +122,19 @@ def _signal_keys(key: PRNGKeyArray, num_signals: int) -> PRNGKeyArray:
 
 
 def state_bytes(config: WaveNetConfig, batch_size: int = 1) -> int:
-    """Bytes that generation keeps between samples: `4 sum of past * channels` for each signal."""
+    """Bytes that the past takes between samples: `4 sum of past * channels` for each signal.
+
+    Of a context stack: the samples of the frame under way, what is held of the last one, and the frames before it.
+    """
     in_channels = config.input_channels
     stack = (config.kernel_size - 1) * sum(config.layer_dilations) * config.residual_channels
-    return 4 * batch_size * ((config.input_kernel_size - 1) * in_channels + stack)
+    numbers = (config.input_kernel_size - 1) * in_channels + stack
+    if config.context is not None:
+        far = config.context
+        frames = (far.kernel_size - 1) * sum(far.layer_dilations) * far.channels
+        held = (config.local or far).channels
+        numbers += (far.factor - 1) * in_channels + held + frames
+    return 4 * batch_size * numbers
 
 
 def _inputs_before(prompt: Any, batch_size: int, grid: Levels) -> Array:
@@ -181,7 +189,7 @@ def _absorb(graph: Any, weights: Any, codes: Array, labels: Any) -> dict[str, An
     state = model.init_state(codes.shape[0])
     if codes.shape[1]:
         _, state = model.step(codes, state, labels)
-    return jax.tree.map(rings_from_state, state)
+    return rings_of(model, state)
 
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=4)

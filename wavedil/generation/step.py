@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from wavedil.generation.rings import Rings, delayed_samples, write
+from wavedil.generation.context import context_from_state, hear_function
+from wavedil.generation.rings import delayed_samples, rings_from_state, write
 from wavedil.models.wavenet import WaveNet
 
 
@@ -28,6 +29,14 @@ class Moment(NamedTuple):
     """Samples since each signal's first: what lies before that in a ring is of another signal, and counts as zero."""
 
 
+def rings_of(model: WaveNet, state: dict[str, Any]) -> dict[str, Any]:
+    """The state of a model as the loop keeps it, at position 0."""
+    rings = jax.tree.map(rings_from_state, {name: state[name] for name in ("input", "stack")})
+    if model.context is not None:
+        rings["context"] = context_from_state(model, state["context"])
+    return rings
+
+
 def step_function(
     model: WaveNet, condition: Float[Array, "batch time_or_1 channels"] | None, local: bool = False
 ) -> Callable[..., tuple[Array, dict[str, Any]]]:
@@ -35,10 +44,11 @@ def step_function(
 
     What all layers see of the past is known before the sample is computed, and so is what they are told; one
     batched matmul meets both. What is left for each layer in turn is the newest tap, the gate and the residual.
+    A context stack is heard as the sample comes in, and what it says is ready for all layers.
 
     Args:
       model: A WaveNet.
-      condition: What it is conditioned on, if anything.
+      condition: What it is conditioned on, if anything, its context left out.
       local: Whether that differs from sample to sample; then every step is given a `Moment`.
     """
     stack = model.stack
@@ -54,11 +64,17 @@ def step_function(
     newest_kernels = [layer.kernel[-1] for layer in layers]
     ago = np.stack([_steps_ago(block.conv, stack.blocks[0].channels) for block in stack.blocks])
 
+    hear = None if model.context is None else hear_function(model)
+
     def step(
-        code: Array, rings: dict[str, Rings], position: Array, now: Moment | None = None
+        code: Array, rings: dict[str, Any], position: Array, now: Moment | None = None
     ) -> tuple[Array, dict[str, Any]]:
+        rings_after: dict[str, Any] = {}
         x = model.enter(code)
-        x, input_ring = _convolve(model.input, x, rings["input"], position, now)
+        if hear is not None:
+            age = None if now is None else now.age
+            rings_after["context"] = hear(x, rings["context"], position, age)
+        x, rings_after["input"] = _convolve(model.input, x, rings["input"], position, now)
         known = jnp.stack(
             [
                 delayed_samples(ring, block.dilation, position)
@@ -69,6 +85,8 @@ def step_function(
             told = jnp.broadcast_to(now.local, (len(layers), *now.local.shape))
             known = jnp.concatenate([_own(known, ago[:, None], now), told], axis=-1)
         joint = jnp.einsum("lbi,lio->lbo", known, known_kernel) + bias
+        if hear is not None:
+            joint = joint + rings_after["context"].held
         after, gated = [], []
         for i, layer in enumerate(layers):
             after.append(write(rings["stack"][i], x, position))
@@ -76,7 +94,8 @@ def step_function(
             gated.append(jnp.tanh(filtered) * jax.nn.sigmoid(gate))
             x = x + (gated[-1] @ layer.residual_kernel + layer.residual_bias)
         skip = jnp.concatenate(gated, axis=-1) @ stack.skip_kernel[...] + stack.skip_bias_or_zeros()
-        return model.head(skip[:, None])[:, 0], {"input": input_ring, "stack": after}
+        rings_after["stack"] = after
+        return model.head(skip[:, None])[:, 0], rings_after
 
     return step
 

@@ -20,8 +20,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from wavedil.errors import UserError
-from wavedil.generation.rings import rings_from_state
-from wavedil.generation.step import Loop, Moment, step_function
+from wavedil.generation.step import Loop, Moment, rings_of, step_function
 from wavedil.models.config import WaveNetConfig
 from wavedil.models.wavenet import WaveNet
 
@@ -71,7 +70,7 @@ def draw_sounds(
     graph, weights = nnx.split(model)
     state = model.init_state(len(lanes))
     silence = jnp.full(len(lanes), model.config.grid.silence, jnp.int32)
-    loop = Loop(jax.tree.map(rings_from_state, state), jnp.zeros((), jnp.int32), silence)
+    loop = Loop(rings_of(model, state), jnp.zeros((), jnp.int32), silence)
     num_frames = frames.sound.shape[1]
     chunk = min(num_frames, max(1, _CHUNK // local.hop))
     frames = _padded(frames, chunk)

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from wavedil.errors import UserError
 from wavedil.levels import Levels
+from wavedil.models.context import ContextConfig
 from wavedil.models.local import LocalConfig
 from wavedil.receptive_field import ReceptiveField
 from wavedil.settings import Settings
@@ -66,6 +67,8 @@ class WaveNetConfig(Settings):
     """Size of a label's embedding."""
     local: LocalConfig | None = None
     """The features that say what the sound is from moment to moment; None for a model without."""
+    context: ContextConfig | None = None
+    """A second stack, at a lower rate, that sees far and conditions the first; None for a model without."""
     sample_rate: int = 16000
     """Samples per second (Hz) of the sound."""
 
@@ -139,12 +142,18 @@ class WaveNetConfig(Settings):
 
     @property
     def receptive_field(self) -> ReceptiveField:
-        """What output t sees: `1 + (k_in - 1) + (k - 1) sum of dilations` samples up to t."""
-        field = ReceptiveField.conv(self.input_kernel_size)
-        for dilation in self.layer_dilations:
+        """What output t sees: `1 + (k_in - 1) + (k - 1) sum of dilations` samples up to t.
+
+        With a context stack also what that sees: the first layer is told of it at t itself, and every later one
+        reaches `(k - 1) dilation` samples further back.
+        """
+        near = ReceptiveField.conv(self.input_kernel_size)
+        far = None if self.context is None else self.context.receptive_field
+        for layer, dilation in enumerate(self.layer_dilations):
             block = ReceptiveField.conv(self.kernel_size, dilation).union(ReceptiveField.identity())
-            field = field.then(block)
-        return field
+            near = near.then(block)
+            far = far.then(block) if far is not None and layer else far
+        return near if far is None else near.union(far)
 
     def label_indices(self, labels: Mapping[str, str]) -> dict[str, int]:
         """Rows of the embedding tables: 0 for a label that is not given.

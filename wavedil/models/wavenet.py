@@ -1,5 +1,6 @@
 """WaveNet: a causal network over samples, and the likelihood it gives them."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from wavedil import distributions
 from wavedil.errors import UserError
 from wavedil.models.config import WaveNetConfig
 from wavedil.models.upsampler import FeatureUpsampler
-from wavedil.nn import Conv1d, DilatedStack
+from wavedil.nn import ContextStack, Conv1d, DilatedStack
 from wavedil.receptive_field import ReceptiveField
 
 Labels = Mapping[str, Int[Array, " batch"]]
@@ -39,6 +40,14 @@ class WaveNet(nnx.Module):
         predicts    x[0]    x[1]    x[2]    x[3]    x[4]    x[5]    x[6]
         sees up to  before  x[0]    x[1]    x[2]    x[3]    x[4]    x[5]
 
+    A model with `config.context` has a second stack that sees far, at a lower rate, and conditions the first:
+
+        codes -> embedding -+-> causal conv -> gated stack -> skip sum -> ...
+                            |                   ^
+                            +-> context stack --+        (one step every `factor` samples)
+
+    What comes from features, context and labels is added: c[t] = local[t] + context[t] + P labels.
+
     Args:
       config: Sizes, levels, output distribution and labels.
       rngs: Source of the initial weights.
@@ -47,7 +56,8 @@ class WaveNet(nnx.Module):
       __call__: codes [batch, time] -> [batch, time, distribution.num_parameters]
       labels:   one array [batch] for each named label; 0 where it is not known.
       local:    [batch, time, local.channels], as `upsample` makes it; of a model without features, None.
-      state:    {"input": ..., "stack": [...]}, arrays [batch, past, residual_channels], oldest sample first.
+      state:    {"input": ..., "stack": [...]}, arrays [batch, past, residual_channels], oldest sample first; with
+                a context stack also its own, "context".
 
     Raises:
       UserError: By `WaveNetConfig`, where sizes do not fit; when called, where features are missing, were not
@@ -82,14 +92,15 @@ class WaveNet(nnx.Module):
             }
         )
         label_channels = config.label_channels * len(config.labels)
-        local_channels = None if config.local is None else config.local.channels
+        # Of features and context, which differ from sample to sample.
+        varying = config.local or config.context
         self.stack = DilatedStack(
             channels,
             skip_channels,
             kernel_size=config.kernel_size,
             dilations=config.dilations,
             cycles=config.cycles,
-            condition_channels=local_channels or label_channels or None,
+            condition_channels=varying.channels if varying else label_channels or None,
             use_bias=use_bias,
             rngs=rngs,
         )
@@ -108,15 +119,34 @@ class WaveNet(nnx.Module):
         self.output.kernel[...] *= 0.1
         if config.local is not None:
             self.upsampler = FeatureUpsampler(config.local, rngs=rngs)
-            if label_channels:
-                # Added to the local condition, which costs nothing at each sample; side by side with it, every
-                # layer's matmul would grow.
-                self.label_projection = Conv1d(
-                    label_channels, config.local.channels, kernel_size=1, use_bias=False, rngs=rngs
-                )
+        if varying and label_channels:
+            # Added to what varies, which costs nothing at each sample; side by side with it, every layer's matmul
+            # would grow.
+            self.label_projection = Conv1d(
+                label_channels, varying.channels, kernel_size=1, use_bias=False, rngs=rngs
+            )
+        self.context = (
+            ContextStack(
+                in_channels,
+                config.context.channels,
+                varying.channels,
+                factor=config.context.factor,
+                kernel_size=config.context.kernel_size,
+                dilations=config.context.dilations,
+                cycles=config.context.cycles,
+                rngs=rngs,
+            )
+            if config.context and varying
+            else None
+        )
         self.receptive_field: ReceptiveField = self.input.receptive_field.then(
             self.stack.receptive_field
         )
+        if self.context is not None:
+            # The first block is told of its own sample alone; the taps of the others reach further.
+            later = [block.receptive_field for block in self.stack.blocks][1:]
+            told = functools.reduce(ReceptiveField.then, later, self.context.receptive_field)
+            self.receptive_field = self.receptive_field.union(told)
 
     @property
     def num_parameters(self) -> int:
@@ -129,8 +159,10 @@ class WaveNet(nnx.Module):
         labels: Labels | None = None,
         local: Local | None = None,
     ) -> Float[Array, "batch time parameters"]:
-        condition = self.condition(codes.shape[0], labels, local)
-        _, skip = self.stack(self.input(self.enter(codes)), condition)
+        x = self.enter(codes)
+        context = None if self.context is None else self.context(x)
+        condition = self.condition(codes.shape[0], labels, local, context)
+        _, skip = self.stack(self.input(x), condition)
         return self.head(skip)
 
     def log_prob(
@@ -168,10 +200,13 @@ class WaveNet(nnx.Module):
         return self.upsampler(features, num_samples)
 
     def init_state(self, batch_size: int) -> dict[str, Any]:
-        return {
+        state: dict[str, Any] = {
             "input": self.input.init_state(batch_size),
             "stack": self.stack.init_state(batch_size),
         }
+        if self.context is not None:
+            state["context"] = self.context.init_state(batch_size)
+        return state
 
     def step(
         self,
@@ -180,10 +215,14 @@ class WaveNet(nnx.Module):
         labels: Labels | None = None,
         local: Local | None = None,
     ) -> tuple[Float[Array, "batch time parameters"], dict[str, Any]]:
-        condition = self.condition(codes.shape[0], labels, local)
-        x, input_state = self.input.step(self.enter(codes), state["input"])
-        (_, skip), stack_state = self.stack.step(x, state["stack"], condition)
-        return self.head(skip), {"input": input_state, "stack": stack_state}
+        x, context = self.enter(codes), None
+        after: dict[str, Any] = {}
+        if self.context is not None:
+            context, after["context"] = self.context.step(x, state["context"])
+        condition = self.condition(codes.shape[0], labels, local, context)
+        x, after["input"] = self.input.step(x, state["input"])
+        (_, skip), after["stack"] = self.stack.step(x, state["stack"], condition)
+        return self.head(skip), after
 
     def enter(self, codes: Int[Array, "*samples"]) -> Float[Array, "*samples in_channels"]:
         """Codes as the input convolution takes them: embedded, or as amplitudes."""
@@ -200,14 +239,26 @@ class WaveNet(nnx.Module):
         return self.output(x if self.bottleneck is None else self.bottleneck(x))
 
     def condition(
-        self, batch_size: int, labels: Labels | None, local: Local | None = None
+        self,
+        batch_size: int,
+        labels: Labels | None,
+        local: Local | None = None,
+        context: Local | None = None,
     ) -> Float[Array, "batch time_or_1 condition_channels"] | None:
-        """What the stack is conditioned on: labels, local condition, or both; None for a model without either."""
+        """What the stack is conditioned on: the sum of what there is; None for a model without any.
+
+        A context that is not given is zero, as before its first frame is whole.
+        """
         self.require_features(local is not None)
         embedded = self._embed_labels(batch_size, labels)
-        if local is None or embedded is None:
-            return embedded if local is None else local
-        return local + self.label_projection(embedded)
+        if local is None and self.config.context is None:
+            return embedded
+        if embedded is not None:
+            embedded = self.label_projection(embedded)
+        parts = [part for part in (local, context, embedded) if part is not None]
+        if not parts and self.config.context is not None:
+            return jnp.zeros((batch_size, 1, self.config.context.channels))
+        return functools.reduce(jnp.add, parts)
 
     def require_features(self, given: bool) -> None:
         """Refuses features that are missing, or given to a model that takes none.

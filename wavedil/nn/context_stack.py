@@ -88,7 +88,7 @@ class ContextStack(nnx.Module):
         # One frame too many, whose output nothing sees, so that there always is one.
         num_samples = x.shape[1]
         missing = self.factor - num_samples % self.factor
-        frames = self._enter(jnp.pad(x, ((0, 0), (0, missing), (0, 0))))
+        frames = self.enter(jnp.pad(x, ((0, 0), (0, missing), (0, 0))))
         _, y = self.stack(frames)
         held = jnp.repeat(jnp.pad(y, ((0, 0), (1, 0), (0, 0))), self.factor, axis=1)
         return held[:, 1 : 1 + num_samples]
@@ -124,8 +124,8 @@ class ContextStack(nnx.Module):
         }
         return held[:, (phase + 1 + jnp.arange(num_samples)) // factor], after
 
-    def _enter(self, x: Array) -> Array:
-        """Frames, all samples of each joined."""
+    def enter(self, x: Array) -> Array:
+        """Whole frames of samples as the blocks take them: all samples of each joined."""
         return self.frames(x.reshape(x.shape[0], x.shape[1] // self.factor, -1))
 
     def _run(self, count: int, most: int) -> Callable[[Array, Any], tuple[Array, Any]]:
@@ -134,7 +134,7 @@ class ContextStack(nnx.Module):
         def run(frames: Array, state: Any) -> tuple[Array, Any]:
             if count == 0:
                 return jnp.zeros((frames.shape[0], most, self._sizes[1])), state
-            (_, y), state = self.stack.step(self._enter(frames[:, : count * self.factor]), state)
+            (_, y), state = self.stack.step(self.enter(frames[:, : count * self.factor]), state)
             return jnp.pad(y, ((0, 0), (0, most - count), (0, 0))), state
 
         return run

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+from wavedil.models.context import ContextConfig
 from wavedil.receptive_field.arithmetic import ReceptiveField
 from wavedil.receptive_field.designed_stack import Design
 from wavedil.receptive_field.paths import paths_per_lag
@@ -33,6 +34,22 @@ def stack_text(stack: Design, sample_rate: float) -> str:
             f"begin the dilations with 1 and let them grow at most {stack.kernel_size}-fold"
         )
     return "\n".join([*lines, "", _layers(stack, sample_rate)])
+
+
+def context_text(context: ContextConfig, field: ReceptiveField, sample_rate: float) -> str:
+    """What a network with a context stack sees, and what that stack is."""
+    far = context.receptive_field
+    cycles = f", {context.cycles} times" if context.cycles > 1 else ""
+    return "\n".join(
+        [
+            f"with its context stack, the network sees {samples(field.size)}, "
+            f"{field.milliseconds(sample_rate):g} ms at {sample_rate:g} Hz",
+            f"context stack: {len(context.layer_dilations)} layers once every {samples(context.factor)}, "
+            f"kernel size {context.kernel_size}, dilations {format_dilations(context.dilations)}{cycles}; "
+            f"it sees {samples(far.size)}, {far.milliseconds(sample_rate):g} ms",
+            "the stack that it conditions, by itself:",
+        ]
+    )
 
 
 def samples(count: int) -> str:

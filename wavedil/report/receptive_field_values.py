@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from wavedil.models.context import ContextConfig
 from wavedil.receptive_field.arithmetic import ReceptiveField
 from wavedil.receptive_field.designed_stack import Design
 from wavedil.receptive_field.paths import holes
@@ -33,6 +34,23 @@ def stack_values(stack: Design, sample_rate: float) -> dict[str, Any]:
         "holes": holes(stack.kernel_size, stack.layer_dilations, **entry) if counted else None,
         "evenness": float(stack.evenness) if counted else None,
         "layers": layers,
+    }
+
+
+def context_values(
+    context: ContextConfig, field: ReceptiveField, sample_rate: float
+) -> dict[str, Any]:
+    """What changes where the stack has a context stack: the whole field, and what that stack is.
+
+    The layers stay those of the stack by itself; paths through both are not counted.
+    """
+    num_holes = field.size - field.num_taps
+    return {
+        **_field_values(field, sample_rate),
+        "num_holes": num_holes,
+        "holes": field.holes if field.size <= MOST_LAGS_COUNTED else None,
+        "evenness": None,
+        "context": context.to_dict() | _field_values(context.receptive_field, sample_rate),
     }
 
 

@@ -75,12 +75,12 @@ def make_optimizer(settings: TrainingSettings) -> optax.GradientTransformation:
 
 
 def _hidden_kernels(weights: Weights) -> dict[str, optax.contrib.MuonDimensionNumbers | None]:
-    """Which axes of a kernel of the stack or the head's hidden layer are inputs and which outputs; None elsewhere."""
+    """Which axes of a kernel of the stacks or the head's hidden layer are inputs and which outputs; None elsewhere."""
 
     def axes(name: str, weight: Any) -> optax.contrib.MuonDimensionNumbers | None:
         # optax asks again with the weights it leaves to Adam masked; those have no axes.
         num_axes = getattr(weight, "ndim", 0)
-        if num_axes < 2 or not name.startswith(("stack", "hidden")):
+        if num_axes < 2 or not name.startswith(("stack", "context.stack", "hidden")):
             return None
         *inputs, output = range(num_axes)
         return optax.contrib.MuonDimensionNumbers(tuple(inputs), (output,))

@@ -1,0 +1,60 @@
+"""What a context stack is made of: a second stack, at a lower rate, that tells the first what was long ago."""
+
+import dataclasses
+
+from wavedil.errors import UserError
+from wavedil.receptive_field import ReceptiveField
+from wavedil.settings import Settings
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ContextConfig(Settings):
+    """Settings of a context stack (`wavedil.nn.ContextStack`; arXiv:1609.03499, section 2.6).
+
+    It runs once every `factor` samples and sees `factor (1 + (k - 1) sum of dilations) + factor - 1` of them.
+
+    Example:
+      >>> far = ContextConfig(factor=64, dilations=(1, 2, 4, 8))
+      >>> WaveNetConfig(cycles=1, context=far).receptive_field.size        # far, and what the near stack adds to it
+      2109
+    """
+
+    factor: int
+    """Samples that it takes in at once, and for which each of its outputs is held."""
+    channels: int = 32
+    """Channels of its blocks; few are usual for a stack that sees far."""
+    kernel_size: int = 2
+    """Taps of its blocks."""
+    dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
+    """Steps of `factor` samples between taps, block by block in one cycle."""
+    cycles: int = 1
+    """How often the dilations are repeated."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dilations", tuple(self.dilations))
+        for name in ("factor", "channels", "kernel_size", "cycles"):
+            if getattr(self, name) < 1:
+                raise UserError(
+                    f"context {name} is {getattr(self, name)}, but it must be at least 1"
+                )
+        if not self.dilations:
+            raise UserError("context dilations is empty; give at least one, such as 1:32 or 1,2,4")
+        if min(self.dilations) < 1:
+            raise UserError(
+                f"a context dilation is {min(self.dilations)}, but it must be at least 1"
+            )
+
+    @property
+    def layer_dilations(self) -> tuple[int, ...]:
+        """The dilation of every block, in steps of `factor` samples."""
+        return self.dilations * self.cycles
+
+    @property
+    def receptive_field(self) -> ReceptiveField:
+        """What its output at t sees: whole frames, of which the last ended up to `factor - 1` samples before."""
+        field = ReceptiveField.conv(self.factor, stride=self.factor, padding="valid")
+        for dilation in self.layer_dilations:
+            block = ReceptiveField.conv(self.kernel_size, dilation).union(ReceptiveField.identity())
+            field = field.then(block)
+        held = ReceptiveField.upsample(self.factor).then(ReceptiveField.delay(self.factor - 1))
+        return field.then(held)
