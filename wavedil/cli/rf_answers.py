@@ -77,14 +77,18 @@ def of_model(folder: Path) -> Answer:
     import jax.numpy as jnp
 
     from wavedil.formats.saved_model import load
+    from wavedil.models.kinds import wavenet_of
     from wavedil.receptive_field import trace
 
-    model = load(folder)
+    model = wavenet_of(load(folder))
     stack, sample_rate = _stack_of(model.config), model.config.sample_rate
     declared = model.receptive_field
     # Twice the field, so that there are outputs with all of it inside the signal.
     codes = jax.ShapeDtypeStruct((1, 2 * declared.size), jnp.int32)
-    fields = {"declared": declared, "traced": trace(model, codes).receptive_field}
+    local = model.config.local
+    told = None if local is None else jnp.zeros((1, codes.shape[1], local.channels))
+    traced = trace(lambda codes: model(codes, local=told), codes)
+    fields = {"declared": declared, "traced": traced.receptive_field}
     return Answer(
         stack,
         sample_rate,
@@ -128,8 +132,10 @@ def _read_config(path: Path) -> "WaveNetConfig":
     except ValueError as error:
         raise UserError(f"{path} is not JSON ({error}); give settings of a WaveNet") from error
     if isinstance(values, dict):
-        # A saved model's config.json has the settings in "config", a run's in "model".
+        # A saved model's config.json has the settings in "config", a run's in "model"; of an autoencoder, the decoder's.
         values = values.get("config", values.get("model", values))
+        if isinstance(values, dict):
+            values = values.get("decoder", values)
     if values == {}:
         raise UserError(
             f"{path} holds no settings; give those of a WaveNet, or options such as --kernel-size and --dilations"
