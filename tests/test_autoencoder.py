@@ -265,6 +265,14 @@ def test_a_run_that_was_interrupted_goes_through_the_same_states(tmp_path):
     assert wd.load(tmp_path / "whole").config == written.network
 
 
+def test_the_hop_is_scaled_to_the_rate_of_the_recordings():
+    config = resolve(
+        RunConfig(corpus=runs.run_config().corpus, encoder=EncoderConfig()), runs.corpus()
+    )
+    assert (config.encoder.hop, config.model.local.hop) == (256, 256)  # 32 ms at 8000 Hz
+    assert config.network.decoder == config.model
+
+
 def test_muon_takes_the_kernels_of_both_stacks(tmp_path):
     settings = run_config(steps=2, optimizer="muon", evaluate_every=2)
     result = train(settings, tmp_path / "run", corpus=runs.corpus())

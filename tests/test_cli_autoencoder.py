@@ -63,12 +63,6 @@ def test_the_same_command_and_the_config_file_take_up_the_run(run, recordings):
         assert (run / "model" / "model.safetensors").read_bytes() == before
 
 
-def test_the_hop_is_scaled_to_the_rate(tmp_path, recordings):
-    options = ["--task=autoencoder", *ENCODER, *TINY, "--training.window-size=512"]
-    assert main(["train", str(recordings), str(tmp_path / "run"), *options]) == 0
-    assert wavedil.load(tmp_path / "run").config.local.hop == 256  # 32 ms at 8000 Hz
-
-
 def test_evaluate_scores_and_copies(capsys, run):
     assert main(["evaluate", str(run), "--json", "--copy=2"]) == 0
     facts = json.loads(capsys.readouterr().out)
@@ -180,13 +174,12 @@ def test_told_its_codes_an_autoencoder_predicts_better_than_told_nothing(tmp_pat
         corpus=settings,
         model=WaveNetConfig.tiny(cycles=1),
         encoder=EncoderConfig(code_size=8, hop=128, channels=16, dilations=(1, 2, 4, 8, 16, 32)),
-        training=TrainingSettings(steps=STEPS, batch_size=2, window_size=2048, warmup_steps=20),
+        training=TrainingSettings(steps=300, batch_size=2, window_size=2048, warmup_steps=20),
     )
     train(config, tmp_path / "run", corpus=corpus)
     decoder, told = as_vocoder(wavedil.load(tmp_path / "run"), corpus.test)
     bits = evaluate(decoder, told).bits_per_sample
     blank = [dataclasses.replace(item, features=np.zeros_like(item.features)) for item in told]
-    assert bits < evaluate(decoder, blank).bits_per_sample - 0.3
-
-
-STEPS = 300
+    without = evaluate(decoder, blank).bits_per_sample
+    print(bits, without)
+    assert bits < without - 0.3

@@ -132,7 +132,7 @@ def _read_config(path: Path) -> "WaveNetConfig":
     except ValueError as error:
         raise UserError(f"{path} is not JSON ({error}); give settings of a WaveNet") from error
     if isinstance(values, dict):
-        # A saved model's config.json has the settings in "config", a run's in "model"; of an autoencoder, the decoder's.
+        # A saved model has its settings in "config", a run in "model", an autoencoder its decoder's in "decoder".
         values = values.get("config", values.get("model", values))
         if isinstance(values, dict):
             values = values.get("decoder", values)
