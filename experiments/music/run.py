@@ -66,7 +66,7 @@ TRAINING = TrainingSettings(
     log_every=50,
 )
 SECONDS = 4
-EXCERPTS = ("guit_e_slide.flac", "loop_garzul.flac")
+EXCERPTS = ("guit_e_slide", "loop_garzul")
 
 
 def main(parts: list[str]) -> None:
@@ -102,8 +102,7 @@ def improvise(model: wd.WaveNet, corpus: Corpus) -> dict[str, object]:
     codes = wd.generate(model, jax.random.key(0), num_samples=SECONDS * RATE)
     _, sounds = _excerpts(corpus)
     pairs = [
-        (f"{EXCERPTS[0]}, held out", sounds[0]),
-        (f"{EXCERPTS[1]}, held out", sounds[1]),
+        *((f"{name}, held out", sound) for name, sound in zip(EXCERPTS, sounds, strict=True)),
         ("generated", model.config.grid.decode(codes[0])),
     ]
     _show("unconditional", pairs)
@@ -117,13 +116,13 @@ def make_again(model: wd.Autoencoder, corpus: Corpus) -> dict[str, object]:
     copies = copy_recordings(decoder, told, jax.random.key(0))
     codes = interpolate(told[0].features, told[1].features, 3)
     halfway = wd.generate(decoder, jax.random.key(0), features=codes[1])[0]
-    names = [path.removesuffix(".flac") for path in EXCERPTS]
+    first, second = EXCERPTS
     pairs = [
-        (f"{names[0]}, held out", sounds[0]),
-        (f"{names[0]}, from its codes", copies[0]),
+        (f"{first}, held out", sounds[0]),
+        (f"{first}, from its codes", copies[0]),
         ("halfway", model.config.grid.decode(halfway)[: min(map(len, sounds))]),
-        (f"{names[1]}, held out", sounds[1]),
-        (f"{names[1]}, from its codes", copies[1]),
+        (f"{second}, held out", sounds[1]),
+        (f"{second}, from its codes", copies[1]),
     ]
     _show("autoencoder", pairs)
     return {"stft_of_excerpts": round(mean_distances(sounds, copies, RATE, None).stft, 4)}
@@ -167,11 +166,11 @@ def _costs(name: str, elapsed: float) -> dict[str, object]:
 def _excerpts(corpus: Corpus) -> tuple[list[Recording], list[np.ndarray]]:
     """The beginnings of two held-out recordings, as codes and as sound."""
     by_path = {item.path: item for item in corpus.test}
-    length = SECONDS * RATE
+    paths, length = [f"{name}.flac" for name in EXCERPTS], SECONDS * RATE
     recordings = [
-        dataclasses.replace(by_path[path], codes=by_path[path].codes[:length]) for path in EXCERPTS
+        dataclasses.replace(by_path[path], codes=by_path[path].codes[:length]) for path in paths
     ]
-    return recordings, [sound[:length] for sound in read_sounds(CORPUS, EXCERPTS)]
+    return recordings, [sound[:length] for sound in read_sounds(CORPUS, paths)]
 
 
 def _show(name: str, pairs: Sequence[tuple[str, np.ndarray]]) -> None:
