@@ -12,5 +12,8 @@ jax.config.update("jax_disable_most_optimizations", True)
 hypothesis.settings.register_profile("wavedil", deadline=None)
 hypothesis.settings.load_profile("wavedil")
 
-_CHECKED = ["wavedil.ops", "wavedil.nn", "wavedil.distributions", "wavedil.models.wavenet"]
+_CHECKED = [
+    *("wavedil.ops", "wavedil.nn", "wavedil.distributions"),
+    *("wavedil.models.wavenet", "wavedil.models.encoder"),
+]
 install_import_hook(_CHECKED, "beartype.beartype")

@@ -11,7 +11,9 @@ import numpy as np
 from flax import nnx
 
 from wavedil import WaveNet, WaveNetConfig
+from wavedil.models.autoencoder_config import EncoderConfig
 from wavedil.models.context import ContextConfig
+from wavedil.models.encoder import Encoder
 from wavedil.models.local import LocalConfig
 from wavedil.nn import (
     ContextStack,
@@ -144,6 +146,11 @@ def _context(**settings: Any) -> Callable[[nnx.Rngs], Any]:
     return lambda rngs: ContextStack(3, 5, 6, **{**sizes, **settings}, rngs=rngs)
 
 
+def _encoder(**settings: Any) -> Callable[[nnx.Rngs], Any]:
+    sizes = {"hop": 4, "code_size": 2, "channels": 3, "dilations": (1, 3)}
+    return lambda rngs: Encoder(EncoderConfig(**{**sizes, **settings}), rngs=rngs)
+
+
 class _FarAndNear(nnx.Module):
     """A stack that sees near, conditioned by one that sees far."""
 
@@ -216,6 +223,8 @@ LAYERS = {
     "context stack of three taps": Case(_context(factor=3, kernel_size=3, dilations=(1,))),
     "context stack at the sample rate": Case(_context(factor=1)),
     "stack conditioned by a context stack": Case(_FarAndNear),
+    "encoder": Case(_encoder(), channels=1),
+    "encoder of two taps": Case(_encoder(kernel_size=2, hop=3, cycles=2), channels=1),
     "wavenet": Case(_wavenet(), channels=None),
     "wavenet scalar": Case(_wavenet(input="scalar", kernel_size=3), channels=None),
     "wavenet logistic": Case(

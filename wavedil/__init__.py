@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from wavedil.formats.saved_model import load as load
     from wavedil.formats.saved_model import save as save
     from wavedil.generation.sampler import generate as generate
+    from wavedil.models.autoencoder import Autoencoder as Autoencoder
+    from wavedil.models.autoencoder_config import AutoencoderConfig as AutoencoderConfig
+    from wavedil.models.autoencoder_config import EncoderConfig as EncoderConfig
     from wavedil.models.config import WaveNetConfig as WaveNetConfig
     from wavedil.models.context import ContextConfig as ContextConfig
     from wavedil.models.local import LocalConfig as LocalConfig
@@ -31,7 +34,10 @@ _MODULES = (
     *("audio", "distributions", "features", "levels", "mu_law", "nn", "ops", "receptive_field"),
 )
 _NAMES = {
+    "Autoencoder": "models.autoencoder",
+    "AutoencoderConfig": "models.autoencoder_config",
     "ContextConfig": "models.context",
+    "EncoderConfig": "models.autoencoder_config",
     "LocalConfig": "models.local",
     "ReceptiveField": "receptive_field",
     "UserError": "errors",

@@ -62,7 +62,7 @@ def require_copyable(count: int, model: "WaveNet", settings: "CorpusSettings") -
     if count and model.config.local is None:
         raise UserError(
             f"copy is {count}, but the model is no vocoder and cannot copy a recording; leave --copy out, or train "
-            "one (wavedil train --task vocoder)"
+            "one (wavedil train --task vocoder or autoencoder)"
         )
     if count and settings.min_max:
         raise UserError(

@@ -80,8 +80,9 @@ def demo(args: Demo) -> int:
         return stopped(result, config, run)
 
     from wavedil.formats.saved_model import load
+    from wavedil.models.kinds import wavenet_of
 
-    model = load(run)
+    model = wavenet_of(load(run))
     baselines = baseline_bits(corpus, corpus.test, model_config.levels)
     bits = score(model, corpus.test).bits_per_sample
     print("\n".join(["held out:", *bits_table(bits, baselines)]))

@@ -1,4 +1,4 @@
-"""`wavedil evaluate`: held-out bits per sample, of all and per label, and how near a vocoder's copies come."""
+"""`wavedil evaluate`: held-out bits per sample, of all and per label, and how near copies of recordings come."""
 
 import dataclasses
 import json
@@ -38,8 +38,8 @@ class Evaluate:
     folder: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="[FOLDER]")] = None
     """Score every recording of this folder or manifest, rather than the run's held-out recordings."""
     copy: Annotated[int, tyro.conf.arg(metavar="N")] = 0
-    """Copy so many of the recordings with a vocoder, from their features, and say how far the copies are from them,
-    beside Griffin-Lim's and the levels alone."""
+    """Copy so many of the recordings with a vocoder, from their features, or with an autoencoder, from their codes,
+    and say how far the copies are from them, beside Griffin-Lim's and the levels alone."""
     json: bool = False
     """Print one JSON object."""
 
@@ -52,14 +52,18 @@ def evaluate(args: Evaluate) -> None:
     """
     from wavedil.data.corpus import read_recordings
     from wavedil.formats.saved_model import load
+    from wavedil.generation.encoding import as_vocoder
+    from wavedil.models.kinds import wavenet_of
     from wavedil.training.evaluation import bits_per_label
     from wavedil.training.run_folder import RunFolder
 
     config = RunFolder(args.run).read_config()
-    model = load(args.run)
+    trained = load(args.run)
+    model = wavenet_of(trained)
     settings = dataclasses.replace(config.corpus, sample_rate=config.model.sample_rate)
     require_copyable(args.copy, model, settings)
     corpus: Corpus | None
+    recordings: Sequence[Recording]
     if args.folder is None:
         scored, corpus = settings, read(settings)
         recordings = corpus.test
@@ -69,6 +73,7 @@ def evaluate(args: Evaluate) -> None:
         scored = dataclasses.replace(settings, folder=str(args.folder))
         recordings = read_recordings(scored, skip=_say_skipped)
         corpus = _read_if_there(settings)
+    _, recordings = as_vocoder(trained, recordings)
     copies = copy_scores(model, scored, recordings, args.copy) if args.copy else None
     evaluation = score(model, recordings)
     shares = bits_per_label(evaluation, recordings)

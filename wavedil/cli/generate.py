@@ -1,35 +1,36 @@
 """`wavedil generate`: a trained model writes sound files."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from wavedil import features
 from wavedil.cli.progress import progress
+from wavedil.cli.told import read_samples, told_sounds
 from wavedil.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from wavedil.models.config import WaveNetConfig
-    from wavedil.models.local import LocalConfig
     from wavedil.models.wavenet import WaveNet
 
 _SECONDS = 2.0
+_NUM_BETWEEN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Generate:
     """Generate sound with a trained model.
 
-    A vocoder says again what it is given: features, or a recording that they are computed of.
+    A vocoder says again what it is given: features, or a recording that they are computed of. An autoencoder makes a
+    recording again from its codes, or sounds on the way from one recording to another.
 
     Example: wavedil generate run digit.wav --seconds 1 --label digit=7 --label speaker=theo
 
     Example: wavedil generate vocoder copy.wav --like recording.wav
+
+    Example: wavedil generate autoencoder way.wav --between flute.wav organ.wav
     """
 
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
@@ -42,8 +43,9 @@ class Generate:
     """Below 1 likely samples become likelier; 1 draws as the model predicts."""
     seed: int = 0
     """The same seed gives the same sound."""
-    count: int = 1
-    """Sounds to generate at once; above 1 they are numbered OUT-1.wav, OUT-2.wav ..."""
+    count: int | None = None
+    """Sounds to generate at once, 1 by default and 5 with --between; above 1 they are numbered OUT-1.wav, OUT-2.wav
+    ..."""
     label: Annotated[
         tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="NAME=VALUE")
     ] = ()
@@ -55,11 +57,20 @@ class Generate:
     ] = ()
     """Features [frames, numbers] of the sound, for a vocoder; several give several sounds."""
     like: Annotated[tyro.conf.UseAppendAction[tuple[Path, ...]], tyro.conf.arg(metavar="FILE")] = ()
-    """Recording to copy with a vocoder, through its mel spectra; several give several sounds."""
+    """Recording to copy with a vocoder, through its mel spectra, or an autoencoder, through its codes; several give
+    several sounds."""
+    between: Annotated[tuple[Path, Path] | None, tyro.conf.arg(metavar="A B")] = None
+    """Two recordings: an autoencoder makes sounds on the way from the one to the other, both included, as long as
+    the shorter one."""
     picture: Annotated[Path | None, tyro.conf.arg(metavar="FILE.png")] = None
     """Draw waveform and spectrogram."""
     overwrite: bool = False
     """Replace files that exist."""
+
+    @property
+    def num_between(self) -> int:
+        """Sounds on the way from one recording to the other."""
+        return _NUM_BETWEEN if self.count is None else self.count
 
 
 def generate(args: Generate) -> None:
@@ -74,13 +85,18 @@ def generate(args: Generate) -> None:
 
     from wavedil import audio
     from wavedil.formats.saved_model import load
+    from wavedil.models.kinds import wavenet_of
 
-    model = load(args.run)
+    trained = load(args.run)
+    model = wavenet_of(trained)
     config = model.config
-    told = _told(args, config)
-    count = len(told) or args.count
-    rows = {name: [row] * count for name, row in config.label_indices(labels).items()}
-    prompt = None if args.prompt is None else _prompt_codes(args.prompt, config)
+    rows_of_one = config.label_indices(labels)
+    told = told_sounds(args, trained)
+    count = len(told) or args.count or 1
+    rows = {name: [row] * count for name, row in rows_of_one.items()}
+    prompt = None
+    if args.prompt is not None:
+        prompt = config.grid.encode(read_samples("prompt", args.prompt, config))
     seconds = _SECONDS if args.seconds is None else args.seconds
     num_samples = None if told else max(1, round(seconds * config.sample_rate))
     codes = draw(
@@ -90,9 +106,10 @@ def generate(args: Generate) -> None:
     sounds = list(config.grid.decode(codes))
     for number, item in enumerate(told):
         sounds[number] = sounds[number][: item.num_samples]
-    for file, sound in zip(files, sounds, strict=True):
+    notes = [item.note for item in told] or [""] * count
+    for file, sound, note in zip(files, sounds, notes, strict=True):
         audio.save(file, sound, config.sample_rate)
-        print(f"{file}: {len(sound) / config.sample_rate:g} s at {config.sample_rate} Hz")
+        print(f"{file}: {len(sound) / config.sample_rate:g} s at {config.sample_rate} Hz{note}")
     if args.picture is not None:
         from wavedil.report.pictures import waveform_and_spectrogram
 
@@ -128,15 +145,7 @@ def draw(
 
 def _files(args: Generate) -> list[Path]:
     """The sound files to write; none of the files, nor the picture, exists."""
-    if args.count < 1:
-        raise UserError(f"count is {args.count}, but it must be at least 1")
-    told = len(args.features) + len(args.like)
-    if told and (args.count > 1 or args.seconds is not None or args.prompt is not None):
-        raise UserError(
-            "--features and --like say how many sounds there are and how long they are; leave --count, --seconds "
-            "and --prompt out"
-        )
-    count = told or args.count
+    count = _count(args)
     if args.out.suffix.lower() not in (".wav", ".flac"):
         raise UserError(f"cannot write {args.out}: its suffix must be .wav or .flac")
     if args.picture is not None and args.picture.suffix.lower() not in (".png", ".svg", ".pdf"):
@@ -150,6 +159,30 @@ def _files(args: Generate) -> list[Path]:
         if not file.parent.is_dir():
             raise UserError(f"{file.parent} is no folder, so {file.name} cannot be written there")
     return files
+
+
+def _count(args: Generate) -> int:
+    """How many sounds the options ask for."""
+    if args.count is not None and args.count < 1:
+        raise UserError(f"count is {args.count}, but it must be at least 1")
+    told = len(args.features) + len(args.like)
+    if args.between is not None:
+        if told or args.seconds is not None or args.prompt is not None:
+            raise UserError(
+                "--between says what the sounds are and how long they are; leave --like, --features, --seconds and "
+                "--prompt out"
+            )
+        if args.num_between < 2:
+            raise UserError(
+                f"count is {args.count}, but --between writes at least the two ends; 5, say"
+            )
+        return args.num_between
+    if told and ((args.count or 1) > 1 or args.seconds is not None or args.prompt is not None):
+        raise UserError(
+            "--features and --like say how many sounds there are and how long they are; leave --count, --seconds "
+            "and --prompt out"
+        )
+    return told or args.count or 1
 
 
 def _require_sane(args: Generate) -> None:
@@ -166,62 +199,3 @@ def _name_and_value(text: str) -> tuple[str, str]:
     if not (name and equals and value):
         raise UserError(f"label {text!r} is not NAME=VALUE; write --label digit=7")
     return name, value
-
-
-def _prompt_codes(path: Path, config: "WaveNetConfig") -> Any:
-    return config.grid.encode(_samples("prompt", path, config))
-
-
-def _samples(what: str, path: Path, config: "WaveNetConfig") -> "np.ndarray":
-    """A recording at the model's rate."""
-    from wavedil import audio
-
-    native_rate = audio.read_info(path).sample_rate
-    samples, _ = audio.load(path, config.sample_rate)
-    if native_rate != config.sample_rate:
-        print(
-            f"{what} {path} is at {native_rate} Hz; resampled to the model's {config.sample_rate} Hz",
-            file=sys.stderr,
-        )
-    return samples
-
-
-class _Told(NamedTuple):
-    """What one sound should be."""
-
-    features: "np.ndarray"
-    num_samples: int
-
-
-def _told(args: Generate, config: "WaveNetConfig") -> list[_Told]:
-    """What each sound should be, in the order of --features and then --like; nothing for a model without features."""
-    local = config.local
-    if local is None:
-        if args.features or args.like:
-            raise UserError(
-                f"{args.run} is no vocoder, so --features and --like say nothing to it; leave them out, or train one "
-                "(wavedil train --task vocoder)"
-            )
-        return []
-    told = []
-    for path in args.features:
-        frames = features.read(path)
-        local.require(frames, str(path))
-        told.append(_Told(frames, len(frames) * local.hop))
-    return told + [_copied(path, config, local) for path in args.like]
-
-
-def _copied(path: Path, config: "WaveNetConfig", local: "LocalConfig") -> _Told:
-    if local.mel is None:
-        raise UserError(
-            f"the model was trained on features that wavedil cannot compute of {path}; compute them, and give "
-            "--features x.npy"
-        )
-    samples = _samples("recording", path, config)
-    try:
-        frames = features.mel(samples, local.mel)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
-    if not frames.max() > 0:
-        raise UserError(f"{path} is silent, so there is nothing to copy; give another recording")
-    return _Told(frames, len(samples))

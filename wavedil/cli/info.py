@@ -82,17 +82,20 @@ def _of_run(path: Path) -> dict[str, Any]:
 def _of_model(path: Path) -> dict[str, Any]:
     from wavedil.formats.saved_model import load
     from wavedil.generation.sampler import state_bytes
+    from wavedil.models.kinds import wavenet_of
 
     model = load(path)
-    config = model.config
+    wavenet = wavenet_of(model)
+    config = wavenet.config
     field = config.receptive_field
     return {
+        "architecture": type(model).__name__,
         "parameters": model.num_parameters,
         "receptive_field_samples": field.size,
         "receptive_field_ms": field.milliseconds(config.sample_rate),
         "generation_state_bytes": state_bytes(config),
-        "distribution": repr(model.distribution),
-        "model": config.to_dict(),
+        "distribution": repr(wavenet.distribution),
+        "model": model.config.to_dict(),
     }
 
 

@@ -82,14 +82,18 @@ def of_model(folder: Path) -> Answer:
     import jax.numpy as jnp
 
     from wavedil.formats.saved_model import load
+    from wavedil.models.kinds import wavenet_of
     from wavedil.receptive_field import trace
 
-    model = load(folder)
+    model = wavenet_of(load(folder))
     answer = _of_network(model.config)
     declared = model.receptive_field
     # Twice the field, so that there are outputs with all of it inside the signal.
     codes = jax.ShapeDtypeStruct((1, 2 * declared.size), jnp.int32)
-    fields = {"declared": declared, "traced": trace(model, codes).receptive_field}
+    local = model.config.local
+    told = None if local is None else jnp.zeros((1, codes.shape[1], local.channels))
+    traced = trace(lambda codes: model(codes, local=told), codes)
+    fields = {"declared": declared, "traced": traced.receptive_field}
     return replace(
         answer,
         text=lambda: f"{answer.text()}\n\n{comparison_text(fields, answer.sample_rate)}",
@@ -146,8 +150,10 @@ def _read_config(path: Path) -> "WaveNetConfig":
     except ValueError as error:
         raise UserError(f"{path} is not JSON ({error}); give settings of a WaveNet") from error
     if isinstance(values, dict):
-        # A saved model's config.json has the settings in "config", a run's in "model".
+        # A saved model has its settings in "config", a run in "model", an autoencoder its decoder's in "decoder".
         values = values.get("config", values.get("model", values))
+        if isinstance(values, dict):
+            values = values.get("decoder", values)
     if values == {}:
         raise UserError(
             f"{path} holds no settings; give those of a WaveNet, or options such as --kernel-size and --dilations"

@@ -14,6 +14,7 @@ from wavedil.cli.progress import progress
 from wavedil.data.settings import CorpusSettings
 from wavedil.errors import UserError
 from wavedil.features import MelSettings
+from wavedil.models.autoencoder_config import EncoderConfig
 from wavedil.models.config import WaveNetConfig
 from wavedil.models.context import ContextConfig
 from wavedil.training.published import PUBLISHED
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from wavedil.training.loop import TrainingResult
     from wavedil.training.metrics import Progress
 
+Task = Literal["generator", "vocoder", "autoencoder"]
 # Its folder is the first argument of the command, and so stands in for it here.
 _ANY_CORPUS = CorpusSettings(folder=".")
 # Its factor is an option of its own, which says whether there is a context at all.
@@ -47,9 +49,10 @@ class Train:
     config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Take settings from the config.json of another run, or those of a published result by name (sc09, youtubemix,
     beethoven: ready, not run here); other options change them."""
-    task: Literal["generator", "vocoder"] = "generator"
+    task: Task = "generator"
     """A vocoder is told by features, from moment to moment, what the sound is: mel spectra of the recordings, or
-    with --features-hop features of your own."""
+    with --features-hop features of your own. An autoencoder learns by itself what to be told: a code every so many
+    samples, of which it makes the sound again, and sounds between two."""
     corpus: Annotated[CorpusSettings, tyro.conf.arg(name="")] = _ANY_CORPUS
     model: WaveNetConfig = dataclasses.field(default_factory=WaveNetConfig)
     training: TrainingSettings = dataclasses.field(default_factory=TrainingSettings)
@@ -57,6 +60,7 @@ class Train:
     context_factor: Annotated[int | None, tyro.conf.arg(name="context.factor")] = None
     """Condition the model on a second stack that sees far and runs once every so many samples, such as 64."""
     context: ContextConfig = _ANY_CONTEXT
+    encoder: EncoderConfig = dataclasses.field(default_factory=EncoderConfig)
 
     @classmethod
     def from_config(cls, path: str) -> Self:
@@ -65,16 +69,18 @@ class Train:
         corpus = config.corpus
         mel = corpus.mel or MelSettings()
         vocoder = corpus.mel is not None or corpus.features_hop is not None
+        task: Task = "vocoder" if vocoder else "autoencoder" if config.encoder else "generator"
         return cls(
             folder=tyro.MISSING,
             run=tyro.MISSING,
-            task="vocoder" if vocoder else "generator",
+            task=task,
             corpus=dataclasses.replace(corpus, mel=None),
             model=config.model,
             training=config.training,
             mel=dataclasses.replace(mel, sample_rate=None),  # the corpus decides it again
             context_factor=config.model.context.factor if config.model.context else None,
             context=dataclasses.replace(config.model.context or _ANY_CONTEXT, factor=1),
+            encoder=config.encoder or EncoderConfig(),
         )
 
     @property
@@ -82,12 +88,17 @@ class Train:
         """What to read, features included.
 
         Raises:
-          UserError: If options for features are given without the task that uses them.
+          UserError: If options for features or an encoder are given without the task that uses them.
         """
         vocoder, hop = self.task == "vocoder", self.corpus.features_hop
+        if self.task != "autoencoder" and self.encoder != EncoderConfig():
+            raise UserError(
+                "--encoder options are for an autoencoder; add --task autoencoder, or leave them out"
+            )
         if not vocoder and (hop is not None or self.mel != MelSettings()):
             raise UserError(
-                "--features-hop and --mel options are for a vocoder; add --task vocoder, or leave them out"
+                f"--features-hop and --mel options are for a vocoder, and this is the task {self.task}; add "
+                "--task vocoder, or leave them out"
             )
         if hop is not None and self.mel != MelSettings():
             raise UserError(
@@ -137,12 +148,14 @@ def train(args: Train) -> int:
     corpus_settings, model = args.corpus_settings, args.model_config
     corpus = read(corpus_settings)
     print("\n".join(corpus.describe()))
-    config = RunConfig(corpus=corpus_settings, model=model, training=args.training)
+    encoder = args.encoder if args.task == "autoencoder" else None
+    config = RunConfig(corpus=corpus_settings, model=model, encoder=encoder, training=args.training)
     result = run_training(config, args.run, corpus)
     if result.stopped_by is not None:
         return stopped(result, config, args.run)
     print(f"held out: {result.held_out_bits:.3f} bits per sample after {result.step} steps")
-    like = " --like recording.wav" if corpus.mel else " --features x.npy" if corpus.hop else ""
+    copies = corpus.mel is not None or encoder is not None
+    like = " --like recording.wav" if copies else " --features x.npy" if corpus.hop else ""
     print(
         f"the model is in {args.run / 'model'}; hear it: wavedil generate {args.run} sound.wav{like}"
     )

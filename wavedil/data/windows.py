@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float32, Int32, UInt
 
 from wavedil.data.corpus import Recording
+from wavedil.data.frames import sound_frames
 from wavedil.data.labels import label_index
 from wavedil.errors import UserError
 from wavedil.features import num_frames
@@ -26,13 +27,16 @@ class Batch(NamedTuple):
       mask: [batch, time], 1 for a target that counts and 0 for one that does not.
       labels: Name -> [batch]; 0 is unlabelled, i + 1 the label's value i.
       features: [batch, frames, features]: the frames of the targets, the first of them at `codes[:, 1]`, and
-        `context_frames` more on either side, zero beyond the recording; None for recordings without features.
+        `context_frames` more on either side, zero beyond the recording; where the sound itself serves as features,
+        its frames (`sound_frames`); None for recordings without features.
     """
 
     codes: UInt[np.ndarray, "batch time_and_one"]
     mask: Float32[np.ndarray, "batch time"]
     labels: dict[str, Int32[np.ndarray, " batch"]]
-    features: Float32[np.ndarray, "batch frames features"] | None = None
+    features: (
+        Float32[np.ndarray, "batch frames features"] | Int32[np.ndarray, "batch frames hop"] | None
+    ) = None
 
 
 class TrainingWindows:
@@ -73,6 +77,7 @@ class TrainingWindows:
       levels: Levels of the codes; silence is levels // 2.
       hop: Samples that a frame of the recordings' features governs; 1 where they have none.
       context_frames: Frames of context on either side.
+      sound_as_features: Whether the frames are those of the sound itself, which is what an autoencoder takes.
 
     Raises:
       UserError: If the window is shorter than the receptive field while a recording is longer
@@ -97,6 +102,7 @@ class TrainingWindows:
         levels: int = 256,
         hop: int = 1,
         context_frames: int = 0,
+        sound_as_features: bool = False,
     ) -> None:
         sizes = {"window_size": window_size, "context_size": context_size}
         sizes |= {"batch_size": batch_size, "hop": hop}
@@ -110,6 +116,7 @@ class TrainingWindows:
         self._window_size, self._batch_size, self._seed = window_size, batch_size, seed
         self._context_size, self._silence = context_size, levels // 2
         self._hop, self._context_frames = hop, context_frames
+        self._sound_as_features = sound_as_features
         # Targets of a window that does not begin at the recording's start, wherever the hops fall.
         self._tile_size = max(1, window_size - (context_size - 1) - (hop - 1))
         self._labels = {
@@ -190,14 +197,13 @@ class TrainingWindows:
         # One draw an epoch and recording, so that its tiles fit together.
         epoch = index // self.num_windows_per_epoch
         rng = np.random.default_rng([self._seed % 2**32, epoch, recording])
-        codes, features = self._recordings[recording].codes, self._recordings[recording].features
+        codes = self._recordings[recording].codes
         shift = int(rng.integers(self._slack(len(codes)) + 1))
         start, begin, end = self._tile(len(codes), tile, shift)
         mask = np.zeros(self._window_size, np.float32)
         mask[begin - start : end - start] = 1.0
         labels = {name: indices[recording] for name, indices in self._labels.items()}
-        if features is not None:
-            features = self._crop_features(features, start)
+        features = self._crop_features(self._recordings[recording], start)
         return Batch(self._crop(codes, start), mask, labels, features)
 
     def _crop(self, codes: np.ndarray, start: int) -> np.ndarray:
@@ -212,11 +218,16 @@ class TrainingWindows:
             window[: len(present)] = present
         return window
 
-    def _crop_features(self, features: np.ndarray, start: int) -> np.ndarray:
+    def _crop_features(self, recording: Recording, start: int) -> np.ndarray | None:
         """The frames of a whole window from sample `start` on, with their context."""
         context = self._context_frames
         first = start // self._hop - context
         num_wanted = num_frames(self._window_size, self._hop) + 2 * context
+        if self._sound_as_features:
+            return sound_frames(recording.codes, first, num_wanted, self._hop)
+        features = recording.features
+        if features is None:
+            return None
         window = np.zeros((num_wanted, features.shape[1]), np.float32)
         present = features[max(0, first) : first + num_wanted]
         window[max(0, -first) : max(0, -first) + len(present)] = present

@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from flax import nnx
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 from wavedil.errors import UserError
-from wavedil.models.config import WaveNetConfig
-from wavedil.models.wavenet import WaveNet
+from wavedil.models.kinds import CONFIGS, Model, ModelConfig, abstract_model
 from wavedil.models.weights import named_weights, with_weights
 
 FORMAT = "wavedil"
@@ -21,14 +19,14 @@ _WEIGHTS = "model.safetensors"
 _CONFIG = "config.json"
 
 
-def save(model: WaveNet, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+def save(model: Model, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
     """Writes the model's settings and weights into a folder.
 
     Each file is written beside its place and renamed into it, and the weights name the settings they
     belong to, so that a crash leaves a whole model or one that `load` refuses.
 
     Args:
-      model: A WaveNet.
+      model: A WaveNet or an Autoencoder.
       folder: Made if it is not there.
       overwrite: Whether a model that is already in the folder may be replaced.
 
@@ -50,11 +48,15 @@ def save(model: WaveNet, folder: str | os.PathLike[str], *, overwrite: bool = Fa
     scratch = folder / f".{_WEIGHTS}.new"
     save_file(weights, scratch, metadata={"config": json.dumps(model.config.to_dict())})
     os.replace(scratch, folder / _WEIGHTS)
-    header = {"format": FORMAT, "format_version": FORMAT_VERSION, "architecture": "WaveNet"}
+    header = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "architecture": type(model).__name__,
+    }
     write_json(folder / _CONFIG, header | {"config": model.config.to_dict()})
 
 
-def load(folder: str | os.PathLike[str]) -> WaveNet:
+def load(folder: str | os.PathLike[str]) -> Model:
     """The model that `save` or a training run left in a folder.
 
     Raises:
@@ -69,7 +71,7 @@ def load(folder: str | os.PathLike[str]) -> WaveNet:
                 f"{folder} holds no model: {name} is missing; give a folder that wavedil.save or "
                 "'wavedil train' wrote"
             )
-    config = WaveNetConfig.from_dict(_read_config(folder / _CONFIG))
+    config = _read_config(folder / _CONFIG)
     try:
         weights = load_file(folder / _WEIGHTS)
         with safe_open(folder / _WEIGHTS, framework="numpy") as file:
@@ -78,13 +80,11 @@ def load(folder: str | os.PathLike[str]) -> WaveNet:
         raise UserError(
             f"{folder / _WEIGHTS} is truncated or not a safetensors file ({error}); save or copy it again"
         ) from error
-    if written_for is not None and WaveNetConfig.from_dict(json.loads(written_for)) != config:
+    if written_for is not None and type(config).from_dict(json.loads(written_for)) != config:
         raise UserError(
             f"{folder / _WEIGHTS} and {_CONFIG} beside it are of two different models; save or copy both again"
         )
-    # An abstract model tells names and shapes without drawing weights that would be thrown away.
-    model: WaveNet = nnx.eval_shape(lambda: WaveNet(config, rngs=nnx.Rngs(0)))
-    return with_weights(model, weights, str(folder / _WEIGHTS))
+    return with_weights(abstract_model(config), weights, str(folder / _WEIGHTS))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -94,7 +94,7 @@ def write_json(path: Path, value: Any) -> None:
     os.replace(scratch, path)
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def _read_config(path: Path) -> ModelConfig:
     try:
         header = json.loads(path.read_text())
     except ValueError as error:
@@ -109,11 +109,13 @@ def _read_config(path: Path) -> dict[str, Any]:
             f"{path} has format version {version!r}, but this wavedil reads up to {FORMAT_VERSION}; "
             "install a newer wavedil"
         )
-    if header.get("architecture") != "WaveNet":
+    kind = header.get("architecture", "WaveNet")
+    if kind not in CONFIGS:
+        known = ", ".join(CONFIGS)
         raise UserError(
-            f"{path} holds a {header.get('architecture')!r}, but this wavedil knows 'WaveNet'"
+            f"{path} holds a {kind!r}, but this wavedil knows {known}; install a newer wavedil"
         )
     config = header.get("config")
     if not isinstance(config, dict):
         raise UserError(f"{path} has no 'config' object; save or copy it again")
-    return config
+    return CONFIGS[kind].from_dict(config)

@@ -16,6 +16,7 @@ from wavedil.generation.step import Loop, rings_of, step_function
 from wavedil.generation.vocoder import draw_sounds, feature_arrays
 from wavedil.levels import Levels
 from wavedil.models.config import WaveNetConfig
+from wavedil.models.kinds import Model, wavenet_of
 from wavedil.models.wavenet import WaveNet
 
 # Samples drawn by one call of the compiled loop: often enough for a progress bar, rarely enough not to be felt.
@@ -23,7 +24,7 @@ _CHUNK = 1000
 
 
 def generate(
-    model: WaveNet,
+    model: Model,
     key: PRNGKeyArray,
     *,
     num_samples: int | None = None,
@@ -46,7 +47,7 @@ def generate(
     of different lengths, and are drawn a few at once: where one ends, the next begins.
 
     Args:
-      model: A WaveNet.
+      model: A WaveNet, or an autoencoder, whose features are codes (`Autoencoder.encode`).
       key: Random key; the same key gives the same codes. An array of keys: one for each signal.
       num_samples: Samples to draw, at least 1; left out where features say it.
       batch_size: Signals drawn at once, 1 by default; with features as many as suit their lengths.
@@ -76,6 +77,7 @@ def generate(
         raise UserError(
             f"temperature is {temperature}, but it must be above 0; use 1, or 0.01 for the likeliest"
         )
+    model = wavenet_of(model)
     model.require_features(features is not None)
     if features is not None:
         if num_samples is not None or prompt is not None:

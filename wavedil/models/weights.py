@@ -1,7 +1,7 @@
 """A model's weights by name, apart from the model: what files hold and training changes."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -10,16 +10,17 @@ from flax import nnx
 from jax.typing import ArrayLike
 
 from wavedil.errors import UserError
-from wavedil.models.wavenet import WaveNet
+
+AnyModel = TypeVar("AnyModel", bound=nnx.Module)
 
 
-def named_weights(model: WaveNet) -> dict[str, Any]:
+def named_weights(model: nnx.Module) -> dict[str, Any]:
     """The weights by name, such as "stack.blocks.0.conv.kernel"."""
     leaves = jax.tree_util.tree_leaves_with_path(nnx.to_pure_dict(nnx.state(model, nnx.Param)))
     return {_name(path): leaf for path, leaf in leaves}
 
 
-def with_weights(model: WaveNet, weights: Mapping[str, ArrayLike], source: str) -> WaveNet:
+def with_weights(model: AnyModel, weights: Mapping[str, ArrayLike], source: str) -> AnyModel:
     """The model with these weights in place of its own.
 
     Raises:
@@ -39,7 +40,7 @@ def with_weights(model: WaveNet, weights: Mapping[str, ArrayLike], source: str) 
                 f"{leaf.shape}; its files do not belong together"
             )
     values = [jnp.asarray(weights[name]) for name in names]
-    merged: WaveNet = nnx.merge(graph, jax.tree.unflatten(tree, values))
+    merged: AnyModel = nnx.merge(graph, jax.tree.unflatten(tree, values))
     return merged
 
 

@@ -93,6 +93,12 @@ class Conv1d(nnx.Module):
     ) -> Float[Array, "batch time out_channels"]:
         return self._convolve(x, self.padding)
 
+    def valid(
+        self, x: Float[Array, "batch time in_channels"]
+    ) -> Float[Array, "batch inner_time out_channels"]:
+        """The outputs that see no padding: `past` fewer at the beginning and `future` fewer at the end."""
+        return self._convolve(x, "valid")
+
     def init_state(self, batch_size: int) -> Float[Array, "batch past in_channels"]:
         require_causal(self.receptive_field, f"Conv1d with padding={self.padding!r}")
         return past_samples(batch_size, self.receptive_field.past, self.in_channels)

@@ -15,6 +15,8 @@ from wavedil.data.corpus import Recording
 from wavedil.data.labels import label_index, vocabulary
 from wavedil.errors import UserError
 from wavedil.features import num_frames
+from wavedil.generation.encoding import as_vocoder
+from wavedil.models.kinds import Model
 from wavedil.models.local import LocalConfig
 from wavedil.models.wavenet import WaveNet
 
@@ -76,7 +78,7 @@ def _share(evaluation: Evaluation, recordings: Sequence[Recording]) -> Share:
 
 
 def evaluate(
-    model: WaveNet,
+    model: Model,
     recordings: Sequence[Recording],
     *,
     batch_size: int = 8,
@@ -91,7 +93,7 @@ def evaluate(
     block; the state carried over makes the result that of one pass over each.
 
     Args:
-      model: A WaveNet.
+      model: A WaveNet; or an autoencoder, which is told the codes of each recording.
       recordings: Whole recordings at the model's levels, scale and rate, with its features; at least one.
       batch_size: Recordings side by side.
       block_size: Samples of a block; of a model that takes features, rounded up to whole frames.
@@ -102,6 +104,7 @@ def evaluate(
     """
     if not recordings:
         raise UserError("there are 0 recordings to score; give at least 1")
+    model, recordings = as_vocoder(model, recordings)
     local = model.config.local
     if local is not None:
         for recording in recordings:

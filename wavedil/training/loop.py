@@ -11,13 +11,14 @@ from typing import Any
 
 import jax
 import numpy as np
-from flax import nnx
 
 from wavedil.data.corpus import Corpus, Recording, read_corpus
 from wavedil.data.windows import Batch, TrainingWindows
+from wavedil.errors import UserError
 from wavedil.formats.saved_model import save
+from wavedil.models.autoencoder_config import EncoderConfig
+from wavedil.models.kinds import Model, abstract_model
 from wavedil.models.local import LocalConfig
-from wavedil.models.wavenet import WaveNet
 from wavedil.models.weights import with_weights
 from wavedil.training.checkpoints import Checkpoints
 from wavedil.training.evaluation import choose_recordings, evaluate
@@ -51,18 +52,20 @@ class NonFiniteError(RuntimeError):
 
 def resolve(config: RunConfig, corpus: Corpus) -> RunConfig:
     """The configuration with what the corpus decides: rate, grid of levels, labels, features and fingerprint."""
+    encoder = None if config.encoder is None else config.encoder.at(corpus.sample_rate)
     model = dataclasses.replace(
         config.model,
         sample_rate=corpus.sample_rate,
         levels=config.corpus.levels,
         scale=config.corpus.scale,
         labels=corpus.label_values,
-        local=_local_config(config.model.local, corpus),
+        local=_local_config(config.model.local, corpus, encoder),
     )
     settings = dataclasses.replace(config.corpus, sample_rate=corpus.sample_rate, mel=corpus.mel)
     return dataclasses.replace(
         config,
         model=model,
+        encoder=encoder,
         corpus=settings,
         recordings_fingerprint=corpus.fingerprint,
     )
@@ -76,7 +79,7 @@ def train(
     report: Callable[[Progress], None] | None = None,
     warn: Callable[[str], None] = print,
 ) -> TrainingResult:
-    """Trains a WaveNet in a folder, from the start or from the newest whole checkpoint there.
+    """Trains a WaveNet, or an autoencoder, in a folder, from the start or from the newest whole checkpoint there.
 
     At every step the parameters are a function of the configuration and the
     recordings alone: a run that was killed and started again goes through the
@@ -102,7 +105,7 @@ def train(
     run.claim(config)
     with run.locked(), contextlib.closing(Checkpoints(run.checkpoints)) as checkpoints:
         # The initial weights are drawn only where there is no checkpoint to go on from.
-        fresh = functools.partial(initial_state, config.model, config.training)
+        fresh = functools.partial(initial_state, config.network, config.training)
         state = checkpoints.restore_newest(jax.eval_shape(fresh), warn) or fresh()
         run.forget_metrics_after(int(state.step))
         return _run(config, corpus, run, checkpoints, windows, state, report)
@@ -118,9 +121,9 @@ def _run(
     report: Callable[[Progress], None] | None,
 ) -> TrainingResult:
     settings = config.training
-    model: WaveNet = nnx.eval_shape(lambda: WaveNet(config.model, rngs=nnx.Rngs(0)))
+    model = abstract_model(config.network)
     held_out = choose_recordings(corpus.test, settings.evaluate_seconds, corpus.sample_rate)
-    update = make_step(config.model, settings)
+    update = make_step(config.network, settings)
     log = MetricsLog(run, settings, report)
     begun = time.perf_counter()
 
@@ -148,20 +151,28 @@ def _run(
     return TrainingResult(step, stop.received, log.held_out_bits, seconds)
 
 
-def _local_config(local: LocalConfig | None, corpus: Corpus) -> LocalConfig | None:
-    """What the model takes of the corpus's features, at the sizes that `local` gives, if it does."""
-    if corpus.hop is None:
+def _local_config(
+    local: LocalConfig | None, corpus: Corpus, encoder: EncoderConfig | None
+) -> LocalConfig | None:
+    """What the model takes of the corpus's features or the encoder's codes, at the sizes that `local` gives."""
+    if encoder is not None and corpus.hop is not None:
+        raise UserError(
+            f"the corpus has features every {corpus.hop} samples, but an autoencoder learns its own; leave mel and "
+            "features_hop out, or the encoder"
+        )
+    if encoder is None and corpus.hop is None:
         return None
     kind: dict[str, Any] = {
-        "num_features": corpus.num_features,
-        "hop": corpus.hop,
+        "num_features": encoder.code_size if encoder else corpus.num_features,
+        "hop": encoder.hop if encoder else corpus.hop,
         "mel": corpus.mel,
     }
     return LocalConfig(**kind) if local is None else dataclasses.replace(local, **kind)
 
 
 def _make_windows(config: RunConfig, corpus: Corpus) -> TrainingWindows:
-    local = config.model.local
+    local, encoder = config.model.local, config.encoder
+    reach = 0 if encoder is None else encoder.context_frames
     return TrainingWindows(
         corpus.train,
         window_size=config.training.window_size,
@@ -171,11 +182,12 @@ def _make_windows(config: RunConfig, corpus: Corpus) -> TrainingWindows:
         seed=config.training.seed,
         levels=config.model.levels,
         hop=1 if local is None else local.hop,
-        context_frames=0 if local is None else local.context_frames,
+        context_frames=0 if local is None else local.context_frames + reach,
+        sound_as_features=encoder is not None,
     )
 
 
-def _held_out_bits(model: WaveNet, state: TrainingState, recordings: Sequence[Recording]) -> float:
+def _held_out_bits(model: Model, state: TrainingState, recordings: Sequence[Recording]) -> float:
     bits = evaluate(with_weights(model, state.averaged, "training"), recordings).bits_per_sample
     if not math.isfinite(bits):
         raise NonFiniteError(

@@ -5,6 +5,7 @@ from typing import Literal, Self
 
 from wavedil.data.settings import CorpusSettings
 from wavedil.errors import UserError
+from wavedil.models.autoencoder_config import AutoencoderConfig, EncoderConfig
 from wavedil.models.config import WaveNetConfig
 from wavedil.settings import Settings
 
@@ -71,8 +72,17 @@ class RunConfig(Settings):
     corpus: CorpusSettings
     model: WaveNetConfig = dataclasses.field(default_factory=WaveNetConfig)
     training: TrainingSettings = dataclasses.field(default_factory=TrainingSettings)
+    encoder: EncoderConfig | None = None
+    """Of an autoencoder, whose decoder is `model`; None for a WaveNet alone."""
     recordings_fingerprint: str = ""
     """Of the recordings, their labels and split, wherever they lie; empty before they are read."""
+
+    @property
+    def network(self) -> WaveNetConfig | AutoencoderConfig:
+        """What is trained: `model`, or with an encoder the autoencoder of both."""
+        if self.encoder is None:
+            return self.model
+        return AutoencoderConfig(decoder=self.model, encoder=self.encoder)
 
     def with_reports_of(self, other: Self) -> Self:
         """This configuration, with what leaves the trained parameters alone taken from another.

@@ -6,11 +6,9 @@ import jax
 import jax.numpy as jnp
 import optax
 import optax.contrib
-from flax import nnx
 from jaxtyping import Array, Int
 
-from wavedil.models.config import WaveNetConfig
-from wavedil.models.wavenet import WaveNet
+from wavedil.models.kinds import ModelConfig, make_model
 from wavedil.models.weights import named_weights
 from wavedil.training.settings import TrainingSettings
 
@@ -29,9 +27,9 @@ class TrainingState(NamedTuple):
     optimizer: optax.OptState
 
 
-def initial_state(config: WaveNetConfig, settings: TrainingSettings) -> TrainingState:
+def initial_state(config: ModelConfig, settings: TrainingSettings) -> TrainingState:
     """The state before the first step, a function of the settings and their seed."""
-    weights = named_weights(WaveNet(config, rngs=nnx.Rngs(settings.seed)))
+    weights = named_weights(make_model(config, settings.seed))
     averaged = jax.tree.map(jnp.copy, weights)
     optimizer = make_optimizer(settings).init(weights)
     return TrainingState(jnp.zeros((), jnp.int32), weights, averaged, optimizer)
@@ -75,12 +73,14 @@ def make_optimizer(settings: TrainingSettings) -> optax.GradientTransformation:
 
 
 def _hidden_kernels(weights: Weights) -> dict[str, optax.contrib.MuonDimensionNumbers | None]:
-    """Which axes of a kernel of the stacks or the head's hidden layer are inputs and which outputs; None elsewhere."""
+    """Which axes of a kernel of a stack, the encoder's layers or the head's hidden layer are inputs; None elsewhere."""
+    network = ("stack", "context.stack", "hidden")
+    hidden = (*network, "encoder.layers", *(f"decoder.{part}" for part in network))
 
     def axes(name: str, weight: Any) -> optax.contrib.MuonDimensionNumbers | None:
         # optax asks again with the weights it leaves to Adam masked; those have no axes.
         num_axes = getattr(weight, "ndim", 0)
-        if num_axes < 2 or not name.startswith(("stack", "context.stack", "hidden")):
+        if num_axes < 2 or not name.startswith(hidden):
             return None
         *inputs, output = range(num_axes)
         return optax.contrib.MuonDimensionNumbers(tuple(inputs), (output,))

@@ -7,12 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from flax import nnx
 from jaxtyping import Array, Float
 
 from wavedil.data.windows import Batch
-from wavedil.models.config import WaveNetConfig
-from wavedil.models.wavenet import WaveNet
+from wavedil.models.kinds import ModelConfig, abstract_model
 from wavedil.models.weights import with_weights
 from wavedil.training.settings import TrainingSettings
 from wavedil.training.state import TrainingState, Weights, make_optimizer
@@ -30,9 +28,9 @@ class Metrics(NamedTuple):
 Step = Callable[[TrainingState, Batch], tuple[TrainingState, Metrics]]
 
 
-def make_step(config: WaveNetConfig, settings: TrainingSettings) -> Step:
+def make_step(config: ModelConfig, settings: TrainingSettings) -> Step:
     """The compiled step. It takes over the memory of the state it is given."""
-    model: WaveNet = nnx.eval_shape(lambda: WaveNet(config, rngs=nnx.Rngs(0)))
+    model = abstract_model(config)
     optimizer = make_optimizer(settings)
 
     def loss(weights: Weights, batch: Batch) -> Float[Array, ""]:

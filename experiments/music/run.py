@@ -1,0 +1,203 @@
+"""Music: bits per sample of held-out recordings, of a WaveNet alone and of an autoencoder that is told codes of them.
+
+    python experiments/music/run.py unconditional     about 12 minutes on two cores
+    python experiments/music/run.py autoencoder       the same network, told 16 numbers every 32 ms
+
+Each part adds its row to results.json, draws its picture and leaves its sounds in runs/sounds. A part that is
+interrupted goes on where it was.
+"""
+
+import dataclasses
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+
+import wavedil as wd
+from wavedil.data.baselines import bigram_bits, histogram_bits
+from wavedil.data.corpus import Corpus, CorpusSettings, Recording, read_corpus
+from wavedil.data.sounds import read_sounds
+from wavedil.generation.copies import copy_recordings, mean_distances
+from wavedil.generation.encoding import as_vocoder, interpolate
+from wavedil.report.pictures import loss_curve, waveform_and_spectrogram
+from wavedil.training.evaluation import evaluate
+from wavedil.training.loop import train
+from wavedil.training.metrics import Progress
+from wavedil.training.run_folder import RunFolder
+from wavedil.training.settings import RunConfig, TrainingSettings
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results.json"
+RUNS = HERE / "runs"
+DATA = Path(os.environ.get("WAVEDIL_DATA", HERE.parents[2] / "shared" / "data"))
+RATE = 16000
+# Whole files, and none that is another take of one that is trained on.
+CORPUS = CorpusSettings(
+    folder=str(DATA / "music-cc0"),
+    sample_rate=RATE,
+    test=r"^(guit_e_slide|loop_garzul|elec_chime)\.flac$",
+)
+MODEL = wd.WaveNetConfig(
+    kernel_size=3,
+    dilations=(1, 3, 9, 27, 81, 243),
+    cycles=2,
+    residual_channels=64,
+    skip_channels=128,
+    sample_rate=RATE,
+)
+ENCODERS = {
+    "unconditional": None,
+    "autoencoder": wd.EncoderConfig(code_size=16, hop=512, channels=32),
+}
+TRAINING = TrainingSettings(
+    steps=3000,
+    batch_size=1,
+    window_size=6144,
+    optimizer="muon",
+    learning_rate=3e-3,
+    evaluate_every=1000,
+    save_every=500,
+    log_every=50,
+)
+SECONDS = 4
+EXCERPTS = ("guit_e_slide", "loop_garzul")
+
+
+def main(parts: list[str]) -> None:
+    for part in parts or ENCODERS:
+        train_and_score(part)
+
+
+def train_and_score(name: str) -> None:
+    """Trains one model, writes its row, and lets it sound."""
+    corpus = read_corpus(CORPUS)
+    print(*corpus.describe(), sep="\n")
+    config = RunConfig(corpus=CORPUS, model=MODEL, encoder=ENCODERS[name], training=TRAINING)
+    started = time.perf_counter()
+    result = train(config, RUNS / name, corpus=corpus, report=_print_progress)
+    elapsed = time.perf_counter() - started
+    if result.stopped_by:
+        sys.exit(f"stopped by {result.stopped_by}; the same command goes on")
+    model = wd.load(RUNS / name)
+    baselines = {
+        "histogram": histogram_bits(corpus.train, corpus.test, 256),
+        "bigram": bigram_bits(corpus.train, corpus.test, 256),
+    }
+    for baseline, bits in baselines.items():
+        _write(baseline, {"bits_per_sample": round(bits, 4)})
+    row = _scores(model, corpus) | _costs(name, elapsed) | {"parameters": model.num_parameters}
+    loss_curve(RunFolder(RUNS / name).metrics, HERE / f"loss_{name}.png", baselines=baselines)
+    sound = improvise if name == "unconditional" else make_again
+    _write(name, row | sound(model, corpus))
+
+
+def improvise(model: wd.WaveNet, corpus: Corpus) -> dict[str, object]:
+    """Sound of the model's own, drawn beside a held-out excerpt."""
+    codes = wd.generate(model, jax.random.key(0), num_samples=SECONDS * RATE)
+    _, sounds = _excerpts(corpus)
+    pairs = [
+        *((f"{name}, held out", sound) for name, sound in zip(EXCERPTS, sounds, strict=True)),
+        ("generated", model.config.grid.decode(codes[0])),
+    ]
+    _show("unconditional", pairs)
+    return {}
+
+
+def make_again(model: wd.Autoencoder, corpus: Corpus) -> dict[str, object]:
+    """Two held-out excerpts made again from their codes, and what lies between them."""
+    recordings, sounds = _excerpts(corpus)
+    decoder, told = as_vocoder(model, recordings)
+    copies = copy_recordings(decoder, told, jax.random.key(0))
+    codes = interpolate(told[0].features, told[1].features, 3)
+    halfway = wd.generate(decoder, jax.random.key(0), features=codes[1])[0]
+    first, second = EXCERPTS
+    pairs = [
+        (f"{first}, held out", sounds[0]),
+        (f"{first}, from its codes", copies[0]),
+        ("halfway", model.config.grid.decode(halfway)[: min(map(len, sounds))]),
+        (f"{second}, held out", sounds[1]),
+        (f"{second}, from its codes", copies[1]),
+    ]
+    _show("autoencoder", pairs)
+    return {"stft_of_excerpts": round(mean_distances(sounds, copies, RATE, None).stft, 4)}
+
+
+def _scores(model: wd.WaveNet | wd.Autoencoder, corpus: Corpus) -> dict[str, object]:
+    """Held-out bits; of an autoencoder also with every code zero, to see how much the decoder goes by them."""
+    wavenet, recordings = as_vocoder(model, corpus.test)
+    evaluation = evaluate(wavenet, recordings)
+    scores: dict[str, object] = {
+        "bits_per_sample": round(evaluation.bits_per_sample, 4),
+        "bits_per_file": {path: round(b, 4) for path, b in evaluation.bits_per_file.items()},
+        "test_samples": evaluation.num_samples,
+    }
+    if wavenet is not model:
+        blank = [
+            dataclasses.replace(item, features=np.zeros_like(item.features)) for item in recordings
+        ]
+        scores["bits_with_zero_codes"] = round(evaluate(wavenet, blank).bits_per_sample, 4)
+    return scores
+
+
+def _costs(name: str, elapsed: float) -> dict[str, object]:
+    """What the training took."""
+    lines = [line for line in RunFolder(RUNS / name).read_metrics() if "seconds" in line]
+    seconds = sum(line["seconds"] for line in lines)
+    seen = sum(line["samples_per_second"] * line["seconds"] for line in lines)
+    encoder = ENCODERS[name]
+    return {
+        "receptive_field_ms": MODEL.receptive_field.milliseconds(RATE),
+        "encoder": None if encoder is None else encoder.to_dict(),
+        "steps": TRAINING.steps,
+        "samples_per_second": round(seen / seconds),
+        # A run that went on after an interruption counts the steps of its earlier processes.
+        "wall_minutes": round(max(elapsed, seconds) / 60, 1),
+        "hardware": f"{os.cpu_count()} cores, {platform.machine()}, no accelerator",
+        "training": dataclasses.asdict(TRAINING),
+    }
+
+
+def _excerpts(corpus: Corpus) -> tuple[list[Recording], list[np.ndarray]]:
+    """The beginnings of two held-out recordings, as codes and as sound."""
+    by_path = {item.path: item for item in corpus.test}
+    paths, length = [f"{name}.flac" for name in EXCERPTS], SECONDS * RATE
+    recordings = [
+        dataclasses.replace(by_path[path], codes=by_path[path].codes[:length]) for path in paths
+    ]
+    return recordings, [sound[:length] for sound in read_sounds(CORPUS, paths)]
+
+
+def _show(name: str, pairs: Sequence[tuple[str, np.ndarray]]) -> None:
+    """A picture, and a sound file of each; the sounds are not part of the repository."""
+    waveform_and_spectrogram(pairs, RATE, HERE / f"{name}.png")
+    folder = RUNS / "sounds"
+    folder.mkdir(exist_ok=True)
+    for title, sound in pairs:
+        file = f"{name}, {title}.flac".replace(", ", "-").replace(" ", "_")
+        wd.audio.save(folder / file, sound, RATE)
+
+
+def _print_progress(progress: Progress) -> None:
+    held_out = f"  held out {progress.held_out_bits:.3f}" if progress.held_out_bits else ""
+    print(
+        f"step {progress.step}/{progress.steps}  {progress.bits:.3f} bits{held_out}  "
+        f"{progress.samples_per_second:.0f} samples/s",
+        flush=True,
+    )
+
+
+def _write(name: str, row: dict[str, object]) -> None:
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results[name] = row
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    print(name, row)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
