@@ -1,6 +1,6 @@
 """Music: bits per sample of held-out recordings, of a WaveNet alone and of an autoencoder that is told codes of them.
 
-    python experiments/music/run.py unconditional     about 12 minutes on two cores
+    python experiments/music/run.py unconditional     about ten minutes on two cores
     python experiments/music/run.py autoencoder       the same network, told 16 numbers every 32 ms
 
 Each part adds its row to results.json, draws its picture and leaves its sounds in runs/sounds. A part that is
@@ -56,7 +56,7 @@ ENCODERS = {
     "autoencoder": wd.EncoderConfig(code_size=16, hop=512, channels=32),
 }
 TRAINING = TrainingSettings(
-    steps=3000,
+    steps=2000,
     batch_size=1,
     window_size=6144,
     optimizer="muon",

@@ -62,7 +62,7 @@ MODELS = {
     for output, hidden_channels in HIDDEN_CHANNELS.items()
 }
 TRAINING = TrainingSettings(
-    steps=2500,
+    steps=2000,
     batch_size=1,
     window_size=6144,
     optimizer="muon",
