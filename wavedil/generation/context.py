@@ -62,7 +62,8 @@ def hear_function(model: WaveNet) -> Hear:
             held = jnp.where((age == 0)[:, None], 0.0, held)
         whole = phase == last
 
-        def run(held: Array, stack: list[Array]) -> tuple[Array, list[Array]]:
+        def run(state: tuple[Array, Array, list[Array]]) -> tuple[Array, Array, list[Array]]:
+            _, held, stack = state
             if age is not None:
                 first = (age == last)[:, None, None]
                 stack = [jnp.where(first, 0.0, past) for past in stack]
@@ -73,9 +74,12 @@ def hear_function(model: WaveNet) -> Hear:
                 jnp.where(whole[:, None, None], new, old)
                 for new, old in zip(after, stack, strict=True)
             ]
-            return jnp.where(whole[:, None], y[:, 0] @ kernels, held), chosen
+            return jnp.zeros((), bool), jnp.where(whole[:, None], y[:, 0] @ kernels, held), chosen
 
-        held, stack = lax.cond(whole.any(), run, lambda *same: same, held, context.stack)
+        # Once or not at all. A loop leaves the state where it lies; `cond` would copy it at every sample.
+        _, held, stack = lax.while_loop(
+            lambda state: state[0], run, (whole.any(), held, context.stack)
+        )
         samples = write(context.samples, x, position)
         return Context(samples, jnp.where(whole, 0, phase + 1), held, stack)
 
