@@ -1,7 +1,7 @@
 """Music: bits per sample of held-out recordings, of a WaveNet alone and of an autoencoder that is told codes of them.
 
-    python experiments/music/run.py unconditional     about 10 minutes on two cores
-    python experiments/music/run.py autoencoder       the same network, told 16 numbers every 32 ms; about 13 minutes
+    python experiments/music/run.py unconditional
+    python experiments/music/run.py autoencoder       the same network, told 16 numbers every 32 ms
 
 Each part adds its row to results.json, draws its picture and leaves its sounds in runs/sounds. A part that is
 interrupted goes on where it was.
