@@ -214,7 +214,7 @@ MEL = MelSettings(num_mels=16, fft_size=512, hop=256).at(8000)
         (lambda: EncoderConfig(code_size=0), "encoder code_size is 0"),
         (lambda: EncoderConfig(hop=0), "encoder hop is 0"),
         (lambda: EncoderConfig(dilations=()), "encoder dilations is empty"),
-        (lambda: EncoderConfig(dilations=(1, 0)), "encoder dilations is 0"),
+        (lambda: EncoderConfig(dilations=(1, 0)), "encoder dilation is 0"),
         (lambda: EncoderConfig().receptive_field, "leave hop open"),
         (lambda: _with_local(LocalConfig(num_features=5, hop=8)), "says 5 features every 8 samples, but"),
         (

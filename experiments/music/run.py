@@ -1,6 +1,6 @@
 """Music: bits per sample of held-out recordings, of a WaveNet alone and of an autoencoder that is told codes of them.
 
-    python experiments/music/run.py unconditional     about ten minutes on two cores
+    python experiments/music/run.py unconditional
     python experiments/music/run.py autoencoder       the same network, told 16 numbers every 32 ms
 
 Each part adds its row to results.json, draws its picture and leaves its sounds in runs/sounds. A part that is
@@ -61,7 +61,7 @@ TRAINING = TrainingSettings(
     window_size=6144,
     optimizer="muon",
     learning_rate=3e-3,
-    evaluate_every=1000,
+    evaluate_every=500,
     save_every=500,
     log_every=50,
 )

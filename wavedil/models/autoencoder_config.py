@@ -45,7 +45,7 @@ class EncoderConfig(Settings):
         sizes |= {} if self.hop is None else {"hop": self.hop}
         if not self.dilations:
             raise UserError("encoder dilations is empty; give at least one, such as 1:512 or 1,2,4")
-        sizes["dilations"] = min(self.dilations)
+        sizes["dilation"] = min(self.dilations)
         for name, size in sizes.items():
             if size < 1:
                 raise UserError(f"encoder {name} is {size}, but it must be at least 1")
