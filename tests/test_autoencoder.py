@@ -24,6 +24,8 @@ from wavedil.training.loop import resolve, train
 from wavedil.training.run_folder import RunFolder
 from wavedil.training.settings import RunConfig
 
+one_compilation = runs.one_compilation
+pytestmark = pytest.mark.usefixtures("one_compilation")
 HOP = 8
 ENCODER = EncoderConfig(code_size=3, hop=HOP, channels=4, dilations=(1, 2, 4))
 
