@@ -17,8 +17,7 @@ NUM_SAMPLES = 64
 BLOCKS = {
     "whole": [64],
     "single samples": [1] * 12 + [52],
-    "ragged": [5, 1, 17, 2, 39],
-    "even": [16] * 4,
+    "ragged": [5, 1, 17, 41],
 }
 
 
@@ -35,7 +34,7 @@ def test_gradients_through_step_equal_gradients_through_call(case: Case) -> None
     graph, weights = nnx.split(case.layer())
     at_once = jax.jit(jax.grad(lambda w: contract.loss(nnx.merge(graph, w)(x, **extras))))
     in_blocks = jax.jit(
-        jax.grad(lambda w: contract.loss(stream(nnx.merge(graph, w), x, extras, [7, 1, 56])))
+        jax.grad(lambda w: contract.loss(stream(nnx.merge(graph, w), x, extras, [23, 41])))
     )
     assert_close(in_blocks(weights), at_once(weights), rtol=2e-4, atol=2e-4)
 
