@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int
 from wavedil import distributions
 from wavedil.errors import UserError
 from wavedil.models.config import WaveNetConfig
+from wavedil.models.embeddings import label_embedding, smooth_embedding
 from wavedil.models.upsampler import FeatureUpsampler
 from wavedil.nn import ContextStack, Conv1d, DilatedStack
 from wavedil.receptive_field import ReceptiveField
@@ -77,7 +78,7 @@ class WaveNet(nnx.Module):
         channels, skip_channels = config.residual_channels, config.skip_channels
         in_channels, use_bias = config.input_channels, config.biases
         if config.input == "codes":
-            self.embedding = nnx.Param(_smooth_embedding(config.levels, in_channels, rngs))
+            self.embedding = nnx.Param(smooth_embedding(config.levels, in_channels, rngs))
         self.input = Conv1d(
             in_channels,
             channels,
@@ -87,7 +88,7 @@ class WaveNet(nnx.Module):
         )
         self.label_embeddings = nnx.Dict(
             {
-                name: nnx.Param(_label_embedding(len(values), config.label_channels, rngs))
+                name: nnx.Param(label_embedding(len(values), config.label_channels, rngs))
                 for name, values in config.labels.items()
             }
         )
@@ -291,26 +292,3 @@ class WaveNet(nnx.Module):
             for name in self.config.labels
         ]
         return jnp.concatenate(rows, axis=-1)[:, None]
-
-
-def _label_embedding(
-    num_values: int, channels: int, rngs: nnx.Rngs
-) -> Float[Array, "rows channels"]:
-    """Row 0, unlabelled, starts at zero: where no recording lacks the label, it stays the middle of the others."""
-    rows = jax.random.normal(rngs.params(), (num_values, channels))
-    return jnp.concatenate([jnp.zeros((1, channels)), rows])
-
-
-def _smooth_embedding(
-    levels: int, channels: int, rngs: nnx.Rngs
-) -> Float[Array, "levels channels"]:
-    """An embedding in which neighbouring levels start as neighbours.
-
-    Random mixtures of sines and cosines of the level, from half a period to 32 over all levels: the network
-    starts with what makes a code a number, and learns in fewer steps than from unrelated rows.
-    """
-    level = jnp.linspace(-1.0, 1.0, levels)[:, None]
-    angles = jnp.pi * level * 2.0 ** jnp.arange(-1.0, 7.0)
-    waves = jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
-    mixture = jax.random.normal(rngs.params(), (waves.shape[-1], channels))
-    return 1.4 * waves.shape[-1] ** -0.5 * (waves @ mixture)

@@ -1,0 +1,135 @@
+"""What a larger receptive field is worth at the same number of parameters: bits per sample of spoken digits.
+
+    python experiments/likelihood/run.py            about 40 minutes on two cores
+    python experiments/likelihood/run.py NAME ...   only these rows
+
+Each row goes into results.json as it ends; a row that is interrupted goes on where it was.
+"""
+
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+from linear_prediction import RECENT, bits_per_sample, fit
+
+import wavedil as wd
+from wavedil.data.baselines import bigram_bits, histogram_bits
+from wavedil.data.corpus import Corpus, CorpusSettings, read_corpus
+from wavedil.training.evaluation import evaluate
+from wavedil.training.loop import train
+from wavedil.training.metrics import Progress
+from wavedil.training.settings import RunConfig, TrainingSettings
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results.json"
+DATA = Path(os.environ.get("WAVEDIL_DATA", HERE.parents[2] / "shared" / "data"))
+CORPUS = CorpusSettings(folder=str(DATA / "fsdd" / "recordings"), test=r"_[0-4]\.wav$")
+SAMPLE_RATE = 8000
+ORDERS = {"linear prediction, order 2": 2, "linear prediction, order 32": 32}
+# Twelve layers of three taps in all but the last, so that all but the last have equally many parameters.
+CYCLES = {
+    "WaveNet, undilated": ((1,), 12),
+    "WaveNet, dilations to 3": ((1, 3), 6),
+    "WaveNet, dilations to 9": ((1, 3, 9), 4),
+    "WaveNet, dilations to 27": ((1, 3, 9, 27), 3),
+    "WaveNet, dilations to 243": ((1, 3, 9, 27, 81, 243), 2),
+    "WaveNet, three cycles to 243": ((1, 3, 9, 27, 81, 243), 3),
+}
+TRAINING = TrainingSettings(
+    steps=1500,
+    batch_size=1,
+    window_size=6144,
+    optimizer="muon",
+    learning_rate=3e-3,
+    evaluate_every=500,
+    save_every=500,
+    log_every=100,
+)
+
+
+def main(names: list[str]) -> None:
+    corpus = read_corpus(CORPUS)
+    print(*corpus.describe(), sep="\n")
+    for name in names or ["histogram", "bigram", *ORDERS, *CYCLES]:
+        write(name, row_of(name, corpus))
+    draw(HERE / "bits_by_field.png")
+
+
+def row_of(name: str, corpus: Corpus) -> dict[str, Any]:
+    """Bits per sample of every held-out sample, and how far back the model looks."""
+    if name in CYCLES:
+        return wavenet(name, corpus)
+    if name in ORDERS:
+        bits = bits_per_sample(fit(corpus.train, ORDERS[name]), corpus.test)
+        # The oldest residual that its variance follows looks as far back once more.
+        return {"bits_per_sample": round(bits, 4), "past_samples": ORDERS[name] + RECENT}
+    bits = {"histogram": histogram_bits, "bigram": bigram_bits}[name](corpus.train, corpus.test)
+    return {"bits_per_sample": round(bits, 4), "past_samples": int(name == "bigram")}
+
+
+def wavenet(name: str, corpus: Corpus) -> dict[str, Any]:
+    """Trains one WaveNet and scores it."""
+    dilations, cycles = CYCLES[name]
+    model = wd.WaveNetConfig(
+        kernel_size=3,
+        dilations=dilations,
+        cycles=cycles,
+        residual_channels=64,
+        skip_channels=128,
+        sample_rate=SAMPLE_RATE,
+    )
+    folder = HERE / "runs" / name.removeprefix("WaveNet, ").replace(" ", "-")
+    config = RunConfig(corpus=CORPUS, model=model, training=TRAINING)
+    result = train(config, folder, corpus=corpus, report=print_progress)
+    if result.stopped_by:
+        sys.exit(f"stopped by {result.stopped_by}; the same command goes on")
+    trained = wd.load(folder)
+    evaluation = evaluate(trained, corpus.test)
+    return {
+        "bits_per_sample": round(evaluation.bits_per_sample, 4),
+        "past_samples": trained.receptive_field.size,
+        "test_samples": evaluation.num_samples,
+        "parameters": trained.num_parameters,
+        "layers": len(model.layer_dilations),
+        "steps": TRAINING.steps,
+        "hardware": f"{os.cpu_count()} cores, {platform.machine()}, no accelerator",
+    }
+
+
+def print_progress(progress: Progress) -> None:
+    held_out = f"  held out {progress.held_out_bits:.3f}" if progress.held_out_bits else ""
+    print(f"step {progress.step}  {progress.bits:.3f} bits{held_out}", flush=True)
+
+
+def write(name: str, row: dict[str, Any]) -> None:
+    row = {**row, "past_ms": round(1000 * row["past_samples"] / SAMPLE_RATE, 3)}
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    RESULTS.write_text(json.dumps({**results, name: row}, indent=2) + "\n")
+    print(name, row, flush=True)
+
+
+def draw(path: Path) -> None:
+    """Bits per sample against the field."""
+    results = json.loads(RESULTS.read_text())
+    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    kinds = {"WaveNets of 12 layers": list(CYCLES)[:-1], "linear prediction": list(ORDERS)}
+    for label, names in kinds.items():
+        rows = [results[name] for name in names if name in results]
+        fields = [row["past_ms"] for row in rows]
+        axes.plot(fields, [row["bits_per_sample"] for row in rows], "o-", label=label)
+    for name in ("bigram", list(CYCLES)[-1]):
+        if name in results:
+            row = results[name]
+            axes.plot(row["past_ms"], row["bits_per_sample"], "o", label=name)
+    axes.set(xscale="log", xlabel="receptive field (ms)", ylabel="bits per sample, held out")
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=120)
+    print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
