@@ -93,6 +93,13 @@ def test_silent_and_short_recordings_are_said_and_left_out(capsys, tmp_path, run
     assert "none of the 1 recordings chosen" in last_mistake(capsys, run, tmp_path, "--copy", 1)
 
 
+def test_recordings_without_the_labels_of_the_model_are_scored_unlabelled(capsys, tmp_path, run):
+    write(tmp_path / "8.wav", tone(2000))
+    facts, said = evaluated(capsys, run, tmp_path)
+    assert (facts["num_files"], facts["labels"]) == (1, {})
+    assert "no recording has the label note; scored without it" in said
+
+
 def last_mistake(capsys, *arguments):
     """The error that follows lines about single recordings."""
     assert main(["evaluate", *map(str, arguments)]) == 2

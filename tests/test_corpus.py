@@ -205,7 +205,7 @@ def two(path):
         (single, {}, "leaves none of 1 usable recordings to hold out"),
         (two, {"test": "c"}, "test pattern 'c' leaves none of 2 usable recordings to hold out"),
         (two, {"test": "wav"}, "leaves none of 2 usable recordings to train on"),
-        (two, {"labels": r"(?P<digit>\d)"}, "gives no digit to any of 2 files"),
+        (two, {"labels": r"(?P<digit>\d)"}, "labels gives no digit to any of 2 files"),
     ],
 )
 def test_a_folder_that_cannot_be_trained_on_is_refused(tmp_path, make, settings, message):

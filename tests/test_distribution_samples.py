@@ -110,6 +110,17 @@ def test_the_mean_of_a_mixture_is_the_integral_of_the_clipped_density(family) ->
     )
 
 
+@pytest.mark.parametrize("family", [LogisticMixture, GaussianMixture])
+def test_the_mean_has_its_slope_in_the_middle_too(family) -> None:
+    mixture = family(1)
+
+    def mean(b: float) -> jax.Array:
+        return mixture.mean(jnp.stack([0.0, jnp.asarray(b, jnp.float32), -1.0]))
+
+    slope = (mean(1e-2) - mean(-1e-2)) / 2e-2
+    np.testing.assert_allclose(jax.grad(mean)(0.0), slope, rtol=1e-2)
+
+
 def test_the_mean_stays_within_full_scale_at_extreme_parameters() -> None:
     for mixture in mixtures(1, 65536).values():
         rows = np.array([(0, m, c) for m in (-1e9, 0, 3) for c in (-99, 0, 99)], np.float32)

@@ -120,5 +120,9 @@ def test_arrays_are_read_as_float32_and_others_refused(tmp_path):
     path.write_text("no array")
     with pytest.raises(UserError, match="no array of numbers"):
         read(path)
+    np.save(path, np.zeros((50, 2)))
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(UserError, match="or is cut off; write it with"):
+        read(path)
     with pytest.raises(UserError, match="cannot be opened"):
         read(tmp_path / "absent.npy")

@@ -153,6 +153,7 @@ def test_progress_counts_up_to_all_samples() -> None:
         ({"num_samples": 0}, "num_samples is 0"),
         ({"num_samples": 5, "temperature": 0.0}, "temperature is 0.0"),
         ({"num_samples": 5, "temperature": float("nan")}, "temperature is nan"),
+        ({"num_samples": 5, "temperature": float("inf")}, "temperature is inf"),
         ({"num_samples": 5, "labels": {"digits": np.array([1])}}, "its labels are: digit"),
         ({"num_samples": 5, "labels": {"digit": np.array([4])}}, "has 0 to 3"),
         ({"num_samples": 5, "labels": {"digit": "1"}}, "label_indices"),

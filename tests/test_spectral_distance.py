@@ -126,7 +126,12 @@ def test_what_cannot_be_compared_is_refused():
 # With frames to the end of the last hop, and cut within one.
 @pytest.mark.parametrize("num_samples", [4032, 4000, 4033])
 @pytest.mark.parametrize(
-    "settings", [MEL, MelSettings(num_mels=20, fft_size=256, hop=50, window_size=200, power=2.0)]
+    "settings",
+    [
+        MEL,
+        MelSettings(num_mels=20, fft_size=256, hop=50, window_size=200, power=2.0),
+        MelSettings(num_mels=20, fft_size=255, hop=64),
+    ],
 )
 def test_griffin_lim_has_about_the_spectra_it_is_given(settings, num_samples):
     x, settings = voice(num_samples), settings.at(RATE)

@@ -7,16 +7,20 @@ import shutil
 import numpy as np
 import pytest
 import training_runs as runs
+from command_line import TINY, mistake
 from recordings import tone, write
-from test_cli import TINY, mistake
 
 import wavedil
-from wavedil import audio, mu_law
+from wavedil import UserError, WaveNetConfig, audio, mu_law
 from wavedil.cli.main import main
+from wavedil.cli.options import parse
+from wavedil.cli.train import Train
 from wavedil.data.plucked_strings import write_corpus
-from wavedil.features import mel
+from wavedil.data.settings import CorpusSettings
+from wavedil.features import MelSettings, mel
 from wavedil.training.loop import train
 from wavedil.training.run_folder import RunFolder
+from wavedil.training.settings import RunConfig
 
 VOCODER = ["--task=vocoder", "--mel.num-mels=12", "--mel.fft-size=256", "--mel.hop=64", *TINY]
 
@@ -108,6 +112,24 @@ def test_options_for_features_without_a_vocoder_are_refused(capsys, tmp_path, re
         assert "add --task vocoder" in mistake(capsys, *arguments, *options)
     both = ["--task", "vocoder", "--features-hop", 50, "--mel.num-mels", 12]
     assert "or compute mel spectra" in mistake(capsys, *arguments, *both)
+
+
+def test_a_configuration_of_another_task_gives_all_but_its_features(tmp_path):
+    told = MelSettings(num_mels=12).at(8000)
+    config = RunConfig(corpus=CorpusSettings(folder=".", mel=told), model=WaveNetConfig(cycles=7))
+    (tmp_path / "config.json").write_text(json.dumps(config.to_dict()))
+
+    def parsed(*options):
+        return parse(Train, "train", [".", "run", f"--config={tmp_path / 'config.json'}", *options])
+
+    for task in ("generator", "autoencoder"):
+        args = parsed("--task", task)
+        assert args.corpus_settings.mel is None and args.model_config.cycles == 7
+    other = parsed("--features-hop", "50").corpus_settings
+    assert (other.features_hop, other.mel) == (50, None)
+    assert parsed().corpus_settings.mel == dataclasses.replace(told, sample_rate=None)
+    with pytest.raises(UserError, match="add --task vocoder, or leave them out"):
+        assert parsed("--task", "generator", "--mel.num-mels", "5").corpus_settings
 
 
 def test_features_of_ones_own_train_a_vocoder_that_does_not_copy_recordings(

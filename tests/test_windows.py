@@ -184,6 +184,15 @@ def test_recordings_of_one_length_are_batches_of_one_length():
     assert {windows.batch(step).mask.shape for step in range(20)} == {(3, 1024)}
 
 
+@pytest.mark.parametrize("length", [501, 640, 900, 1700])
+@pytest.mark.parametrize("hop", [1, 64])
+def test_batches_are_long_enough_wherever_the_cuts_fall(length, hop):
+    windows = make_windows([length], window_size=500, context_size=30, hop=hop)
+    for epoch in range(30):
+        counted = sum(int(mask.sum()) for _, mask in epoch_of(windows, epoch))
+        assert counted == length
+
+
 def test_a_batch_depends_on_seed_and_step_alone():
     one, other = (make_windows([50, 70, 90], 20, 6, batch_size=4) for _ in range(2))
     forwards = [one.batch(step) for step in range(30)]

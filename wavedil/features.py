@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import os
 import warnings
+import zipfile
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -190,9 +191,9 @@ def read(path: str | os.PathLike[str]) -> Float32[np.ndarray, "frames channels"]
         raise UserError(
             f"{path} cannot be opened ({error.strerror or error}); check the path"
         ) from None
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, zipfile.BadZipFile):
         raise UserError(
-            f"{path} is no array of numbers ({error}); write it with numpy.save"
+            f"{path} is no array of numbers, or is cut off; write it with numpy.save"
         ) from None
     if not isinstance(array, np.ndarray) or array.ndim != 2 or not array.size:
         shape = getattr(array, "shape", "of several arrays")
@@ -219,7 +220,7 @@ def fit(
     if len(features) not in (wanted, num_samples // hop + 1):
         raise UserError(
             f"features have {len(features)} frames, but {num_samples} samples with a frame every {hop} samples take "
-            f"{wanted}; compute them with that hop, or say which frame rate they have"
+            f"{wanted}; compute them with that hop, or set features_hop to theirs"
         )
     return features[:wanted]
 

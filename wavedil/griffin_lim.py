@@ -43,8 +43,8 @@ def griffin_lim(
         )
     import librosa
 
-    # Where the samples end with a frame, a centred transform has one more around the end.
-    missing = 1 + num_samples // hop - len(frames)
+    # Where the samples end with a frame, a centred transform of an even size has one more around the end.
+    missing = 1 + (num_samples - fft_size % 2) // hop - len(frames)
     bands = settings.smallest ** (1.0 - np.pad(frames, ((0, missing), (0, 0)), mode="edge").T)
     magnitudes = librosa.feature.inverse.mel_to_stft(
         bands,

@@ -16,7 +16,7 @@ from wavedil.cli.train import read
 from wavedil.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from wavedil.data.corpus import Corpus, Recording, Skipped
     from wavedil.data.settings import CorpusSettings
@@ -72,6 +72,7 @@ def evaluate(args: Evaluate) -> None:
     else:
         scored = dataclasses.replace(settings, folder=str(args.folder))
         recordings = read_recordings(scored, skip=_say_skipped)
+        _say_unlabelled(model.config.labels, recordings)
         corpus = _read_if_there(settings)
     _, recordings = as_vocoder(trained, recordings)
     copies = copy_scores(model, scored, recordings, args.copy) if args.copy else None
@@ -106,6 +107,13 @@ def evaluate(args: Evaluate) -> None:
 
 def _say_skipped(skipped: "Skipped") -> None:
     print(f"wavedil: skipped {skipped.path}: {skipped.reason}", file=sys.stderr)
+
+
+def _say_unlabelled(names: "Iterable[str]", recordings: "Sequence[Recording]") -> None:
+    """Says which labels of the model no recording has: it then predicts worse than it can."""
+    for name in names:
+        if not any(name in recording.labels for recording in recordings):
+            print(f"wavedil: no recording has the label {name}; scored without it", file=sys.stderr)
 
 
 def _read_if_there(settings: "CorpusSettings") -> "Corpus | None":

@@ -188,8 +188,10 @@ def _count(args: Generate) -> int:
 def _require_sane(args: Generate) -> None:
     if args.seconds is not None and not 0 < args.seconds < float("inf"):
         raise UserError(f"seconds is {args.seconds:g}, but it must be above 0; 2, say")
-    if not args.temperature > 0:
-        raise UserError(f"temperature is {args.temperature:g}, but it must be above 0; 1, say")
+    if not 0 < args.temperature < float("inf"):
+        raise UserError(
+            f"temperature is {args.temperature:g}, but it must be above 0 and finite; 1, say"
+        )
     if not 0 <= args.seed < 2**32:
         raise UserError(f"seed is {args.seed}, but it must be at least 0 and below {2**32}")
 

@@ -35,16 +35,16 @@ DERIVED = {
         *("embedding_channels", "hidden_channels", "bottleneck_channels", "biases"),
     ),
 }
+_OR_NONE = r": no type matching \{{None\}}\|{} could be instantiated from \[('.*?')\]\..*"
 # What tyro and Python say, and what it means to someone who typed a command.
 _PLAIN_WORDS = (
     (r"^Unrecognized options: (-[^\s,]+).*", r"unknown option \1"),
     (r"^Unrecognized options: ", "too many arguments: "),
     (r": invalid literal for int\(\) with base 10: (.+)", r" is \1, but it must be a whole number"),
     (r": could not convert string to float: (.+)", r" is \1, but it must be a number"),
-    (
-        r": no type matching \{None\}\|INT could be instantiated from \[('.*?')\]\..*",
-        r" is \1, but it must be a whole number or None",
-    ),
+    (_OR_NONE.format("INT"), r" is \1, but it must be a whole number or None"),
+    (_OR_NONE.format("FLOAT"), r" is \1, but it must be a number or None"),
+    (_OR_NONE.format(r"\{PATH PATH\}"), r" is \1, but it takes two files"),
     (r"^Error parsing ", ""),
 )
 _CONFIG = (tyro.conf.FlagCreatePairsOff,)

@@ -52,7 +52,7 @@ def told_sounds(args: "Generate", model: "Model") -> list[Told]:
     told = []
     for path in args.features:
         frames = features.read(path)
-        local.require(frames, str(path))
+        local.require(frames, f"features in {path}")
         told.append(Told(frames, len(frames) * local.hop))
     return told + [_by_mel_spectra(path, model.config, local) for path in args.like]
 

@@ -88,19 +88,22 @@ class Train:
         """What to read, features included.
 
         Raises:
-          UserError: If options for features or an encoder are given without the task that uses them.
+          UserError: If options for features or an encoder are given without the task that uses them; those of a
+            configuration with another task are let go.
         """
         vocoder, hop = self.task == "vocoder", self.corpus.features_hop
-        if self.task != "autoencoder" and self.encoder != EncoderConfig():
+        start = self.from_config(str(self.config)) if self.config else _BARE
+        mel_given = self.mel != start.mel
+        if self.task != "autoencoder" and self.encoder != start.encoder:
             raise UserError(
                 "--encoder options are for an autoencoder; add --task autoencoder, or leave them out"
             )
-        if not vocoder and (hop is not None or self.mel != MelSettings()):
+        if not vocoder and (hop != start.corpus.features_hop or mel_given):
             raise UserError(
                 f"--features-hop and --mel options are for a vocoder, and this is the task {self.task}; add "
                 "--task vocoder, or leave them out"
             )
-        if hop is not None and self.mel != MelSettings():
+        if hop is not None and mel_given:
             raise UserError(
                 f"--features-hop is {hop}, and --mel options are given too; read features of your own, or compute "
                 "mel spectra"
@@ -111,6 +114,7 @@ class Train:
             levels=self.model.levels,
             scale=self.model.scale,
             mel=self.mel if vocoder and hop is None else None,
+            features_hop=hop if vocoder else None,
         )
 
     @property
@@ -128,6 +132,10 @@ class Train:
             return dataclasses.replace(self.model, context=None)
         context = dataclasses.replace(self.context, factor=self.context_factor)
         return dataclasses.replace(self.model, context=context)
+
+
+# What options are where none is given.
+_BARE = Train(folder=Path(), run=Path())
 
 
 def _read_config(path: str) -> RunConfig:

@@ -11,7 +11,7 @@ from jaxtyping import Float32, UInt
 
 from wavedil import audio
 from wavedil.data.features import FeatureReader
-from wavedil.data.labels import find_labels, vocabulary
+from wavedil.data.labels import find_labels, require_matches, vocabulary
 from wavedil.data.listing import Entry, list_entries
 from wavedil.data.settings import CorpusSettings as CorpusSettings
 from wavedil.data.sounds import read_sound, stretch
@@ -146,6 +146,7 @@ def read_corpus(
       corpus = read_corpus(CorpusSettings(folder="fsdd", test=r"_[0-4]\.wav$"))
     """
     reader = _Reader(settings)
+    require_matches(reader.labels, reader.names)
     recordings = reader.read_all(progress)
     held_out = held_out_paths([e for e in reader.entries if e.path in recordings], settings)
     found = [recording.labels for recording in recordings.values()]
@@ -176,7 +177,8 @@ def read_recordings(
       skip: Called with each recording that cannot be used, in the order of their paths.
 
     Raises:
-      UserError: As `read_corpus`, except that nothing has to be left to train on or hold out.
+      UserError: As `read_corpus`, except that nothing has to be left to train on or hold out, and the pattern of
+        labels may match no file.
     """
     reader = _Reader(settings)
     recordings = tuple(reader.read_all(progress).values())

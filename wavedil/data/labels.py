@@ -34,7 +34,7 @@ def find_labels(
     """Path -> labels, and the names of all labels: the manifest's, then the pattern's.
 
     Raises:
-      UserError: If manifest and pattern name the same label, or a group matches in no file.
+      UserError: If manifest and pattern name the same label.
     """
     labels = {
         entry.path: {name: value for name, value in entry.labels.items() if is_label(name)}
@@ -52,13 +52,21 @@ def find_labels(
             )
     for path in labels:
         labels[path] |= _path_labels(pattern, path)
-    for name in new_names:
+    return labels, names + new_names
+
+
+def require_matches(labels: Mapping[str, Mapping[str, str]], names: Iterable[str]) -> None:
+    """Refuses labels that none of the files has: the pattern was written for other paths.
+
+    Raises:
+      UserError: With the first such label.
+    """
+    for name in names:
         if not any(name in item for item in labels.values()):
             raise UserError(
-                f"labels {labels_pattern!r} gives no {name} to any of {len(labels)} files "
-                f"({entries[0].path}, ...); write the pattern for the path inside the folder"
+                f"the pattern of labels gives no {name} to any of {len(labels)} files "
+                f"({next(iter(labels))}, ...); write it for the path inside the folder"
             )
-    return labels, names + new_names
 
 
 def _path_labels(pattern: re.Pattern[str], path: str) -> dict[str, str]:

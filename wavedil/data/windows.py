@@ -155,6 +155,9 @@ class TrainingWindows:
 
     def _choose_lengths(self) -> np.ndarray:
         """The lengths that batches may have, in ascending order; the last is enough for every window."""
+        longest = max(len(recording.codes) for recording in self._recordings)
+        longest = min(self._window_size, _STEP * -(-longest // _STEP))
+        # What windows need where the cuts lie in the middle; elsewhere it is a little more or less.
         needed = []
         for recording in self._recordings:
             num_samples = len(recording.codes)
@@ -162,9 +165,7 @@ class TrainingWindows:
                 start, _, end = self._tile(num_samples, tile, self._slack(num_samples) // 2)
                 needed.append(end - start)
         needed.sort()
-        choices = [
-            _quantiles(needed, count, self._window_size) for count in range(1, _MOST_LENGTHS + 1)
-        ]
+        choices = [_quantiles(needed, count, longest) for count in range(1, _MOST_LENGTHS + 1)]
         costs = [choice[np.searchsorted(choice, needed)].sum() for choice in choices]
         # A length more has to pay for its compilation.
         cheap = [cost < 1.05 * min(costs) for cost in costs]
@@ -235,9 +236,10 @@ class TrainingWindows:
 
 
 def _quantiles(needed: Sequence[int], count: int, longest: int) -> np.ndarray:
-    """`count` lengths or fewer, each enough for its share of the ascending `needed`."""
-    shares = [needed[-(-len(needed) * share // count) - 1] for share in range(1, count + 1)]
-    return np.unique([min(longest, _STEP * -(-length // _STEP)) for length in shares])
+    """`count` lengths or fewer, each enough for its share of the ascending `needed`; the last is `longest`."""
+    shares = [needed[-(-len(needed) * share // count) - 1] for share in range(1, count)]
+    lengths = [min(longest, _STEP * -(-length // _STEP)) for length in shares]
+    return np.unique([*lengths, longest])
 
 
 def _check_window(

@@ -35,7 +35,7 @@ class LogisticMixture(Mixture):
 
     Example:
       >>> LogisticMixture(levels=256).log_prob(jnp.zeros(30), jnp.array(128)) / -jnp.log(2)     # bits
-      Array(8.131679, dtype=float32)
+      Array(8.135611, dtype=float32)
 
     Reference: Salimans et al. 2017 (PixelCNN++), arXiv:1701.05517, section 2.1; van den Oord et al.
     2017 (Parallel WaveNet), arXiv:1711.10433, section 2.1.

@@ -136,12 +136,14 @@ class Mixture(abc.ABC):
         """
         logits, means, log_scales = self._components(checked(self, parameters))
         scales = jnp.exp(log_scales)
-        # By symmetry for a mean of at least 0, whose mass near 1 is then the smaller term.
-        distance = jnp.abs(means)
+        # By symmetry for a mean of at least 0, whose mass near 1 is then the smaller term. No jnp.abs or jnp.sign,
+        # whose derivatives at 0 are 0.
+        side = jnp.where(means < 0.0, -1.0, 1.0)
+        distance = side * means
         area = self._integral((1.0 - distance) / scales) - self._integral(
             (-1.0 - distance) / scales
         )
-        clipped = jnp.sign(means) * (1.0 - scales * area)
+        clipped = side * (1.0 - scales * area)
         return jnp.sum(jax.nn.softmax(logits, axis=-1) * clipped, axis=-1)
 
     def _components(self, parameters: Float[Array, "..."]) -> list[Float[Array, "..."]]:

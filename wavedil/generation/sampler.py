@@ -73,9 +73,9 @@ def generate(
 
     Reference: Le Paine et al. 2016, "Fast WaveNet generation algorithm", arXiv:1611.09482.
     """
-    if not temperature > 0:
+    if not 0 < temperature < np.inf:
         raise UserError(
-            f"temperature is {temperature}, but it must be above 0; use 1, or 0.01 for the likeliest"
+            f"temperature is {temperature}, but it must be above 0 and finite; use 1, or 0.01 for the likeliest"
         )
     model = wavenet_of(model)
     model.require_features(features is not None)
