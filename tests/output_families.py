@@ -39,11 +39,18 @@ def log_prob_of_all_levels(distribution, rows):
 def components(mixture, parameters):
     """Logits, means and scales by the formulas of `Mixture`, in double precision."""
     logits, offsets, log_scales = np.split(np.asarray(parameters, np.float64), 3, axis=-1)
-    number = mixture.num_components
-    means = offsets + (2 * np.arange(number) + 1) / number - 1
+    number, mu = mixture.num_components, mixture.levels - 1
+
+    def expanded(y):
+        if mixture.scale == "linear":
+            return y
+        return np.sign(y) * ((1 + mu) ** np.abs(y) - 1) / mu
+
+    means = expanded(offsets + (2 * np.arange(number) + 1) / number - 1)
+    parts = np.diff(expanded(2 * np.arange(number + 1) / number - 1))
     deviation = SCIPY[type(mixture)].std()
     smallest = np.diff(mixture.grid.edges).min() / 16
-    scales = smallest + np.exp(np.minimum(log_scales, 10)) / (number * deviation)
+    scales = smallest + np.exp(np.minimum(log_scales, 10)) * parts / (2 * deviation)
     return logits, np.clip(means, -1e4, 1e4), scales
 
 

@@ -4,7 +4,7 @@ import abc
 import dataclasses
 import functools
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -36,11 +36,16 @@ class Mixture(abc.ABC):
     F is the cumulative distribution of one component, the edges are those of
     `wavedil.levels.Levels`. From the network's numbers (a_k, b_k, c_k), in this order, come
 
-        w = softmax(a),    m_k = b_k + (2 k + 1) / K - 1,    s_k = smallest + exp(c_k) s_0
+        w = softmax(a),    m_k = C(b_k + (2 k + 1) / K - 1),    s_k = smallest + exp(c_k) s_0k
 
-    with k from 0 and s_0 such that the standard deviation at c = 0 is 1 / K. So zeros are a nearly
-    flat density over [-1, 1]: any level costs at most 1.2 bits more than under the uniform density,
-    which is log2(levels) where levels are linear, and more for the narrow ones of mu-law near silence.
+    with k from 0. Where levels are linear, C(y) = y; where they are mu-law, C is the inverse of the companding,
+
+        C(y) = sign(y) ((1 + mu)^|y| - 1) / mu        (mu = levels - 1)
+
+    so that a step of b moves a mean by as many levels wherever it is, near silence by a 46th of what it is near full
+    scale (256 levels). At c = 0 the standard deviation is half of [C(2 k / K - 1), C((2 k + 2) / K - 1)], the part of
+    [-1, 1] that is component k's. So zeros are a broad distribution: with ten components the levels cost 0.1 bits more
+    than log2(levels) on average, none more than 1.3; with one component the density is nearly flat over [-1, 1].
 
     The smallest scale is 1/16 of the narrowest level. A narrower component would gain no likelihood,
     since its mass lies in one level already, while its gradients would grow without bound. At the
@@ -150,14 +155,26 @@ class Mixture(abc.ABC):
         """Logits of the weights, means, and logarithms of the scales."""
         logits, means, log_scales = jnp.split(parameters, 3, axis=-1)
         number = self.num_components
-        spread = (2.0 * np.arange(number) + 1.0) / number - 1.0
-        start = -math.log(number * self.unit_deviation)
+        centres = (2.0 * np.arange(number) + 1.0) / number - 1.0
+        parts = np.diff(self._expanded(np.linspace(-1.0, 1.0, number + 1), np))
+        start = np.log(0.5 * parts / self.unit_deviation)
         smallest = math.log(_NARROWEST * _narrowest_width(self.grid))
-        above = jnp.minimum(log_scales, _MAX_LOG_SCALE) + (start - smallest)
+        starts = jnp.asarray(start - smallest, log_scales.dtype)
+        above = jnp.minimum(log_scales, _MAX_LOG_SCALE) + starts
         # log(smallest + exp(c) s_0); jnp.logaddexp, which minds infinities, would double the time of the loss.
         log_scales = smallest + jnp.maximum(above, 0.0) + jnp.log1p(jnp.exp(-jnp.abs(above)))
-        means = jnp.clip(means + jnp.asarray(spread, means.dtype), -_FARTHEST_MEAN, _FARTHEST_MEAN)
+        means = self._expanded(means + jnp.asarray(centres, means.dtype), jnp)
         return [logits, means, log_scales]
+
+    def _expanded(self, y: Any, numpy: Any) -> Any:
+        """C(y), within 10000 times full scale; of arrays of NumPy or JAX."""
+        if self.scale == "linear":
+            return numpy.clip(y, -_FARTHEST_MEAN, _FARTHEST_MEAN)
+        mu = self.levels - 1
+        farthest = math.log1p(mu * _FARTHEST_MEAN) / math.log1p(mu)
+        y = numpy.clip(y, -farthest, farthest)
+        side = numpy.where(y < 0.0, -1.0, 1.0)
+        return side * numpy.expm1(side * y * math.log1p(mu)) / mu
 
     @staticmethod
     @abc.abstractmethod
