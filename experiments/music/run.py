@@ -56,7 +56,7 @@ ENCODERS = {
     "autoencoder": wd.EncoderConfig(code_size=16, hop=512, channels=32),
 }
 TRAINING = TrainingSettings(
-    steps=2000,
+    steps=1500,
     batch_size=1,
     window_size=6144,
     optimizer="muon",

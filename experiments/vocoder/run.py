@@ -62,7 +62,7 @@ MODELS = {
     for output, hidden_channels in HIDDEN_CHANNELS.items()
 }
 TRAINING = TrainingSettings(
-    steps=2000,
+    steps=1500,
     batch_size=1,
     window_size=6144,
     optimizer="muon",

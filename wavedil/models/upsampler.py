@@ -61,6 +61,9 @@ class FeatureUpsampler(nnx.Module):
     ) -> Float[Array, "batch time channels"]:
         """The condition of the samples; see `WaveNet.upsample`."""
         features = self._with_context(features, num_samples)
+        if self.config.mel is not None:
+            # From 0 .. 1 to a deviation of about 1 around 0, with which they are learnt in far fewer steps.
+            features = 4.0 * features - 2.0
         reach = self.config.context_frames - self.edge
         wide = self.frames(features)[:, reach : features.shape[1] - reach]
         x = self.mix(jax.nn.relu(wide))
