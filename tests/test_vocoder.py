@@ -22,7 +22,9 @@ from wavedil.training.loop import train
 from wavedil.training.run_folder import RunFolder
 from wavedil.training.settings import RunConfig
 
-VOCODER = ["--task=vocoder", "--mel.num-mels=12", "--mel.fft-size=256", "--mel.hop=64", *TINY]
+MEL = ["--mel.num-mels=12", "--mel.fft-size=256", "--mel.hop=64"]
+LOCAL = ["--local.upsampling=subpixel", "--local.context-frames=1", "--local.channels=6"]
+VOCODER = ["--task=vocoder", *MEL, *LOCAL, *TINY]
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +50,7 @@ def test_the_run_and_the_model_know_how_their_features_are_made(run):
     assert config.model.local == local
     assert local.mel == config.corpus.mel
     assert (local.num_features, local.hop) == (12, 64)
+    assert (local.upsampling, local.context_frames, local.channels) == ("subpixel", 1, 6)
     assert local.mel.complete and local.mel.sample_rate == 8000
 
 
@@ -108,7 +111,7 @@ def test_what_a_vocoder_cannot_copy_is_refused(capsys, tmp_path, run):
 
 def test_options_for_features_without_a_vocoder_are_refused(capsys, tmp_path, recordings):
     arguments = ["train", recordings, tmp_path / "run"]
-    for options in (["--features-hop", 50], ["--mel.num-mels", 12]):
+    for options in (["--features-hop", 50], ["--mel.num-mels", 12], ["--local.channels", 6]):
         assert "add --task vocoder" in mistake(capsys, *arguments, *options)
     both = ["--task", "vocoder", "--features-hop", 50, "--mel.num-mels", 12]
     assert "or compute mel spectra" in mistake(capsys, *arguments, *both)

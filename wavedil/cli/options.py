@@ -30,6 +30,7 @@ DERIVED = {
     "CorpusSettings": ("folder", "levels", "scale", "mel"),
     "MelSettings": ("sample_rate",),
     "ContextConfig": ("factor",),
+    "LocalConfig": ("num_features", "hop", "mel"),
     "WaveNetConfig": (
         *("labels", "sample_rate", "local", "context"),
         *("embedding_channels", "hidden_channels", "bottleneck_channels", "biases"),

@@ -17,6 +17,7 @@ from wavedil.features import MelSettings
 from wavedil.models.autoencoder_config import EncoderConfig
 from wavedil.models.config import WaveNetConfig
 from wavedil.models.context import ContextConfig
+from wavedil.models.local import LocalConfig
 from wavedil.training.published import PUBLISHED
 from wavedil.training.settings import RunConfig, TrainingSettings
 
@@ -30,6 +31,8 @@ Task = Literal["generator", "vocoder", "autoencoder"]
 _ANY_CORPUS = CorpusSettings(folder=".")
 # Its factor is an option of its own, which says whether there is a context at all.
 _ANY_CONTEXT = ContextConfig(factor=1)
+# The corpus or the encoder says what a frame is.
+_ANY_LOCAL = LocalConfig(num_features=1, hop=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +64,7 @@ class Train:
     """Condition the model on a second stack that sees far and runs once every so many samples, such as 64."""
     context: ContextConfig = _ANY_CONTEXT
     encoder: EncoderConfig = dataclasses.field(default_factory=EncoderConfig)
+    local: LocalConfig = _ANY_LOCAL
 
     @classmethod
     def from_config(cls, path: str) -> Self:
@@ -81,6 +85,9 @@ class Train:
             context_factor=config.model.context.factor if config.model.context else None,
             context=dataclasses.replace(config.model.context or _ANY_CONTEXT, factor=1),
             encoder=config.encoder or EncoderConfig(),
+            local=dataclasses.replace(
+                config.model.local or _ANY_LOCAL, num_features=1, hop=1, mel=None
+            ),
         )
 
     @property
@@ -119,19 +126,26 @@ class Train:
 
     @property
     def model_config(self) -> WaveNetConfig:
-        """The model, its context stack included.
+        """The model, its context stack and what brings features to the sample rate included.
 
         Raises:
-          UserError: If options for a context are given without its factor.
+          UserError: If options for a context are given without its factor, or for features without a task with any.
         """
+        told = self.task != "generator"
+        start = self.from_config(str(self.config)) if self.config else _BARE
+        if not told and self.local != start.local:
+            raise UserError(
+                "--local options are for a vocoder or an autoencoder; add --task vocoder, or leave them out"
+            )
+        model = dataclasses.replace(self.model, local=self.local if told else None)
         if self.context_factor is None:
             if self.context != _ANY_CONTEXT:
                 raise UserError(
                     "--context options are for a context stack; add --context.factor 64, or leave them out"
                 )
-            return dataclasses.replace(self.model, context=None)
+            return dataclasses.replace(model, context=None)
         context = dataclasses.replace(self.context, factor=self.context_factor)
-        return dataclasses.replace(self.model, context=context)
+        return dataclasses.replace(model, context=context)
 
 
 # What options are where none is given.
