@@ -30,8 +30,8 @@ class Sizes:
     batch_steps: int = 1000
     starts: int = 7
     ragged: tuple[tuple[tuple[int, ...], int], ...] = (
-        ((4, 4, 5, 6, 6, 7, 8, 8), 8),
-        ((3, 9, 4, 8, 5, 7, 6, 6) * 3, 16),
+        ((8, 9, 11, 12, 12, 13, 15, 16), 8),
+        ((3, 9, 4, 8, 5, 7, 6, 6) * 8, 64),
     )
     """Frames of sounds of different lengths, and how many equal ones they are compared with."""
 
