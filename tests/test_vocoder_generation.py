@@ -119,7 +119,7 @@ def test_lanes_are_full_and_hold_every_sound_once():
     busiest = max(sum(lengths[sound] for sound in lane) for lane in lanes)
     assert busiest < 1.05 * sum(lengths) / 8
     assert fitting_lanes([10, 10, 10]) == 3
-    assert fitting_lanes([100, 50, 50]) == 2  # the short ones take turns while the long one is drawn
+    assert fitting_lanes([100, 50, 50]) == 2  # short ones take turns while the long one is drawn
     assert fitting_lanes([100, 5, 5]) == 1  # a second lane would cost more than it saves
     assert fitting_lanes([5] * 17) == 9  # two rounds, the last one nearly full
     assert assign_lanes([5], 4) == [[0]]
