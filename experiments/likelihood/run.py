@@ -1,6 +1,6 @@
 """What a larger receptive field is worth at the same number of parameters: bits per sample of spoken digits.
 
-    python experiments/likelihood/run.py            about 40 minutes on two cores
+    python experiments/likelihood/run.py
     python experiments/likelihood/run.py NAME ...   only these rows
 
 Each row goes into results.json as it ends; a row that is interrupted goes on where it was.
