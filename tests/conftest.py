@@ -1,4 +1,4 @@
-"""Settings for all tests: strict types in JAX, and shapes checked where they are declared."""
+"""Config for all tests: strict types in JAX, and shapes checked where they are declared."""
 
 import hypothesis
 import jax

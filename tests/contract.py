@@ -12,9 +12,9 @@ from flax import nnx
 
 from wavedil import WaveNet, WaveNetConfig
 from wavedil.models.autoencoder_config import EncoderConfig
-from wavedil.models.context import ContextConfig
+from wavedil.models.context_stack import ContextStackConfig
 from wavedil.models.encoder import Encoder
-from wavedil.models.local import LocalConfig
+from wavedil.models.local_conditioning import LocalConditioningConfig
 from wavedil.nn import (
     ContextStack,
     Conv1d,
@@ -147,7 +147,7 @@ def _context(**settings: Any) -> Callable[[nnx.Rngs], Any]:
 
 
 def _encoder(**settings: Any) -> Callable[[nnx.Rngs], Any]:
-    sizes = {"hop": 4, "code_size": 2, "channels": 3, "dilations": (1, 3)}
+    sizes = {"hop": 4, "latent_size": 2, "channels": 3, "dilations": (1, 3)}
     return lambda rngs: Encoder(EncoderConfig(**{**sizes, **settings}), rngs=rngs)
 
 
@@ -173,8 +173,8 @@ class _FarAndNear(nnx.Module):
         return y, (far, near)
 
 
-_LOCAL = LocalConfig(num_features=3, hop=4, channels=5)
-_FAR = ContextConfig(factor=4, channels=6, dilations=(1, 2))
+_LOCAL = LocalConditioningConfig(num_features=3, hop=4, channels=5)
+_FAR = ContextStackConfig(factor=4, channels=6, dilations=(1, 2))
 _TWO_LABELS = {"digit": ("0", "1"), "speaker": ("a", "b", "c")}
 
 LAYERS = {
@@ -228,7 +228,7 @@ LAYERS = {
     "wavenet": Case(_wavenet(), channels=None),
     "wavenet scalar": Case(_wavenet(input="scalar", kernel_size=3), channels=None),
     "wavenet logistic": Case(
-        _wavenet(output="logistic", scale="linear", input="scalar"), channels=None
+        _wavenet(output="logistic", companding="linear", input="scalar"), channels=None
     ),
     "wavenet gaussian": Case(_wavenet(output="gaussian", num_components=2), channels=None),
     "wavenet labelled": Case(
@@ -250,7 +250,7 @@ LAYERS = {
     ),
     "wavenet of one layer with context": Case(
         _wavenet(
-            context=ContextConfig(factor=3, kernel_size=3, dilations=(2,)),
+            context_stack=ContextStackConfig(factor=3, kernel_size=3, dilations=(2,)),
             dilations=(1,),
             cycles=1,
             input="scalar",

@@ -42,14 +42,14 @@ def components(mixture, parameters):
     number, mu = mixture.num_components, mixture.levels - 1
 
     def expanded(y):
-        if mixture.scale == "linear":
+        if mixture.companding == "linear":
             return y
         return np.sign(y) * ((1 + mu) ** np.abs(y) - 1) / mu
 
     means = expanded(offsets + (2 * np.arange(number) + 1) / number - 1)
     parts = np.diff(expanded(2 * np.arange(number + 1) / number - 1))
     deviation = SCIPY[type(mixture)].std()
-    smallest = np.diff(mixture.grid.edges).min() / 16
+    smallest = np.diff(mixture.quantizer.edges).min() / 16
     scales = smallest + np.exp(np.minimum(log_scales, 10)) * parts / (2 * deviation)
     return logits, np.clip(means, -1e4, 1e4), scales
 
@@ -59,7 +59,7 @@ def reference(mixture, logits, means, scales, codes):
     so narrow that even in double precision the difference would cancel.
     """
     family = SCIPY[type(mixture)]
-    edges = np.concatenate([[-np.inf], mixture.grid.edges, [np.inf]])
+    edges = np.concatenate([[-np.inf], mixture.quantizer.edges, [np.inf]])
     lower = (edges[codes][..., None] - means) / scales
     upper = (edges[codes + 1][..., None] - means) / scales
     mirrored = lower + upper < 0

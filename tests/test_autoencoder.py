@@ -9,29 +9,35 @@ import numpy as np
 import pytest
 import training_runs as runs
 from flax import nnx
+from wavedil.data.frames import BEYOND, sound_frames
+from wavedil.generation.encoding import encode_sounds, interpolate
+from wavedil.training.evaluation import evaluate
+from wavedil.training.run_folder import RunFolder
 
 import wavedil as wd
-from wavedil import Autoencoder, AutoencoderConfig, EncoderConfig, LocalConfig, UserError
+from wavedil import (
+    Autoencoder,
+    AutoencoderConfig,
+    EncoderConfig,
+    LocalConditioningConfig,
+    UserError,
+)
 from wavedil.data.corpus import Recording
-from wavedil.data.frames import BEYOND, sound_frames
 from wavedil.data.windows import TrainingWindows
-from wavedil.features import MelSettings
+from wavedil.features import MelConfig
 from wavedil.generation import encoding
-from wavedil.generation.encoding import encode_sounds, interpolate
 from wavedil.models.weights import named_weights, with_weights
-from wavedil.training.evaluation import evaluate
+from wavedil.training.config import RunConfig
 from wavedil.training.loop import resolve, train
-from wavedil.training.run_folder import RunFolder
-from wavedil.training.settings import RunConfig
 
 one_compilation = runs.one_compilation
 pytestmark = pytest.mark.usefixtures("one_compilation")
 HOP = 8
-ENCODER = EncoderConfig(code_size=3, hop=HOP, channels=4, dilations=(1, 2, 4))
+ENCODER = EncoderConfig(latent_size=3, hop=HOP, channels=4, dilations=(1, 2, 4))
 
 
 def config(**changes):
-    local = LocalConfig(num_features=3, hop=HOP, channels=4)
+    local = LocalConditioningConfig(num_features=3, hop=HOP, channels=4)
     return AutoencoderConfig(decoder=runs.model_config(local=local, **changes), encoder=ENCODER)
 
 
@@ -207,20 +213,20 @@ def test_settings_are_filled_in_and_go_through_json():
     assert AutoencoderConfig.from_dict(json.loads(json.dumps(made.to_dict()))) == made
 
 
-MEL = MelSettings(num_mels=16, fft_size=512, hop=256).at(8000)
+MEL = MelConfig(num_mels=16, fft_size=512, hop=256).at(8000)
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: EncoderConfig(code_size=0), "encoder code_size is 0"),
+        (lambda: EncoderConfig(latent_size=0), "encoder latent_size is 0"),
         (lambda: EncoderConfig(hop=0), "encoder hop is 0"),
         (lambda: EncoderConfig(dilations=()), "encoder dilations is empty"),
         (lambda: EncoderConfig(dilations=(1, 0)), "encoder dilation is 0"),
         (lambda: EncoderConfig().receptive_field, "leave hop open"),
-        (lambda: _with_local(LocalConfig(num_features=5, hop=8)), "says 5 features every 8 samples, but"),
+        (lambda: _with_local(LocalConditioningConfig(num_features=5, hop=8)), "says 5 features every 8 samples, but"),
         (
-            lambda: _with_local(LocalConfig(num_features=16, hop=256, mel=MEL)),
+            lambda: _with_local(LocalConditioningConfig(num_features=16, hop=256, mel=MEL)),
             "of mel spectra, but the encoder gives 16 numbers every 256",
         ),
     ],
@@ -271,7 +277,10 @@ def test_the_hop_is_scaled_to_the_rate_of_the_recordings():
     config = resolve(
         RunConfig(corpus=runs.run_config().corpus, encoder=EncoderConfig()), runs.corpus()
     )
-    assert (config.encoder.hop, config.model.local.hop) == (256, 256)  # 32 ms at 8000 Hz
+    assert (config.encoder.hop, config.model.local_conditioning.hop) == (
+        256,
+        256,
+    )  # 32 ms at 8000 Hz
     assert config.network.decoder == config.model
 
 

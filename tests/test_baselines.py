@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import spoken_digits
 
-from wavedil.data import CorpusSettings, Recording, bigram_bits, histogram_bits, read_corpus
+from wavedil.data import CorpusConfig, Recording, bigram_bits, histogram_bits, read_corpus
 from wavedil.errors import UserError
 
 
@@ -57,6 +57,6 @@ def test_a_bigram_table_too_large_for_memory_is_refused():
 
 @spoken_digits.needs_recordings
 def test_spoken_digits_cost_the_bits_known_for_them():
-    corpus = read_corpus(CorpusSettings(folder=str(spoken_digits.FOLDER), test=r"_[0-4]\.wav$"))
+    corpus = read_corpus(CorpusConfig(folder=str(spoken_digits.FOLDER), test=r"_[0-4]\.wav$"))
     assert histogram_bits(corpus.train, corpus.test) == pytest.approx(7.18, abs=0.01)
     assert bigram_bits(corpus.train, corpus.test) == pytest.approx(5.45, abs=0.01)

@@ -106,11 +106,11 @@ def test_help_and_the_calculator_start_at_once_without_jax(arguments):
         (["train", "a", "b", "--model.dilations", "1,0"], "dilation is 0, but it must be a"),
         (["train", "a", "b", "--model.kernel-size", "0"], "kernel_size is 0, but it must be at least 1"),
         (["train", "a", "b", "--labels", r"(\d)"], "names no label"),
-        (["train", "a", "b", "--context.factor", "0"], "context factor is 0, but it must be at least 1"),
-        (["train", "a", "b", "--context.factor", "x"], "is 'x', but it must be a whole number or None; see"),
-        (["train", "a", "b", "--context.factor", "8", "--context.dilations", "1:5"], "never meet 5"),
-        (["train", "a", "b", "--context.factor", "8", "--context.channels", "0"], "context channels is 0"),
-        (["train", "a", "b", "--context.channels", "8"], "add --context.factor 64, or leave them out"),
+        (["train", "a", "b", "--model.context-stack.factor", "0"], "context factor is 0, but it must be at least 1"),
+        (["train", "a", "b", "--model.context-stack.factor", "x"], "is 'x', but it must be a whole number or None; see"),
+        (["train", "a", "b", "--model.context-stack.factor", "8", "--context.dilations", "1:5"], "never meet 5"),
+        (["train", "a", "b", "--model.context-stack.factor", "8", "--context.channels", "0"], "context channels is 0"),
+        (["train", "a", "b", "--context.channels", "8"], "add --model.context-stack.factor 64, or leave them out"),
         (["train", "a", "b", "--config", "absent.json"], "absent.json: No such file or directory"),
         (["rf", "--kernel-size", "0"], "kernel size is 0"),
         (["generate", "a", "b.mp3"], "suffix must be .wav or .flac"),
@@ -264,7 +264,7 @@ def test_info_says_what_the_arithmetic_says(capsys, run):
 def test_a_model_with_a_context_stack_is_trained_scored_heard_and_taken_up(
     capsys, tmp_path, recordings
 ):
-    run, context = tmp_path / "run", ["--context.factor=16", "--context.dilations=1,2"]
+    run, context = tmp_path / "run", ["--model.context-stack.factor=16", "--context.dilations=1,2"]
     command = ["train", str(recordings), str(run), *TINY, *context, "--context.channels=4"]
     assert main(command) == 0
     assert main(["train", str(recordings), str(run), f"--config={run / 'config.json'}"]) == 0
@@ -280,7 +280,7 @@ def test_a_model_with_a_context_stack_is_trained_scored_heard_and_taken_up(
     assert main(["evaluate", str(run), "--json"]) == 0
     assert 0 < json.loads(capsys.readouterr().out)["bits_per_sample"] < 8.5
     assert main(["generate", str(run), str(tmp_path / "a.wav"), "--seconds=0.05"]) == 0
-    far = ["--context.factor=64", "--context.dilations=1:32"]
+    far = ["--model.context-stack.factor=64", "--context.dilations=1:32"]
     line = mistake_after_reading(
         capsys, "train", recordings, tmp_path / "far", *TINY, *far, "--training.window-size=2048"
     )

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from command_line import TINY, mistake
 from recordings import tone, write
+from wavedil.training.run_folder import RunFolder
 
 import wavedil
 from wavedil import audio
 from wavedil.cli.main import main
 from wavedil.data.plucked_strings import write_corpus
-from wavedil.training.run_folder import RunFolder
 
 ENCODER = ["--encoder.code-size=3", "--encoder.channels=4", "--encoder.dilations=1:8"]
 AUTOENCODER = ["--task=autoencoder", "--encoder.hop=64", *ENCODER, *TINY]
@@ -52,8 +52,11 @@ def test_the_run_and_the_model_are_an_autoencoder(run):
     config = RunFolder(run).read_config()
     model = wavedil.load(run)
     assert isinstance(model, wavedil.Autoencoder) and model.config == config.network
-    assert (model.config.local.num_features, model.config.local.hop) == (3, 64)
-    assert model.config.local.mel is None and config.corpus.mel is None
+    assert (model.config.local_conditioning.num_features, model.config.local_conditioning.hop) == (
+        3,
+        64,
+    )
+    assert model.config.local_conditioning.mel is None and config.corpus.mel is None
 
 
 def test_the_same_command_and_the_config_file_take_up_the_run(run, recordings):
@@ -74,7 +77,7 @@ def test_info_and_rf_know_it(capsys, run):
     assert main(["info", str(run), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["architecture"] == "Autoencoder"
-    assert facts["model"]["encoder"]["code_size"] == 3
+    assert facts["model"]["encoder"]["latent_size"] == 3
     assert facts["parameters"] == wavedil.load(run).num_parameters
     assert main(["info", str(run)]) == 0
     assert "model.encoder.hop" in capsys.readouterr().out
@@ -157,24 +160,25 @@ def test_options_of_another_task_are_refused(capsys, tmp_path, recordings):
 @pytest.mark.slow
 def test_told_its_codes_an_autoencoder_predicts_better_than_told_nothing(tmp_path):
     """After a hundred steps or so the codes say more than their absence: they carry the sound."""
-    from wavedil.data.corpus import CorpusSettings, read_corpus
     from wavedil.generation.encoding import as_vocoder
-    from wavedil.models.autoencoder_config import EncoderConfig
-    from wavedil.models.config import WaveNetConfig
     from wavedil.training.evaluation import evaluate
+
+    from wavedil.data.corpus import CorpusConfig, read_corpus
+    from wavedil.models.autoencoder_config import EncoderConfig
+    from wavedil.models.wavenet_config import WaveNetConfig
+    from wavedil.training.config import RunConfig, TrainingConfig
     from wavedil.training.loop import train
-    from wavedil.training.settings import RunConfig, TrainingSettings
 
     for number, file in enumerate(write_corpus(tmp_path / "strings")):
         if number % 4:
             file.unlink()
-    settings = CorpusSettings(folder=str(tmp_path / "strings"), held_out=0.1)
+    settings = CorpusConfig(folder=str(tmp_path / "strings"), held_out=0.1)
     corpus = read_corpus(settings)
     config = RunConfig(
         corpus=settings,
         model=WaveNetConfig.tiny(cycles=1),
-        encoder=EncoderConfig(code_size=8, hop=128, channels=16, dilations=(1, 2, 4, 8, 16, 32)),
-        training=TrainingSettings(steps=150, batch_size=1, window_size=2048, warmup_steps=20),
+        encoder=EncoderConfig(latent_size=8, hop=128, channels=16, dilations=(1, 2, 4, 8, 16, 32)),
+        training=TrainingConfig(steps=150, batch_size=1, window_size=2048, warmup_steps=20),
     )
     train(config, tmp_path / "run", corpus=corpus)
     decoder, told = as_vocoder(wavedil.load(tmp_path / "run"), corpus.test)

@@ -9,10 +9,10 @@ from recordings import write, write_silence
 
 from wavedil import audio
 from wavedil.cli.main import main
-from wavedil.levels import Levels
+from wavedil.quantizer import Quantizer
 
 SIXTEEN_BITS = [
-    "--model.output=logistic", "--model.num-components=3", "--model.levels=65536", "--model.scale=linear",
+    "--model.output=logistic", "--model.num-components=3", "--model.levels=65536", "--model.companding=linear",
     "--model.input=scalar",
 ]  # fmt: skip
 
@@ -37,16 +37,16 @@ def run(tmp_path_factory, noise):
 def test_info_shows_the_distribution_and_its_grid(capsys, run):
     assert main(["info", str(run), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
-    shown = "LogisticMixture(num_components=3, levels=65536, scale='linear')"
+    shown = "LogisticMixture(num_components=3, levels=65536, companding='linear')"
     assert facts["distribution"] == shown
-    assert (facts["model"]["output"], facts["model"]["scale"]) == ("logistic", "linear")
-    assert (facts["corpus"]["levels"], facts["corpus"]["scale"]) == (65536, "linear")
+    assert (facts["model"]["output"], facts["model"]["companding"]) == ("logistic", "linear")
+    assert (facts["corpus"]["levels"], facts["corpus"]["companding"]) == (65536, "linear")
 
 
 def test_evaluate_gives_bits_of_the_grid_beside_the_histogram(capsys, run):
     assert main(["evaluate", str(run), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
-    assert (facts["levels"], facts["scale"]) == (65536, "linear")
+    assert (facts["levels"], facts["companding"]) == (65536, "linear")
     assert 12 < facts["bits_per_sample"] < 17.2
     assert set(facts["baselines"]) == {"histogram"}  # a bigram of 65536 levels is no table
     assert main(["evaluate", str(run)]) == 0
@@ -56,7 +56,7 @@ def test_evaluate_gives_bits_of_the_grid_beside_the_histogram(capsys, run):
 def test_generated_sound_lies_on_the_grid(tmp_path, run):
     assert main(["generate", str(run), str(tmp_path / "a.wav"), "--seconds", "0.02"]) == 0
     samples, _ = audio.load(tmp_path / "a.wav")
-    grid = Levels(65536, "linear")
+    grid = Quantizer(65536, "linear")
     np.testing.assert_array_equal(grid.decode(grid.encode(samples)), samples)
     assert np.unique(samples).size > 100
 
@@ -79,7 +79,7 @@ def test_silent_recordings_stop_training_by_name(capsys, tmp_path):
     ("option", "expected"),
     [
         ("--model.output=logistics", "--model.output"),
-        ("--model.scale=log", "--model.scale"),
+        ("--model.companding=log", "--model.companding"),
         ("--model.levels=70000", "levels is 70000, but a sample has 2 to 65536"),
         ("--model.num-components=3", "a categorical output has none"),
     ],

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from wavedil.cli.main import main
-from wavedil.models.config import WaveNetConfig
+from wavedil.models.wavenet_config import WaveNetConfig
 from wavedil.receptive_field.design import design
 
 CONFIG = WaveNetConfig.tiny(kernel_size=3, sample_rate=8000, residual_channels=4, skip_channels=4)
@@ -214,9 +214,9 @@ def test_a_model_is_declared_and_traced_side_by_side(capsys, tmp_path):
 def test_a_context_stack_is_part_of_the_field(capsys, tmp_path):
     from flax import nnx
 
-    from wavedil import ContextConfig, WaveNet, save
+    from wavedil import ContextStackConfig, WaveNet, save
 
-    far = ContextConfig(factor=8, channels=4, dilations=(1, 2))
+    far = ContextStackConfig(factor=8, channels=4, dilations=(1, 2))
     config = dataclasses.replace(CONFIG, context=far)
     (tmp_path / "wavenet.json").write_text(json.dumps(config.to_dict()))
     save(WaveNet(config, rngs=nnx.Rngs(0)), tmp_path / "run" / "model")

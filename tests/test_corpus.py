@@ -19,15 +19,15 @@ from recordings import (
 )
 
 from wavedil import audio, mu_law
-from wavedil.data import CorpusSettings, read_corpus
+from wavedil.data import CorpusConfig, read_corpus
 from wavedil.data.listing import Entry
 from wavedil.data.split import held_out_paths
 from wavedil.errors import UserError
-from wavedil.features import MelSettings, mel
+from wavedil.features import MelConfig, mel
 
 
 def read(folder, **settings):
-    return read_corpus(CorpusSettings(folder=str(folder), **settings))
+    return read_corpus(CorpusConfig(folder=str(folder), **settings))
 
 
 def paths(recordings):
@@ -115,7 +115,7 @@ def test_a_seeded_fraction_depends_on_the_seed_alone(folder):
 @given(num_files=st.integers(2, 40), held_out=st.floats(0.01, 0.99), seed=st.integers(0, 5))
 def test_a_fraction_holds_out_that_share_and_never_all_or_none(num_files, held_out, seed):
     entries = [Entry(f"{n}.wav", None) for n in range(num_files)]
-    settings = CorpusSettings(folder=".", held_out=held_out, split_seed=seed)
+    settings = CorpusConfig(folder=".", held_out=held_out, split_seed=seed)
     count = len(held_out_paths(entries, settings))
     assert 1 <= count <= num_files - 1
     assert abs(count - held_out * num_files) <= 1
@@ -168,7 +168,7 @@ def test_one_bad_file_among_good_ones_is_named_skipped_and_counted(folder, make,
 
 def test_progress_counts_every_file(folder):
     calls = []
-    read_corpus(CorpusSettings(folder=str(folder)), lambda *call: calls.append(call))
+    read_corpus(CorpusConfig(folder=str(folder)), lambda *call: calls.append(call))
     assert calls == [(done, 10) for done in range(1, 11)]
 
 
@@ -237,12 +237,12 @@ def test_a_place_that_is_no_corpus_is_refused(tmp_path, name, message):
 )
 def test_settings_out_of_range_are_refused(settings, message):
     with pytest.raises(UserError, match=message):
-        CorpusSettings(folder=".", **settings)
+        CorpusConfig(folder=".", **settings)
 
 
 def test_settings_survive_json():
-    settings = CorpusSettings(folder="x", labels=LABELS, test="a", trim_db=40.0, sample_rate=8000)
-    assert CorpusSettings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
+    settings = CorpusConfig(folder="x", labels=LABELS, test="a", trim_db=40.0, sample_rate=8000)
+    assert CorpusConfig.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
 
 
 @spoken_digits.needs_recordings
@@ -257,7 +257,7 @@ def test_spoken_digits_have_their_official_split():
     assert corpus.unlabelled == {"digit": 0, "speaker": 0}
 
 
-MEL = MelSettings(num_mels=12, fft_size=256, hop=64)
+MEL = MelConfig(num_mels=12, fft_size=256, hop=64)
 
 
 def test_mel_spectra_are_those_of_the_samples_as_they_are_kept(folder):
@@ -320,7 +320,7 @@ def test_features_that_do_not_fit_are_skipped_or_refused_when_strict(folder, arr
         ({"features_hop": 0}, "features_hop is 0"),
         ({"features_hop": 50, "mel": MEL}, "or compute mel spectra"),
         ({"features_hop": 50, "trim_db": 40.0}, "leave trim_db out"),
-        ({"mel": MelSettings(sample_rate=16000)}, "for 16000 Hz, but the sound has 8000 Hz"),
+        ({"mel": MelConfig(sample_rate=16000)}, "for 16000 Hz, but the sound has 8000 Hz"),
         ({"features_hop": 50}, "none of the 10 recordings"),
     ],
 )
@@ -337,7 +337,7 @@ def test_a_recording_of_fewer_values_than_levels_is_named_with_its_bits(tmp_path
     assert read(tmp_path, levels=1 << bits).skipped == ()
     if bits == 16:
         return  # no number of levels is too large
-    corpus = read(tmp_path, levels=65536, scale="linear")
+    corpus = read(tmp_path, levels=65536, companding="linear")
     assert paths(corpus.train + corpus.test) == ["a.wav", "b.wav"]
     (bad,) = corpus.skipped
     assert bad.path == "coarse.wav"
@@ -375,7 +375,7 @@ def test_a_corpus_of_silence_is_refused(tmp_path, settings):
 
 
 def test_codes_are_those_of_the_scale(folder):
-    corpus = read(folder, test="ann", levels=65536, scale="linear")
+    corpus = read(folder, test="ann", levels=65536, companding="linear")
     samples, _ = audio.load(folder / corpus.train[0].path)
     np.testing.assert_array_equal(corpus.train[0].codes, 32768 + np.rint(32768 * samples))
 
@@ -383,6 +383,6 @@ def test_codes_are_those_of_the_scale(folder):
 def test_min_max_stretches_every_recording_to_full_scale(tmp_path):
     write(tmp_path / "quiet.wav", tone(800, level=0.01) + 0.1)
     write(tmp_path / "loud.wav", tone(800, level=0.9))
-    corpus = read(tmp_path, min_max=True, levels=256, scale="linear")
+    corpus = read(tmp_path, min_max_normalisation=True, levels=256, companding="linear")
     for recording in corpus.train + corpus.test:
         assert (recording.codes.min(), recording.codes.max()) == (0, 255)

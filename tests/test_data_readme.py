@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wavedil.data import CorpusSettings
+from wavedil.data import CorpusConfig
 from wavedil.data.labels import find_labels
 from wavedil.data.listing import Entry
 from wavedil.data.split import held_out_paths
@@ -43,7 +43,7 @@ def settings_of(run):
         if word.startswith("--")
     }
     values["sample_rate"] = int(values.get("sample_rate", 8000))
-    return CorpusSettings(folder=".", **values)
+    return CorpusConfig(folder=".", **values)
 
 
 @pytest.mark.parametrize("run", LAYOUTS)

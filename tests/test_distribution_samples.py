@@ -73,7 +73,7 @@ def test_temperature_divides_the_logits_and_multiplies_the_scales(mixture) -> No
     assert not np.array_equal(codes, draw(mixture, TWO, 500))
     cold = draw(mixture, TWO, 20, temperature=1e-6)
     weightier = components(mixture, TWO)[1][np.argmax(logits)]
-    assert np.abs(cold - mixture.grid.encode(weightier)).max() <= 3
+    assert np.abs(cold - mixture.quantizer.encode(weightier)).max() <= 3
 
 
 def test_the_same_key_gives_the_same_codes_in_any_batch() -> None:
@@ -89,11 +89,11 @@ def test_the_same_key_gives_the_same_codes_in_any_batch() -> None:
 @pytest.mark.parametrize("distribution", (FEW | MANY).values(), ids=FEW | MANY)
 def test_the_mean_is_that_of_the_levels(distribution) -> None:
     parameters = parameters_of(distribution)
-    amplitudes = distribution.grid.decode(np.arange(distribution.levels))
+    amplitudes = distribution.quantizer.decode(np.arange(distribution.levels))
     expected = probabilities(distribution, parameters) @ amplitudes
     # A mixture's mean is not rounded to levels.
     exact = isinstance(distribution, Categorical)
-    tolerance = 1e-5 if exact else 0.5 * np.diff(distribution.grid.edges).max() + 1e-5
+    tolerance = 1e-5 if exact else 0.5 * np.diff(distribution.quantizer.edges).max() + 1e-5
     mean = distribution.mean(jnp.asarray(parameters))
     np.testing.assert_allclose(mean, expected, atol=tolerance)
 

@@ -139,7 +139,7 @@ def test_zeros_are_nearly_uniform_over_the_levels(mixture) -> None:
 @by_mixture
 def test_zeros_of_one_component_are_nearly_flat_over_full_scale(mixture) -> None:
     log_prob = log_prob_of_all_levels(mixture, np.zeros((1, 3), np.float32))[0]
-    edges = np.concatenate([[-1.0], mixture.grid.edges, [1.0]])
+    edges = np.concatenate([[-1.0], mixture.quantizer.edges, [1.0]])
     uniform = np.log(np.diff(edges) / 2)
     assert ((uniform - log_prob) / np.log(2)).max() < 1.2
 
@@ -151,7 +151,7 @@ def test_the_density_integrates_to_1_and_is_the_limit_of_the_levels() -> None:
         density = jnp.exp(jax.vmap(mixture.log_density, (None, 0))(parameters, x))
         np.testing.assert_allclose(np.trapezoid(density, x), 1.0, rtol=1e-3)
         codes = np.array([20000, 32768, 40000])
-        at = jnp.asarray(mixture.grid.decode(codes))
+        at = jnp.asarray(mixture.quantizer.decode(codes))
         log_width = np.log(2 / 65536)
         np.testing.assert_allclose(
             jax.vmap(mixture.log_density, (None, 0))(parameters, at) + log_width,
@@ -166,7 +166,7 @@ def test_every_family_keeps_the_protocol_and_gives_what_codes_beyond_the_levels_
 ) -> None:
     distribution = make(family, 16, "linear")
     assert isinstance(distribution, Distribution)
-    parameters = jnp.zeros((1, distribution.num_parameters), jnp.bfloat16)
+    parameters = jnp.zeros((1, distribution.num_outputs), jnp.bfloat16)
     assert distribution.log_prob(parameters, jnp.array([3])).dtype == jnp.float32
     assert np.isnan(distribution.log_prob(parameters, jnp.array([16]))[0])
 
@@ -201,7 +201,7 @@ unchecked_make = inspect.unwrap(
         ),
         (
             lambda: LogisticMixture(1).log_prob(jnp.zeros((5, 3)), jnp.zeros(5)),
-            r"codes are float32, but codes are integers 0 to 65535; encode amplitudes with wavedil.levels",
+            r"codes are float32, but codes are integers 0 to 65535; encode amplitudes with wavedil.quantizer",
         ),
         (lambda: Categorical(4).sample(jax.random.key(0), jnp.zeros(())), "the last axis of Categorical"),
     ],

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import training_runs as runs
 from flax import nnx
+from wavedil.training.evaluation import bits_per_label, choose_recordings, evaluate
 
 from wavedil.data.corpus import Recording
 from wavedil.errors import UserError
-from wavedil.models.context import ContextConfig
-from wavedil.models.local import LocalConfig
+from wavedil.models.context_stack import ContextStackConfig
+from wavedil.models.local_conditioning import LocalConditioningConfig
 from wavedil.models.wavenet import WaveNet
 from wavedil.models.weights import named_weights, with_weights
 from wavedil.training import evaluation
-from wavedil.training.evaluation import bits_per_label, choose_recordings, evaluate
 
 LABELS = {"note": ("A", "B")}
 
@@ -171,7 +171,7 @@ def test_the_chosen_recordings_hold_about_the_seconds_asked_for():
 
 @pytest.mark.parametrize(("batch_size", "block_size"), [(1, 200), (3, 17)])
 def test_streamed_blocks_with_features_equal_one_pass(batch_size, block_size):
-    local = LocalConfig(num_features=3, hop=8, channels=4)
+    local = LocalConditioningConfig(num_features=3, hop=8, channels=4)
     model = WaveNet(runs.model_config(local=local), rngs=nnx.Rngs(0))
     weights = named_weights(model)
     model = with_weights(model, {name: 2.0 * value for name, value in weights.items()}, "test")
@@ -187,7 +187,7 @@ def test_streamed_blocks_with_features_equal_one_pass(batch_size, block_size):
 
 @pytest.mark.parametrize(("batch_size", "block_size"), [(1, 200), (3, 17), (8, 64)])
 def test_streamed_blocks_with_a_context_stack_equal_one_pass(batch_size, block_size):
-    context = ContextConfig(factor=8, channels=4, dilations=(1, 2))
+    context = ContextStackConfig(factor=8, channels=4, dilations=(1, 2))
     model = WaveNet(runs.model_config(context=context), rngs=nnx.Rngs(0))
     weights = named_weights(model)
     model = with_weights(model, {name: 2.0 * value for name, value in weights.items()}, "test")
@@ -200,7 +200,7 @@ def test_streamed_blocks_with_a_context_stack_equal_one_pass(batch_size, block_s
 
 
 def test_recordings_without_the_features_of_the_model_are_refused():
-    local = LocalConfig(num_features=3, hop=8, channels=4)
+    local = LocalConditioningConfig(num_features=3, hop=8, channels=4)
     model = WaveNet(runs.model_config(local=local), rngs=nnx.Rngs(0))
     with pytest.raises(UserError, match=r"features of a[.]wav are missing"):
         evaluate(model, RECORDINGS)

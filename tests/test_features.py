@@ -8,9 +8,9 @@ import pytest
 from recordings import tone
 
 from wavedil import UserError
-from wavedil.features import MelSettings, fit, mel, num_frames, read
+from wavedil.features import MelConfig, fit, mel, num_frames, read
 
-SMALL = MelSettings(num_mels=12, fft_size=256, hop=64)
+SMALL = MelConfig(num_mels=12, fft_size=256, hop=64)
 
 
 @pytest.mark.parametrize("num_samples", [256, 1000, 1024])
@@ -23,7 +23,7 @@ SMALL = MelSettings(num_mels=12, fft_size=256, hop=64)
     ],
 )
 def test_mel_equals_librosa(num_samples, changes):
-    settings = MelSettings(**{"num_mels": 12, "fft_size": 256, "hop": 64, **changes}).at(8000)
+    settings = MelConfig(**{"num_mels": 12, "fft_size": 256, "hop": 64, **changes}).at(8000)
     samples = np.random.default_rng(0).uniform(-1, 1, num_samples).astype(np.float32)
     bands = librosa.feature.melspectrogram(
         y=samples, sr=8000, n_fft=256, hop_length=64, win_length=settings.window_size, n_mels=12,
@@ -45,7 +45,7 @@ def test_a_click_lies_in_the_frames_around_its_sample():
 
 
 def test_silence_is_0_and_a_loud_tone_about_1():
-    settings = MelSettings().at(16000)
+    settings = MelConfig().at(16000)
     assert mel(np.zeros(16000), settings).shape == (63, 80)
     assert not mel(np.zeros(16000), settings).any()
     assert 0.9 < mel(tone(16000, sample_rate=16000, level=1.0), settings).max() < 1.4
@@ -60,9 +60,9 @@ def test_long_recordings_in_blocks_equal_one_pass(monkeypatch):
 
 @pytest.mark.parametrize(("rate", "fft_size", "hop"), [(8000, 512, 128), (16000, 1024, 256)])
 def test_sizes_left_open_suit_the_rate(rate, fft_size, hop):
-    settings = MelSettings(num_mels=40).at(rate)
+    settings = MelConfig(num_mels=40).at(rate)
     assert (settings.fft_size, settings.hop, settings.highest_hz) == (fft_size, hop, rate / 2)
-    assert MelSettings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
+    assert MelConfig.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
     assert settings.at(rate) == settings
 
 
@@ -74,11 +74,11 @@ def test_sizes_left_open_suit_the_rate(rate, fft_size, hop):
         (lambda: mel(np.zeros((2, 999)), SMALL.at(8000)), "mono"),
         (lambda: mel(np.zeros(999), SMALL), r"settings.at\(sample_rate\)"),
         (lambda: SMALL.at(8000).at(16000), "for 8000 Hz, but the sound has 16000 Hz; resample"),
-        (lambda: MelSettings(num_mels=80, fft_size=64).at(8000), "mel bands hold no frequency"),
-        (lambda: MelSettings(hop=0), "mel hop is 0"),
-        (lambda: MelSettings(fft_size=64, window_size=65), "longer than fft_size 64"),
-        (lambda: MelSettings(lowest_hz=5000.0, sample_rate=8000), "choose 0 <= lowest_hz"),
-        (lambda: MelSettings(smallest=0.0), "between 0 and 1"),
+        (lambda: MelConfig(num_mels=80, fft_size=64).at(8000), "mel bands hold no frequency"),
+        (lambda: MelConfig(hop=0), "mel hop is 0"),
+        (lambda: MelConfig(fft_size=64, window_size=65), "longer than fft_size 64"),
+        (lambda: MelConfig(lowest_hz=5000.0, sample_rate=8000), "choose 0 <= lowest_hz"),
+        (lambda: MelConfig(smallest=0.0), "between 0 and 1"),
     ],
 )  # fmt: skip
 def test_bad_sounds_and_settings_are_refused(make, message):

@@ -64,7 +64,7 @@ def test_data_and_audio_know_nothing_of_models() -> None:
         "import wavedil",
         "import wavedil.receptive_field, wavedil.mu_law",
         "import wavedil.cli.main",
-        "import wavedil.training.settings",
+        "import wavedil.training.config",
         "import wavedil as wd; wd.WaveNetConfig().receptive_field",
         "import wavedil.data.corpus, wavedil.data.windows",
     ],

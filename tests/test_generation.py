@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from wavedil import ContextConfig, UserError, WaveNet, WaveNetConfig, generate
+from wavedil import ContextStackConfig, UserError, WaveNet, WaveNetConfig, generate
 from wavedil.generation.sampler import _absorb, state_bytes
 from wavedil.generation.step import step_function
 
@@ -21,21 +21,22 @@ CONFIGS = {
     "scalar input": WaveNetConfig.tiny(input="scalar", levels=16),
     "labelled": WaveNetConfig.tiny(labels=LABELS),
     "logistic": WaveNetConfig.tiny(
-        output="logistic", num_components=3, levels=65536, scale="linear", input="scalar"
+        output="logistic", num_components=3, levels=65536, companding="linear", input="scalar"
     ),
     "gaussian": WaveNetConfig.tiny(output="gaussian"),
-    "linear levels": WaveNetConfig.tiny(scale="linear", input="scalar"),
+    "linear levels": WaveNetConfig.tiny(companding="linear", input="scalar"),
     # Prompts of 1 and 45 samples, silence before them, end in the middle of a frame of 7.
     "context": WaveNetConfig.tiny(
-        dilations=(1, 2), context=ContextConfig(factor=7, channels=8, dilations=(1, 2, 1))
+        dilations=(1, 2),
+        context_stack=ContextStackConfig(factor=7, channels=8, dilations=(1, 2, 1)),
     ),
     "context and labels": WaveNetConfig.tiny(
         dilations=(1, 2),
         labels=LABELS,
-        context=ContextConfig(factor=4, channels=8, kernel_size=3, dilations=(2,)),
+        context_stack=ContextStackConfig(factor=4, channels=8, kernel_size=3, dilations=(2,)),
     ),
     "context at the sample rate": WaveNetConfig.tiny(
-        dilations=(1, 2), context=ContextConfig(factor=1, channels=8, dilations=(1, 3))
+        dilations=(1, 2), context_stack=ContextStackConfig(factor=1, channels=8, dilations=(1, 3))
     ),
 }
 KEY = jax.random.key(3)

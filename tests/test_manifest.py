@@ -5,7 +5,7 @@ import json
 import pytest
 from recordings import tone, write
 
-from wavedil.data import CorpusSettings, read_corpus
+from wavedil.data import CorpusConfig, read_corpus
 from wavedil.errors import UserError
 
 ROWS = [
@@ -35,7 +35,7 @@ def write_manifest(folder, suffix, rows):
 
 
 def read(path, **settings):
-    return read_corpus(CorpusSettings(folder=str(path), **settings))
+    return read_corpus(CorpusConfig(folder=str(path), **settings))
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from wavedil import audio
-from wavedil.data import CorpusSettings, plucked_strings, read_corpus
+from wavedil.data import CorpusConfig, plucked_strings, read_corpus
 from wavedil.errors import UserError
 
 # Equal temperament from A4 = 440 Hz, in semitones below A4.
@@ -89,7 +89,7 @@ def test_recordings_are_loud_and_their_noise_is_far_below_the_notes(files):
 
 def test_the_notes_are_labels(files):
     labels = r"pluck_(?P<note>\w+)_(?P<index>\d+)"
-    corpus = read_corpus(CorpusSettings(folder=str(files[0].parent), labels=labels))
+    corpus = read_corpus(CorpusConfig(folder=str(files[0].parent), labels=labels))
     assert set(corpus.label_values) == {"note"}
     assert set(corpus.label_values["note"]) == set(SEMITONES)
     assert (len(corpus.train), len(corpus.test)) == (378, 42)

@@ -1,4 +1,4 @@
-"""Settings of published results: the sizes that were published, and a way to train them."""
+"""Config of published results: the sizes that were published, and a way to train them."""
 
 import json
 
@@ -9,11 +9,11 @@ import pytest
 from command_line import TINY
 from flax import nnx
 from recordings import tone, write
+from wavedil.training.published import PUBLISHED
 
 from wavedil import WaveNet, WaveNetConfig
 from wavedil.cli.main import main
-from wavedil.training.published import PUBLISHED
-from wavedil.training.settings import RunConfig
+from wavedil.training.config import RunConfig
 
 by_name = pytest.mark.parametrize("name", PUBLISHED)
 
@@ -33,8 +33,8 @@ def test_the_network_has_the_parameters_and_the_field_that_were_published(name) 
 def test_clips_are_scaled_one_by_one_and_codes_are_those_of_the_row(name) -> None:
     config = PUBLISHED[name]
     assert config.corpus.min_max and config.corpus.sample_rate == 16000
-    assert config.corpus.scale == config.model.scale
-    assert config.model.scale == ("linear" if name == "beethoven" else "mu_law")
+    assert config.corpus.companding == config.model.companding
+    assert config.model.companding == ("linear" if name == "beethoven" else "mu_law")
     assert config.corpus.levels == config.model.levels == 256
     assert RunConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
@@ -56,6 +56,6 @@ def test_the_command_line_takes_a_published_result_by_name(tmp_path, capsys) -> 
     arguments = ["train", str(tmp_path / "in"), str(tmp_path / "run"), "--config", "beethoven"]
     assert main([*arguments, *TINY]) == 0
     config = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert (config["model"]["scale"], config["model"]["biases"]) == ("linear", False)
+    assert (config["model"]["companding"], config["model"]["biases"]) == ("linear", False)
     assert (config["corpus"]["min_max"], config["training"]["learning_rate"]) == (True, 1e-3)
     assert main(["generate", str(tmp_path / "run"), str(tmp_path / "a.wav"), "--seconds=0.01"]) == 0

@@ -28,8 +28,8 @@ def test_code_that_trains_runs_with_a_smaller_model_fewer_steps_and_samples(
     write_corpus(tmp_path / "recordings")
     (code,) = TRAINING
     shorter = code.replace("2 * model.config.sample_rate", "100").replace(
-        "TrainingSettings(steps=4000)",
-        "TrainingSettings(steps=1), model=wd.WaveNetConfig.tiny()",
+        "TrainingConfig(steps=4000)",
+        "TrainingConfig(steps=1), model=wd.WaveNetConfig.tiny()",
     )
     assert shorter.count("steps=1)") == shorter.count("num_samples=100") == 1
     exec(compile(shorter, "README.md", "exec"), {})

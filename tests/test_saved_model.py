@@ -36,7 +36,7 @@ def test_loaded_model_is_the_saved_one(model: WaveNet, folder: Path) -> None:
 
 def test_a_model_from_before_the_output_families_is_loaded(model: WaveNet, folder: Path) -> None:
     values = json.loads((folder / "config.json").read_text())
-    for name in ("output", "scale", "num_components"):
+    for name in ("output", "companding", "num_components"):
         del values["config"][name]
     (folder / "config.json").write_text(json.dumps(values))
     assert load(folder).config == CONFIG

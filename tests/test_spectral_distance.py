@@ -3,10 +3,6 @@
 import numpy as np
 import pytest
 from recordings import tone
-
-from wavedil import mu_law
-from wavedil.errors import UserError
-from wavedil.features import MelSettings, mel
 from wavedil.griffin_lim import griffin_lim
 from wavedil.spectral_distance import (
     mel_cepstral_distortion_db,
@@ -14,8 +10,12 @@ from wavedil.spectral_distance import (
     require_comparable,
 )
 
+from wavedil import mu_law
+from wavedil.errors import UserError
+from wavedil.features import MelConfig, mel
+
 RATE = 8000
-MEL = MelSettings(num_mels=20, fft_size=256, hop=64).at(RATE)
+MEL = MelConfig(num_mels=20, fft_size=256, hop=64).at(RATE)
 RATES = [4000, 8000, 16000, 22050, 24000, 44100, 48000]
 
 
@@ -47,14 +47,14 @@ def test_a_gain_has_the_distance_known_by_hand(gain):
 @pytest.mark.parametrize("power", [1.0, 2.0])
 def test_cepstral_distortion_does_not_hear_loudness(power):
     x = voice()
-    settings = MelSettings(num_mels=20, fft_size=256, hop=64, power=power, smallest=1e-9).at(RATE)
+    settings = MelConfig(num_mels=20, fft_size=256, hop=64, power=power, smallest=1e-9).at(RATE)
     assert mel_cepstral_distortion_db(x, 0.5 * x, settings) < 1e-3
 
 
 @pytest.mark.parametrize(("power", "order"), [(1.0, 1), (2.0, 3), (1.0, 13)])
 def test_a_ripple_over_the_bands_has_the_distortion_known_by_hand(monkeypatch, power, order):
     """A ripple of d dB in amplitude is d / sqrt(2) dB in root mean square, whatever the exponent of the bands."""
-    settings = MelSettings(num_mels=20, fft_size=256, hop=64, power=power).at(RATE)
+    settings = MelConfig(num_mels=20, fft_size=256, hop=64, power=power).at(RATE)
     ripple_db = 3.0 * np.cos(np.pi * order * (np.arange(20) + 0.5) / 20)
     ripple = power * np.log(10.0) / 20.0 * ripple_db / -np.log(settings.smallest)
 
@@ -118,7 +118,7 @@ def test_what_cannot_be_compared_is_refused():
     for distance, how in ((multi_resolution_stft, RATE), (mel_cepstral_distortion_db, MEL)):
         with pytest.raises(UserError, match=r"\(4000,\) and the copy \(3999,\)"):
             distance(x, x[:-1], how)
-    one = MelSettings(num_mels=1, fft_size=256, hop=64).at(RATE)
+    one = MelConfig(num_mels=1, fft_size=256, hop=64).at(RATE)
     with pytest.raises(UserError, match="1 mel band"):
         mel_cepstral_distortion_db(x, x, one)
 
@@ -129,8 +129,8 @@ def test_what_cannot_be_compared_is_refused():
     "settings",
     [
         MEL,
-        MelSettings(num_mels=20, fft_size=256, hop=50, window_size=200, power=2.0),
-        MelSettings(num_mels=20, fft_size=255, hop=64),
+        MelConfig(num_mels=20, fft_size=256, hop=50, window_size=200, power=2.0),
+        MelConfig(num_mels=20, fft_size=255, hop=64),
     ],
 )
 def test_griffin_lim_has_about_the_spectra_it_is_given(settings, num_samples):

@@ -10,6 +10,8 @@ import jax
 import numpy as np
 import pytest
 import training_runs as runs
+from wavedil.training.evaluation import evaluate
+from wavedil.training.run_folder import RunFolder
 
 import wavedil
 from wavedil.data.corpus import Corpus, Recording
@@ -17,9 +19,7 @@ from wavedil.data.windows import TrainingWindows
 from wavedil.errors import UserError
 from wavedil.models.weights import named_weights
 from wavedil.training import loop
-from wavedil.training.evaluation import evaluate
 from wavedil.training.loop import train
-from wavedil.training.run_folder import RunFolder
 from wavedil.training.state import learning_rate
 
 one_compilation = runs.one_compilation

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import pytest
 import training_runs as runs
+from wavedil.training.step import Metrics
 
 import wavedil
 from wavedil.data.windows import TrainingWindows
@@ -18,7 +19,6 @@ from wavedil.models.weights import named_weights
 from wavedil.training import loop
 from wavedil.training.checkpoints import Checkpoints
 from wavedil.training.loop import NonFiniteError, train
-from wavedil.training.step import Metrics
 
 one_compilation = runs.one_compilation
 pytestmark = pytest.mark.usefixtures("one_compilation")

@@ -9,11 +9,11 @@ import optax
 import pytest
 import training_runs as runs
 from flax import nnx
+from wavedil.training.step import make_step
 
 from wavedil.data.windows import Batch
 from wavedil.models.wavenet import WaveNet
 from wavedil.training.state import initial_state, learning_rate
-from wavedil.training.step import make_step
 
 MODEL = runs.model_config()
 SETTINGS = runs.run_config(warmup_steps=0).training

@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 
 from wavedil import ReceptiveField, UserError
-from wavedil.models.local import LocalConfig
+from wavedil.models.local_conditioning import LocalConditioningConfig
 from wavedil.models.upsampler import FeatureUpsampler, stage_factors
 from wavedil.nn import RepeatUpsample, SubPixelUpsample
 
@@ -18,7 +18,7 @@ UPSAMPLINGS = ["repeat", "subpixel"]
 
 
 def make(upsampling, hop, context_frames=CONTEXT):
-    config = LocalConfig(
+    config = LocalConditioningConfig(
         num_features=3,
         hop=hop,
         context_frames=context_frames,

@@ -9,18 +9,18 @@ import pytest
 import training_runs as runs
 from command_line import TINY, mistake
 from recordings import tone, write
+from wavedil.training.run_folder import RunFolder
 
 import wavedil
 from wavedil import UserError, WaveNetConfig, audio, mu_law
 from wavedil.cli.main import main
 from wavedil.cli.options import parse
 from wavedil.cli.train import Train
+from wavedil.data.config import CorpusConfig
 from wavedil.data.plucked_strings import write_corpus
-from wavedil.data.settings import CorpusSettings
-from wavedil.features import MelSettings, mel
+from wavedil.features import MelConfig, mel
+from wavedil.training.config import RunConfig
 from wavedil.training.loop import train
-from wavedil.training.run_folder import RunFolder
-from wavedil.training.settings import RunConfig
 
 MEL = ["--mel.num-mels=12", "--mel.fft-size=256", "--mel.hop=64"]
 LOCAL = ["--local.upsampling=subpixel", "--local.context-frames=1", "--local.channels=6"]
@@ -46,7 +46,7 @@ def run(tmp_path_factory, recordings):
 
 def test_the_run_and_the_model_know_how_their_features_are_made(run):
     config = RunFolder(run).read_config()
-    local = wavedil.load(run).config.local
+    local = wavedil.load(run).config.local_conditioning
     assert config.model.local == local
     assert local.mel == config.corpus.mel
     assert (local.num_features, local.hop) == (12, 64)
@@ -79,7 +79,7 @@ def test_copies_have_the_length_of_their_recordings_and_equal_those_made_alone(
     assert main(["generate", str(run), str(tmp_path / "alone.wav"), like[0]]) == 0
     np.testing.assert_array_equal(audio.load(tmp_path / "alone.wav")[0], copies[0])
     # The same through an array of the features.
-    np.save(tmp_path / "a.npy", mel(tone(900), wavedil.load(run).config.local.mel))
+    np.save(tmp_path / "a.npy", mel(tone(900), wavedil.load(run).config.local_conditioning.mel))
     features = f"--features={tmp_path / 'a.npy'}"
     assert main(["generate", str(run), str(tmp_path / "told.wav"), features]) == 0
     told = audio.load(tmp_path / "told.wav")[0]
@@ -118,8 +118,8 @@ def test_options_for_features_without_a_vocoder_are_refused(capsys, tmp_path, re
 
 
 def test_a_configuration_of_another_task_gives_all_but_its_features(tmp_path):
-    told = MelSettings(num_mels=12).at(8000)
-    config = RunConfig(corpus=CorpusSettings(folder=".", mel=told), model=WaveNetConfig(cycles=7))
+    told = MelConfig(num_mels=12).at(8000)
+    config = RunConfig(corpus=CorpusConfig(folder=".", mel=told), model=WaveNetConfig(cycles=7))
     (tmp_path / "config.json").write_text(json.dumps(config.to_dict()))
 
     def parsed(*options):
@@ -147,7 +147,7 @@ def test_features_of_ones_own_train_a_vocoder_that_does_not_copy_recordings(
         np.save(path.with_suffix(".npy"), loudness)
     options = ["--task=vocoder", "--features-hop=100", *TINY]
     assert main(["train", str(mine), str(tmp_path / "run"), *options]) == 0
-    local = wavedil.load(tmp_path / "run").config.local
+    local = wavedil.load(tmp_path / "run").config.local_conditioning
     assert (local.num_features, local.hop, local.mel) == (1, 100, None)
     arguments = ["generate", tmp_path / "run", tmp_path / "out.wav"]
     wav = next(mine.glob("*.wav"))

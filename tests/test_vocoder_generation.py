@@ -5,9 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-
-from wavedil import ContextConfig, LocalConfig, UserError, WaveNet, WaveNetConfig, generate
 from wavedil.generation.vocoder import assign_lanes, fitting_lanes
+
+from wavedil import (
+    ContextStackConfig,
+    LocalConditioningConfig,
+    UserError,
+    WaveNet,
+    WaveNetConfig,
+    generate,
+)
 
 KEY = jax.random.key(3)
 HOP = 5
@@ -27,7 +34,7 @@ CONFIGS = {
     # Where a lane's second sound begins, its frames of 4 begin anew, in the middle of another lane's.
     "context": {
         "labels": LABELS,
-        "context": ContextConfig(factor=4, channels=8, dilations=(1, 2)),
+        "context": ContextStackConfig(factor=4, channels=8, dilations=(1, 2)),
     },
 }
 
@@ -35,7 +42,7 @@ CONFIGS = {
 def make_model(changes, local=True):
     changes = dict(changes)
     upsampling = changes.pop("upsampling", "repeat")
-    features = LocalConfig(num_features=3, hop=HOP, channels=6, upsampling=upsampling)
+    features = LocalConditioningConfig(num_features=3, hop=HOP, channels=6, upsampling=upsampling)
     config = WaveNetConfig(**SIZES, **changes, local=features if local else None)
     model = WaveNet(config, rngs=nnx.Rngs(0))
     model.output.kernel[...] *= 10.0  # far from uniform, as after training
@@ -107,7 +114,7 @@ def test_features_change_what_is_drawn_from_their_context_on():
     other = features.copy()
     other[20:] += 3.0
     first, second = (generate(model, KEY, features=item)[0] for item in (features, other))
-    seen = (20 - model.config.local.context_frames) * HOP
+    seen = (20 - model.config.local_conditioning.context_frames) * HOP
     np.testing.assert_array_equal(first[:seen], second[:seen])
     assert not np.array_equal(first, second)
 

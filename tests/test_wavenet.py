@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from wavedil import ContextConfig, LocalConfig, WaveNet, WaveNetConfig
+from wavedil import ContextStackConfig, LocalConditioningConfig, WaveNet, WaveNetConfig
 from wavedil.models.weights import named_weights
 
 CONFIG = WaveNetConfig(
     levels=8, dilations=(1, 2, 4), cycles=1, residual_channels=4, skip_channels=8
 )
-FAR = ContextConfig(factor=8, channels=4, kernel_size=3, dilations=(1, 3), cycles=2)
+FAR = ContextStackConfig(factor=8, channels=4, kernel_size=3, dilations=(1, 3), cycles=2)
 NUM_SAMPLES = 30
 
 
@@ -62,10 +62,10 @@ def test_first_sample_is_predicted_from_silence(model: WaveNet) -> None:
 
 
 OUTPUTS = {
-    "logistic": {"output": "logistic", "levels": 65536, "scale": "linear", "input": "scalar"},
+    "logistic": {"output": "logistic", "levels": 65536, "companding": "linear", "input": "scalar"},
     "three logistics on mu-law": {"output": "logistic", "num_components": 3},
-    "gaussian": {"output": "gaussian", "levels": 65536, "scale": "linear", "input": "scalar"},
-    "categorical on linear levels": {"scale": "linear"},
+    "gaussian": {"output": "gaussian", "levels": 65536, "companding": "linear", "input": "scalar"},
+    "categorical on linear levels": {"companding": "linear"},
 }
 
 
@@ -73,13 +73,13 @@ OUTPUTS = {
 def test_every_output_has_its_width_its_grid_and_a_broad_first_loss(settings) -> None:
     config = WaveNetConfig.tiny(**settings)
     model = WaveNet(config, rngs=nnx.Rngs(0))
-    assert model.distribution.grid == config.grid
-    assert model.output.kernel.shape[-1] == model.distribution.num_parameters
+    assert model.distribution.quantizer == config.quantizer
+    assert model.output.kernel.shape[-1] == model.distribution.num_outputs
     codes = jax.random.randint(jax.random.key(1), (2, 200), 0, config.levels)
     bits = -jax.jit(model.log_prob)(codes).mean() / jnp.log(2.0)
     assert float(bits) < np.log2(config.levels) + 1.2
     if config.input == "scalar":
-        np.testing.assert_array_equal(model.enter(codes)[..., 0], config.grid.decode(codes))
+        np.testing.assert_array_equal(model.enter(codes)[..., 0], config.quantizer.decode(codes))
 
 
 def test_untrained_model_gives_nearly_equal_probabilities() -> None:
@@ -132,8 +132,11 @@ LABELS = {"digit": ("0", "1"), "speaker": ("a", "b")}
 TOLD = {
     "nothing else": {},
     "labels": {"labels": LABELS},
-    "features": {"local": LocalConfig(num_features=3, hop=4)},
-    "labels and features": {"labels": LABELS, "local": LocalConfig(num_features=3, hop=4)},
+    "features": {"local": LocalConditioningConfig(num_features=3, hop=4)},
+    "labels and features": {
+        "labels": LABELS,
+        "local": LocalConditioningConfig(num_features=3, hop=4),
+    },
 }
 
 

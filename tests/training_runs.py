@@ -16,16 +16,16 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from wavedil.training.run_folder import RunFolder
 
 from wavedil import mu_law
+from wavedil.data.config import CorpusConfig
 from wavedil.data.corpus import Corpus, Recording
-from wavedil.data.settings import CorpusSettings
-from wavedil.models.config import WaveNetConfig
+from wavedil.models.wavenet_config import WaveNetConfig
 from wavedil.training import loop
 from wavedil.training.checkpoints import Checkpoints
+from wavedil.training.config import RunConfig, TrainingConfig
 from wavedil.training.loop import resolve, train
-from wavedil.training.run_folder import RunFolder
-from wavedil.training.settings import RunConfig, TrainingSettings
 from wavedil.training.state import initial_state
 
 LEVELS, SAMPLE_RATE = 32, 8000
@@ -68,9 +68,9 @@ def run_config(**changes):
     training = {"steps": 12, "batch_size": 2, "window_size": 64, "learning_rate": 1e-2}
     often = {"log_every": 1, "evaluate_every": 6, "save_every": 4}
     return RunConfig(
-        corpus=CorpusSettings(folder="sines", levels=LEVELS),
+        corpus=CorpusConfig(folder="sines", levels=LEVELS),
         model=model_config(),
-        training=TrainingSettings(**(training | often | changes)),
+        training=TrainingConfig(**(training | often | changes)),
     )
 
 

@@ -1,6 +1,6 @@
 """Features of recordings, a frame every `hop` samples: log-mel spectra, and arrays of the user's own.
 
-Frame i governs samples `i hop .. (i + 1) hop - 1`, so a recording has `ceil(samples / hop)` frames.
+Frame i covers samples `i hop .. (i + 1) hop - 1`, so a recording has `ceil(samples / hop)` frames.
 """
 
 import dataclasses
@@ -13,8 +13,9 @@ from typing import Any, Literal, Self
 import numpy as np
 from jaxtyping import Float, Float32
 
-from wavedil.errors import UserError
-from wavedil.settings import Settings
+from wavedil.config import Config, decided
+from wavedil.errors import UserError, require_positive
+from wavedil.frames import num_frames
 
 # Long enough to tell the harmonics of a low voice apart, short enough to follow speech.
 _SHORTEST_FFT_SECONDS = 0.04
@@ -23,15 +24,15 @@ _BLOCK_FRAMES = 4096
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MelSettings(Settings):
+class MelConfig(Config):
     """How log-mel spectra are computed: everything that librosa takes.
 
     Example:
-      >>> MelSettings(num_mels=40).at(16000).hop
+      >>> MelConfig(num_mels=40).at(16000).hop
       256
     """
 
-    sample_rate: int | None = None
+    sample_rate: int | None = decided(by="the recordings", default=None)
     """Hz of the sound; None: that of the recordings."""
     num_mels: int = 80
     """Bands of a frame."""
@@ -60,10 +61,7 @@ class MelSettings(Settings):
 
     def __post_init__(self) -> None:
         sizes = ("sample_rate", "num_mels", "fft_size", "window_size", "hop")
-        for name in sizes:
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UserError(f"mel {name} is {value}, but it must be at least 1")
+        require_positive("mel", **{name: getattr(self, name) for name in sizes})
         if self.fft_size and self.window_size and self.window_size > self.fft_size:
             raise UserError(
                 f"mel window_size is {self.window_size}, longer than fft_size {self.fft_size}; "
@@ -92,7 +90,7 @@ class MelSettings(Settings):
         """These settings with every None replaced by what suits the sample rate.
 
         Raises:
-          UserError: If they are for another rate, or a band is too narrow to hear anything.
+          UserError: If they are for another rate, or a band is so narrow that it is empty.
         """
         if self.sample_rate not in (None, sample_rate):
             raise UserError(
@@ -114,7 +112,7 @@ class MelSettings(Settings):
 
 
 def mel(
-    samples: Float[np.ndarray, " time"], settings: MelSettings
+    samples: Float[np.ndarray, " time"], settings: MelConfig
 ) -> Float32[np.ndarray, "frames num_mels"]:
     """Log-mel spectra of a sound, a frame every `hop` samples, scaled to about 0 .. 1.
 
@@ -123,13 +121,14 @@ def mel(
     with a[i, b] band b of the Fourier magnitudes around sample i hop:
 
         hop=4, fft_size=8    samples        0 1 2 3 4 5 6 7 8 9
-                             frame 0  |. . . . 0 1 2 3|              around sample 0, governs 0 1 2 3
-                             frame 1          |0 1 2 3 4 5 6 7|      around sample 4, governs 4 5 6 7
-                             frame 2                  |4 5 6 7 8 9 . .|    around 8, governs 8 9
+                             frame 0  |. . . . 0 1 2 3|              around sample 0, covers 0 1 2 3
+                             frame 1          |0 1 2 3 4 5 6 7|      around sample 4, covers 4 5 6 7
+                             frame 2                  |4 5 6 7 8 9 . .|    around 8, covers 8 9
 
     Args:
       samples: Sound in [-1, 1], at the settings' rate.
-      settings: Complete ones, as `MelSettings.at` makes them and a model holds them (`model.config.local.mel`).
+      settings: Complete ones, as `MelConfig.at` makes them and a model holds them
+        (`model.config.local_conditioning.mel`).
 
     Returns:
       `ceil(samples / hop)` frames; 0 is silence.
@@ -139,7 +138,7 @@ def mel(
         are not complete.
 
     Example:
-      >>> mel(np.zeros(16000), MelSettings().at(16000)).shape
+      >>> mel(np.zeros(16000), MelConfig().at(16000)).shape
       (63, 80)
     """
     rate, fft_size, hop = sizes(settings)
@@ -174,11 +173,6 @@ def mel(
     return (np.concatenate(blocks) / -np.log(settings.smallest)).astype(np.float32)
 
 
-def num_frames(num_samples: int, hop: int) -> int:
-    """Frames of a recording: `ceil(num_samples / hop)`."""
-    return -(-num_samples // hop)
-
-
 def read(path: str | os.PathLike[str]) -> Float32[np.ndarray, "frames channels"]:
     """The features in a `.npy` file.
 
@@ -210,7 +204,7 @@ def fit(
 ) -> Float32[np.ndarray, "frames channels"]:
     """The features of exactly these samples, one frame for each `hop` of them.
 
-    One frame more is let go where the samples end with a frame, because centred spectra (librosa's) have
+    One frame more is ignored where the samples end with a frame, because centred spectra (librosa's) have
     one there.
 
     Raises:
@@ -225,7 +219,7 @@ def fit(
     return features[:wanted]
 
 
-def sizes(settings: MelSettings) -> tuple[int, int, int]:
+def sizes(settings: MelConfig) -> tuple[int, int, int]:
     """Sample rate, samples of a Fourier transform, and hop of complete settings.
 
     Raises:
@@ -238,14 +232,14 @@ def sizes(settings: MelSettings) -> tuple[int, int, int]:
 
 
 @functools.lru_cache(maxsize=8)
-def _filters(settings: MelSettings) -> Any:
+def _filters(settings: MelConfig) -> Any:
     """The bands each frequency belongs to, and how much: a sparse matrix [num_mels, frequencies].
 
     A frequency is in two bands at most. A dense matmul would do forty times the work, and its threads cost a short
     recording more than all else.
 
     Raises:
-      UserError: If a band is narrower than the distance of two frequencies, and so hears nothing.
+      UserError: If a band is narrower than the distance of two frequencies, and so is empty.
     """
     import librosa
     import scipy.sparse
@@ -262,10 +256,10 @@ def _filters(settings: MelSettings) -> Any:
             htk=settings.scale == "htk",
             norm="slaney" if settings.norm == "slaney" else None,
         )
-    deaf = int(np.count_nonzero(filters.max(axis=1) == 0))
-    if deaf:
+    empty = int(np.count_nonzero(filters.max(axis=1) == 0))
+    if empty:
         raise UserError(
-            f"{deaf} of {settings.num_mels} mel bands hold no frequency of a Fourier transform of {fft_size} "
+            f"{empty} of {settings.num_mels} mel bands hold no frequency of a Fourier transform of {fft_size} "
             f"samples at {rate} Hz; use fewer bands (num_mels) or a larger fft_size"
         )
     return scipy.sparse.csr_array(filters)

@@ -1,13 +1,12 @@
 """Mu-law companding: sound as a few hundred levels, fine near silence, coarse near full scale."""
 
-import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from jaxtyping import Float, Float32, Integer, UInt
 
-from wavedil.errors import UserError
+from wavedil.errors import UserError, require_known
 
 Convention = Literal["nearest", "truncate", "nsynth", "s4"]
 
@@ -170,11 +169,3 @@ def require_codes(codes: Integer[np.ndarray, "..."] | int, levels: int) -> np.nd
             f"codes 0 to {levels - 1}; give the number of levels they were encoded with"
         )
     return integers
-
-
-def require_known(kind: str, name: str, known: Sequence[str]) -> None:
-    """Refuses a name that is not known, and suggests the nearest that is."""
-    if name not in known:
-        near = difflib.get_close_matches(str(name), known, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise UserError(f"{kind} {name!r} is unknown; {hint}known: {', '.join(known)}")

@@ -8,9 +8,9 @@ from scipy.optimize import minimize
 from scipy.special import log_ndtr
 
 from wavedil.data.corpus import Recording
-from wavedil.levels import Levels
+from wavedil.quantizer import Quantizer
 
-GRID = Levels(256, "mu_law")
+GRID = Quantizer(256, "mu_law")
 RECENT = 32
 ROUNDS = 3
 

@@ -15,19 +15,19 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 from linear_prediction import RECENT, bits_per_sample, fit
+from wavedil.data.baselines import bigram_bits, histogram_bits
+from wavedil.training.evaluation import evaluate
 
 import wavedil as wd
-from wavedil.data.baselines import bigram_bits, histogram_bits
-from wavedil.data.corpus import Corpus, CorpusSettings, read_corpus
-from wavedil.training.evaluation import evaluate
+from wavedil.data.corpus import Corpus, CorpusConfig, read_corpus
+from wavedil.training.config import RunConfig, TrainingConfig
 from wavedil.training.loop import train
 from wavedil.training.metrics import Progress
-from wavedil.training.settings import RunConfig, TrainingSettings
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 DATA = Path(os.environ.get("WAVEDIL_DATA", HERE.parents[2] / "shared" / "data"))
-CORPUS = CorpusSettings(folder=str(DATA / "fsdd" / "recordings"), test=r"_[0-4]\.wav$")
+CORPUS = CorpusConfig(folder=str(DATA / "fsdd" / "recordings"), test=r"_[0-4]\.wav$")
 SAMPLE_RATE = 8000
 ORDERS = {"linear prediction, order 2": 2, "linear prediction, order 32": 32}
 # Twelve layers of three taps in all but the last, so that all but the last have equally many parameters.
@@ -39,7 +39,7 @@ CYCLES = {
     "WaveNet, dilations to 243": ((1, 3, 9, 27, 81, 243), 2),
     "WaveNet, three cycles to 243": ((1, 3, 9, 27, 81, 243), 3),
 }
-TRAINING = TrainingSettings(
+TRAINING = TrainingConfig(
     steps=1500,
     batch_size=1,
     window_size=6144,

@@ -18,19 +18,19 @@ from pathlib import Path
 
 import jax
 import numpy as np
-
-import wavedil as wd
 from wavedil.data.baselines import bigram_bits, histogram_bits
-from wavedil.data.corpus import Corpus, CorpusSettings, Recording, read_corpus
-from wavedil.data.sounds import read_sounds
 from wavedil.generation.copies import copy_recordings, mean_distances
 from wavedil.generation.encoding import as_vocoder, interpolate
-from wavedil.report.pictures import loss_curve, waveform_and_spectrogram
 from wavedil.training.evaluation import evaluate
+from wavedil.training.run_folder import RunFolder
+
+import wavedil as wd
+from wavedil.data.corpus import Corpus, CorpusConfig, Recording, read_corpus
+from wavedil.data.sounds import read_sounds
+from wavedil.report.pictures import loss_curve, waveform_and_spectrogram
+from wavedil.training.config import RunConfig, TrainingConfig
 from wavedil.training.loop import train
 from wavedil.training.metrics import Progress
-from wavedil.training.run_folder import RunFolder
-from wavedil.training.settings import RunConfig, TrainingSettings
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
@@ -38,7 +38,7 @@ RUNS = HERE / "runs"
 DATA = Path(os.environ.get("WAVEDIL_DATA", HERE.parents[2] / "shared" / "data"))
 RATE = 16000
 # Whole files, and none that is another take of one that is trained on.
-CORPUS = CorpusSettings(
+CORPUS = CorpusConfig(
     folder=str(DATA / "music-cc0"),
     sample_rate=RATE,
     test=r"^(guit_e_slide|loop_garzul|elec_chime)\.flac$",
@@ -53,9 +53,9 @@ MODEL = wd.WaveNetConfig(
 )
 ENCODERS = {
     "unconditional": None,
-    "autoencoder": wd.EncoderConfig(code_size=16, hop=512, channels=32),
+    "autoencoder": wd.EncoderConfig(latent_size=16, hop=512, channels=32),
 }
-TRAINING = TrainingSettings(
+TRAINING = TrainingConfig(
     steps=1500,
     batch_size=1,
     window_size=6144,
@@ -103,7 +103,7 @@ def improvise(model: wd.WaveNet, corpus: Corpus) -> dict[str, object]:
     _, sounds = _excerpts(corpus)
     pairs = [
         *((f"{name}, held out", sound) for name, sound in zip(EXCERPTS, sounds, strict=True)),
-        ("generated", model.config.grid.decode(codes[0])),
+        ("generated", model.config.quantizer.decode(codes[0])),
     ]
     _show("unconditional", pairs)
     return {}
@@ -120,7 +120,7 @@ def make_again(model: wd.Autoencoder, corpus: Corpus) -> dict[str, object]:
     pairs = [
         (f"{first}, held out", sounds[0]),
         (f"{first}, from its codes", copies[0]),
-        ("halfway", model.config.grid.decode(halfway)[: min(map(len, sounds))]),
+        ("halfway", model.config.quantizer.decode(halfway)[: min(map(len, sounds))]),
         (f"{second}, held out", sounds[1]),
         (f"{second}, from its codes", copies[1]),
     ]

@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from wavedil.training.run_folder import RunFolder
 
 import wavedil as wd
 from wavedil.data.corpus import Corpus, read_corpus
 from wavedil.receptive_field import effective
 from wavedil.report.effective_field_picture import draw_effective_field
-from wavedil.training.run_folder import RunFolder
 
 NUM_WINDOWS, NUM_OUTPUTS, SPREAD = 32, 64, 512
 SHARES = (0.5, 0.9, 0.99)

@@ -11,17 +11,17 @@ from sizes import Sizes
 from timing import alternate, rates, ratio
 
 from wavedil.data.windows import Batch
-from wavedil.features import MelSettings, num_frames
+from wavedil.features import MelConfig, num_frames
 from wavedil.generation.sampler import generate
-from wavedil.models.config import WaveNetConfig
-from wavedil.models.local import LocalConfig
+from wavedil.models.local_conditioning import LocalConditioningConfig
 from wavedil.models.wavenet import WaveNet
+from wavedil.models.wavenet_config import WaveNetConfig
 from wavedil.training.state import initial_state
 
 
 def measure(sizes: Sizes) -> dict[str, Any]:
-    mel = MelSettings().at(sizes.model.sample_rate)
-    local = LocalConfig(num_features=mel.num_mels, hop=mel.hop, mel=mel)
+    mel = MelConfig().at(sizes.model.sample_rate)
+    local = LocalConditioningConfig(num_features=mel.num_mels, hop=mel.hop, mel=mel)
     told = WaveNetConfig.from_dict({**sizes.model.to_dict(), "local": local.to_dict()})
     return {
         "num_samples": sizes.num_samples,
@@ -48,9 +48,14 @@ def _training(sizes: Sizes, told: WaveNetConfig) -> dict[str, Any]:
 
 
 def _with_features(batch: Batch, config: WaveNetConfig) -> Batch:
-    assert config.local is not None
-    frames = num_frames(batch.mask.shape[1], config.local.hop) + 2 * config.local.context_frames
-    features = np.random.default_rng(0).normal(size=(1, frames, config.local.num_features))
+    assert config.local_conditioning is not None
+    frames = (
+        num_frames(batch.mask.shape[1], config.local_conditioning.hop)
+        + 2 * config.local_conditioning.context_frames
+    )
+    features = np.random.default_rng(0).normal(
+        size=(1, frames, config.local_conditioning.num_features)
+    )
     return batch._replace(features=features.astype(np.float32))
 
 
@@ -84,8 +89,8 @@ def _ragged(model: WaveNet, ragged: tuple[int, ...], num_equal: int, rounds: int
     assert sum(equal) == sum(ragged)
 
     def draw(lengths: tuple[int, ...]) -> Callable[[], object]:
-        assert model.config.local is not None
-        rng, width = np.random.default_rng(0), model.config.local.num_features
+        assert model.config.local_conditioning is not None
+        rng, width = np.random.default_rng(0), model.config.local_conditioning.num_features
         features = [rng.normal(size=(length, width)).astype(np.float32) for length in lengths]
         return lambda: generate(model, jax.random.key(0), features=features)
 

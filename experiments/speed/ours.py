@@ -4,15 +4,15 @@ from typing import Any
 
 import jax
 import numpy as np
-
-from wavedil.data.windows import Batch
-from wavedil.models.config import WaveNetConfig
-from wavedil.mu_law import code_dtype
-from wavedil.training.settings import TrainingSettings
-from wavedil.training.state import initial_state
 from wavedil.training.step import make_step
 
-SETTINGS = TrainingSettings()
+from wavedil.data.windows import Batch
+from wavedil.models.wavenet_config import WaveNetConfig
+from wavedil.mu_law import code_dtype
+from wavedil.training.config import TrainingConfig
+from wavedil.training.state import initial_state
+
+SETTINGS = TrainingConfig()
 
 
 def compiled_step(config: WaveNetConfig, batch: Batch) -> Any:

@@ -11,7 +11,7 @@ from sizes import Sizes
 from timing import alternate, rates, ratio, summary
 
 from wavedil import distributions
-from wavedil.models.config import WaveNetConfig
+from wavedil.models.wavenet_config import WaveNetConfig
 from wavedil.training.state import initial_state
 
 # Changes to the network; the first is what the others are compared with. Up to the last layer all are the same,
@@ -21,7 +21,7 @@ OUTPUTS: dict[str, dict[str, Any]] = {
     "10 logistics, 256 levels": {"output": "logistic"},
     "1 Gaussian, 256 levels": {"output": "gaussian"},
     "10 logistics, 65,536 linear levels": {
-        **{"output": "logistic", "levels": 65536, "scale": "linear", "input": "scalar"},
+        **{"output": "logistic", "levels": 65536, "companding": "linear", "input": "scalar"},
     },
 }
 
@@ -53,9 +53,11 @@ def measure(sizes: Sizes) -> dict[str, Any]:
 
 def _loss(config: WaveNetConfig, num_samples: int) -> Callable[[], object]:
     """Value and gradient of the loss alone, by the parameters of the distribution."""
-    family = distributions.make(config.output, config.levels, config.scale, config.num_components)
+    family = distributions.make(
+        config.output, config.levels, config.companding, config.num_components
+    )
     rng = np.random.default_rng(0)
-    parameters = jnp.asarray(rng.normal(size=(1, num_samples, family.num_parameters)), jnp.float32)
+    parameters = jnp.asarray(rng.normal(size=(1, num_samples, family.num_outputs)), jnp.float32)
     codes = jnp.asarray(rng.integers(0, config.levels, (1, num_samples)))
     loss = jax.jit(jax.value_and_grad(lambda p: -family.log_prob(p, codes).mean()))
     return lambda: jax.block_until_ready(loss(parameters))

@@ -11,8 +11,8 @@ from ours import SETTINGS, compiled_step, random_batch
 from sizes import Sizes
 from timing import alternate, rates, ratio, seconds, summary
 
-from wavedil.models.config import WaveNetConfig
 from wavedil.models.wavenet import WaveNet
+from wavedil.models.wavenet_config import WaveNetConfig
 from wavedil.models.weights import named_weights
 from wavedil.training.state import initial_state
 

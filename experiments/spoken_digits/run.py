@@ -18,16 +18,16 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+from wavedil.data.baselines import bigram_bits, histogram_bits
+from wavedil.training.evaluation import evaluate
+from wavedil.training.run_folder import RunFolder
 
 import wavedil as wd
-from wavedil.data.baselines import bigram_bits, histogram_bits
-from wavedil.data.corpus import CorpusSettings, read_corpus
+from wavedil.data.corpus import CorpusConfig, read_corpus
 from wavedil.report.pictures import loss_curve, waveform_and_spectrogram
-from wavedil.training.evaluation import evaluate
+from wavedil.training.config import RunConfig, TrainingConfig
 from wavedil.training.loop import train
 from wavedil.training.metrics import Progress
-from wavedil.training.run_folder import RunFolder
-from wavedil.training.settings import RunConfig, TrainingSettings
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
@@ -42,7 +42,7 @@ MODEL = wd.WaveNetConfig(
     skip_channels=128,
     sample_rate=8000,
 )
-TRAINING = TrainingSettings(
+TRAINING = TrainingConfig(
     steps=9000,
     batch_size=1,
     window_size=6144,
@@ -117,9 +117,9 @@ def speak() -> None:
     wd.audio.save(HERE / "digits.flac", np.concatenate(list(sounds)), 8000)
 
 
-def _corpus_settings(name: str) -> CorpusSettings:
+def _corpus_settings(name: str) -> CorpusConfig:
     folder = str(DATA / "fsdd" / "recordings")
-    return CorpusSettings(folder=folder, test=r"_[0-4]\.wav$", labels=LABELS[name])
+    return CorpusConfig(folder=folder, test=r"_[0-4]\.wav$", labels=LABELS[name])
 
 
 def _print_progress(progress: Progress) -> None:

@@ -18,33 +18,33 @@ from pathlib import Path
 
 import jax
 import numpy as np
-
-import wavedil as wd
-from wavedil.data.corpus import Corpus, CorpusSettings, Recording, read_corpus
-from wavedil.data.sounds import read_sounds
-from wavedil.features import MelSettings
 from wavedil.generation.copies import (
     Distances,
     copies_to_compare,
     copy_recordings,
     mean_distances,
 )
-from wavedil.report.pictures import loss_curve, waveform_and_spectrogram
 from wavedil.training.evaluation import evaluate
+from wavedil.training.run_folder import RunFolder
+
+import wavedil as wd
+from wavedil.data.corpus import Corpus, CorpusConfig, Recording, read_corpus
+from wavedil.data.sounds import read_sounds
+from wavedil.features import MelConfig
+from wavedil.report.pictures import loss_curve, waveform_and_spectrogram
+from wavedil.training.config import RunConfig, TrainingConfig
 from wavedil.training.loop import train
 from wavedil.training.metrics import Progress
-from wavedil.training.run_folder import RunFolder
-from wavedil.training.settings import RunConfig, TrainingSettings
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 RUNS = HERE / "runs"
 DATA = Path(os.environ.get("WAVEDIL_DATA", HERE.parents[2] / "shared" / "data"))
-CORPUS = CorpusSettings(
+CORPUS = CorpusConfig(
     folder=str(DATA / "fsdd" / "recordings"),
     sample_rate=8000,
     test=r"_[0-4]\.wav$",
-    mel=MelSettings(num_mels=40, fft_size=256, hop=64),
+    mel=MelConfig(num_mels=40, fft_size=256, hop=64),
 )
 # A head of 256 numbers has more weights than one of 30 or 3; wider layers before those make up for it.
 HIDDEN_CHANNELS = {"categorical": 128, "logistic": 311, "gaussian": 375}
@@ -61,7 +61,7 @@ MODELS = {
     )
     for output, hidden_channels in HIDDEN_CHANNELS.items()
 }
-TRAINING = TrainingSettings(
+TRAINING = TrainingConfig(
     steps=1500,
     batch_size=1,
     window_size=6144,

@@ -1,26 +1,25 @@
 """`wavedil demo`: from recordings to a trained model, a sound and pictures, in minutes."""
 
-import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from wavedil.cli.evaluate import baseline_bits, bits_table, score
-from wavedil.cli.generate import draw
+from wavedil.cli.evaluate import score, score_table
 from wavedil.cli.train import read, run_training, stopped
-from wavedil.data.settings import CorpusSettings
+from wavedil.data import CorpusConfig
 from wavedil.errors import UserError
-from wavedil.models.config import WaveNetConfig
-from wavedil.training.settings import RunConfig, TrainingSettings
+from wavedil.models import WaveNetConfig
+from wavedil.tasks import GeneratorTask
+from wavedil.training import RunConfig, TrainingConfig
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from wavedil.data.corpus import Corpus
-    from wavedil.models.wavenet import WaveNet
+    from wavedil.data import Corpus
+    from wavedil.models import WaveNet
 
 # Small enough for two cores and three minutes: low bandwidth and 91 ms of context. Kernels of three taps
 # reach as far in six layers as kernels of two in nine, and learn more in the same time.
@@ -34,7 +33,7 @@ _MODEL = WaveNetConfig(
     skip_channels=128,
     sample_rate=_SAMPLE_RATE,
 )
-_TRAINING = TrainingSettings(
+_TRAINING = TrainingConfig(
     steps=2000,
     batch_size=2,
     window_size=2048,
@@ -69,29 +68,21 @@ def demo(args: Demo) -> int:
     Raises:
       UserError: If the recordings cannot be used, or the folder holds something else.
     """
-    settings = _claim(args)
-    corpus = read(settings)
+    config = RunConfig(task=GeneratorTask(), corpus=_claim(args), model=_MODEL, training=_TRAINING)
+    corpus: Any = read(config)
     print("\n".join(corpus.describe()))
-    model_config = dataclasses.replace(_MODEL, labels=corpus.label_values)
-    config = RunConfig(corpus=settings, model=model_config, training=_TRAINING)
-    run = args.out / "run"
-    result = run_training(config, run, corpus)
-    if result.stopped_by is not None:
-        return stopped(result, config, run)
-
-    from wavedil.formats.saved_model import load
-    from wavedil.models.kinds import wavenet_of
-
-    model = wavenet_of(load(run))
-    baselines = baseline_bits(corpus, corpus.test, model_config.levels)
-    bits = score(model, corpus.test).bits_per_sample
-    print("\n".join(["held out:", *bits_table(bits, baselines)]))
-    _sound_and_pictures(args.out, model, corpus, baselines)
-    print(f"hear another: wavedil generate {run} another.wav" + _label_example(corpus))
+    run = run_training(config, args.out / "run", corpus)
+    if run.stopped_by is not None:
+        return stopped(run)
+    baselines = config.task.baselines(config, corpus, corpus.test)
+    print("\n".join(["held out:", *score_table(score(run.model, corpus.test), baselines)]))
+    bits = {name: metrics["bits"] for name, metrics in baselines.items()}
+    _sound_and_pictures(args.out, run.model, corpus, bits)
+    print(f"hear another: wavedil generate {run.folder} another.wav" + _label_example(corpus))
     return 0
 
 
-def _claim(args: Demo) -> CorpusSettings:
+def _claim(args: Demo) -> CorpusConfig:
     """Makes the output folder ours, with recordings in it unless the user has their own."""
     source = None if args.folder is None else str(args.folder.resolve())
     mark = args.out / _MARK
@@ -114,21 +105,21 @@ def _claim(args: Demo) -> CorpusSettings:
     args.out.mkdir(parents=True, exist_ok=True)
     mark.write_text(json.dumps({"recordings": source}) + "\n")
     if source is not None:
-        return CorpusSettings(folder=source, sample_rate=_SAMPLE_RATE)
+        return CorpusConfig(folder=source, sample_rate=_SAMPLE_RATE)
 
-    from wavedil.data.plucked_strings import write_corpus
+    from wavedil.data import write_plucked_strings
 
     corpus = args.out / "corpus"
-    files = write_corpus(corpus)
+    files = write_plucked_strings(corpus)
     print(f"{corpus}: {len(files)} recordings of plucked strings")
-    return CorpusSettings(folder=str(corpus.resolve()), labels=_LABELS)
+    return CorpusConfig(folder=str(corpus.resolve()), labels=_LABELS)
 
 
 def _sound_and_pictures(
     out: Path, model: "WaveNet", corpus: "Corpus", baselines: dict[str, float]
 ) -> None:
     from wavedil import audio
-    from wavedil.report.pictures import loss_curve, waveform_and_spectrogram
+    from wavedil.report import loss_curve, waveform_and_spectrogram
 
     real, generated = _beside(model, corpus)
     audio.save(out / "generated.wav", generated, corpus.sample_rate)
@@ -148,23 +139,24 @@ def _beside(model: "WaveNet", corpus: "Corpus") -> "tuple[np.ndarray, np.ndarray
     """
     import numpy as np
 
+    from wavedil.data import spread
+    from wavedil.frames import crop
+    from wavedil.generation import generate
+    from wavedil.labels import Vocabulary
+    from wavedil.report import progress
+
     num_samples = round(_SECONDS * corpus.sample_rate)
     length = sorted(len(recording.codes) for recording in corpus.test)[len(corpus.test) // 2]
     num_pieces = min(-(-num_samples // length), len(corpus.test))
-    # Evenly over the list, so that the pieces differ.
-    chosen = [corpus.test[i * len(corpus.test) // num_pieces] for i in range(num_pieces)]
-    size = num_samples // num_pieces
-    grid = model.config.grid
-    real = [
-        np.pad(item.codes[:size], (0, max(0, size - len(item.codes))), constant_values=grid.silence)
-        for item in chosen
-    ]
-    indices = [model.config.label_indices(item.labels) for item in chosen]
-    labels = {name: [index[name] for index in indices] for name in model.config.labels}
-    codes = draw(model, size, count=num_pieces, labels=labels)
-    return tuple(  # type: ignore[return-value]
-        grid.decode(np.concatenate(list(pieces))) for pieces in (real, codes)
-    )
+    chosen = spread(corpus.test, num_pieces)
+    size, quantizer = num_samples // num_pieces, model.config.quantizer
+    real = [crop(item.codes, 0, size, quantizer.silence) for item in chosen]
+    labels = Vocabulary(model.config.labels).rows_of([item.labels for item in chosen])
+    with progress("generating") as done:
+        codes = generate(
+            model, 0, num_samples=size, batch_size=num_pieces, labels=labels, progress=done
+        )
+    return quantizer.decode(np.concatenate(real)), quantizer.decode(np.concatenate(list(codes)))
 
 
 def _label_example(corpus: "Corpus") -> str:

@@ -1,45 +1,44 @@
-"""`wavedil evaluate`: held-out bits per sample, of all and per label, and how near copies of recordings come."""
+"""`wavedil evaluate`: the task's metrics on held-out recordings, of all and per label, and resynthesis."""
 
 import dataclasses
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from wavedil.cli.copies import copy_scores, require_copyable
-from wavedil.cli.progress import progress
-from wavedil.cli.tables import table
+from wavedil.cli.resynthesis import require_resynthesis, resynthesis_scores
+from wavedil.cli.tables import table, unit
 from wavedil.cli.train import read
 from wavedil.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from wavedil.data.corpus import Corpus, Recording, Skipped
-    from wavedil.data.settings import CorpusSettings
-    from wavedil.models.wavenet import WaveNet
-    from wavedil.training.evaluation import Evaluation, Share
+    from wavedil.evaluation import Scores
+    from wavedil.models import Model
+    from wavedil.training import Corpus, RunConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate:
-    """Held-out bits per sample of a trained model, beside baselines fitted on the same training data.
+    """Scores of a trained model on held-out recordings, beside baselines fitted on the same training data.
+
+    Of generators, vocoders and autoencoders the score is bits per sample.
 
     Example: wavedil evaluate run
 
-    Example: wavedil evaluate vocoder --copy 20
+    Example: wavedil evaluate vocoder --resynthesize 20
     """
 
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     """Run folder."""
     folder: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="[FOLDER]")] = None
     """Score every recording of this folder or manifest, rather than the run's held-out recordings."""
-    copy: Annotated[int, tyro.conf.arg(metavar="N")] = 0
-    """Copy so many of the recordings with a vocoder, from their features, or with an autoencoder, from their codes,
-    and say how far the copies are from them, beside Griffin-Lim's and the levels alone."""
+    resynthesize: Annotated[int, tyro.conf.arg(metavar="N")] = 0
+    """Make so many of the recordings again with a vocoder, from their features, or with an autoencoder, from their
+    latents, and say how far that is from them, beside Griffin-Lim's and the levels alone."""
     json: bool = False
     """Print one JSON object."""
 
@@ -50,111 +49,115 @@ def evaluate(args: Evaluate) -> None:
     Raises:
       UserError: If the run or the recordings cannot be used.
     """
-    from wavedil.data.corpus import read_recordings
-    from wavedil.formats.saved_model import load
-    from wavedil.generation.encoding import as_vocoder
-    from wavedil.models.kinds import wavenet_of
-    from wavedil.training.evaluation import bits_per_label
-    from wavedil.training.run_folder import RunFolder
+    from wavedil.formats import load
+    from wavedil.models import wavenet_of
+    from wavedil.report.progress import say
+    from wavedil.runs import RunFolder, read_all
 
     config = RunFolder(args.run).read_config()
-    trained = load(args.run)
-    model = wavenet_of(trained)
-    settings = dataclasses.replace(config.corpus, sample_rate=config.model.sample_rate)
-    require_copyable(args.copy, model, settings)
+    model = load(args.run)
+    model.task, model.corpus = config.task, config.corpus
+    if args.resynthesize:
+        require_resynthesis(args.resynthesize, wavenet_of(model), config.corpus)
     corpus: Corpus | None
-    recordings: Sequence[Recording]
+    recordings: Sequence[Any]
     if args.folder is None:
-        scored, corpus = settings, read(settings)
+        corpus, reading = read(config), config.corpus
         recordings = corpus.test
-        for skipped in corpus.skipped:
-            _say_skipped(skipped)
+        for skipped in getattr(corpus, "skipped", ()):
+            say(f"skipped {skipped.path}: {skipped.reason}")
     else:
-        scored = dataclasses.replace(settings, folder=str(args.folder))
-        recordings = read_recordings(scored, skip=_say_skipped)
-        _say_unlabelled(model.config.labels, recordings)
-        corpus = _read_if_there(settings)
-    _, recordings = as_vocoder(trained, recordings)
-    copies = copy_scores(model, scored, recordings, args.copy) if args.copy else None
-    evaluation = score(model, recordings)
-    shares = bits_per_label(evaluation, recordings)
-    baselines = {} if corpus is None else baseline_bits(corpus, recordings, config.model.levels)
+        reading = dataclasses.replace(config.corpus, folder=str(args.folder))
+        recordings = read_all(model, args.folder)
+        corpus = _read_if_there(config)
+    again = None
+    if args.resynthesize:
+        again = resynthesis_scores(model, reading, recordings, args.resynthesize)
+    scores = score(model, recordings)
+    baselines = {} if corpus is None else config.task.baselines(config, corpus, recordings)
     if args.json:
-        facts = {
-            "bits_per_sample": evaluation.bits_per_sample,
-            "levels": model.config.levels,
-            "scale": model.config.scale,
-            "num_samples": evaluation.num_samples,
-            "num_files": evaluation.num_files,
-            "baselines": baselines,
-            "labels": {
-                name: {value: dataclasses.asdict(share) for value, share in values.items()}
-                for name, values in shares.items()
-            },
-        }
-        if copies is not None:
-            facts["copies"] = copies.facts()
+        facts = _facts(model, scores, baselines)
+        if again is not None:
+            facts["resynthesis"] = again.facts()
         print(json.dumps(facts))
         return
-    grid = f"{model.config.levels:,} {model.config.scale.replace('_', '-')} levels"
-    print(f"{evaluation.num_files} recordings, {evaluation.num_samples:,} samples of {grid}")
-    print("\n".join(bits_table(evaluation.bits_per_sample, baselines)))
-    for name, values in shares.items():
-        print("\n".join(["", *share_table(name, values)]))
-    if copies is not None:
-        print("\n".join(["", *copies.lines()]))
+    quantizer = model.config.quantizer
+    levels = f"{quantizer.levels:,} {quantizer.companding.replace('_', '-')} levels"
+    print(f"{scores.num_recordings} recordings, {scores.num_samples:,} samples of {levels}")
+    print("\n".join(score_table(scores, baselines)))
+    for name, values in scores.by_label.items():
+        print("\n".join(["", *label_table(name, values)]))
+    if again is not None:
+        print("\n".join(["", *again.lines()]))
 
 
-def _say_skipped(skipped: "Skipped") -> None:
-    print(f"wavedil: skipped {skipped.path}: {skipped.reason}", file=sys.stderr)
+def _facts(
+    model: "Model", scores: "Scores", baselines: "Mapping[str, Mapping[str, float]]"
+) -> dict[str, Any]:
+    quantizer = model.config.quantizer
+    return {
+        **scores,
+        "levels": quantizer.levels,
+        "companding": quantizer.companding,
+        "num_samples": scores.num_samples,
+        "num_files": scores.num_recordings,
+        "baselines": baselines,
+        "labels": {
+            name: {
+                value: {
+                    **share,
+                    "num_samples": share.num_samples,
+                    "num_files": share.num_recordings,
+                }
+                for value, share in values.items()
+            }
+            for name, values in scores.by_label.items()
+        },
+    }
 
 
-def _say_unlabelled(names: "Iterable[str]", recordings: "Sequence[Recording]") -> None:
-    """Says which labels of the model no recording has: it then predicts worse than it can."""
-    for name in names:
-        if not any(name in recording.labels for recording in recordings):
-            print(f"wavedil: no recording has the label {name}; scored without it", file=sys.stderr)
-
-
-def _read_if_there(settings: "CorpusSettings") -> "Corpus | None":
+def _read_if_there(config: "RunConfig") -> "Corpus | None":
     """The corpus that the baselines are fitted on; None, and a line that says so, where it cannot be read."""
+    from wavedil.report.progress import say
+
     try:
-        return read(settings)
+        return read(config)
     except UserError as error:
-        print(f"wavedil: no baselines, for they need the training data: {error}", file=sys.stderr)
+        say(f"no baselines, for they need the training data: {error}")
         return None
 
 
-def score(model: "WaveNet", recordings: "Sequence[Recording]") -> "Evaluation":
-    """Bits per sample over the recordings, with progress."""
-    from wavedil.training.evaluation import evaluate
+def score(model: "Model", recordings: "Sequence[Any]") -> "Scores":
+    """The model's scores on recordings, with progress."""
+    from wavedil.report import progress
+    from wavedil.runs import evaluate
 
-    with progress("evaluating") as task:
-        return evaluate(model, recordings, progress=task)
-
-
-def baseline_bits(
-    corpus: "Corpus", recordings: "Sequence[Recording]", levels: int
-) -> dict[str, float]:
-    """Bits per sample of the baselines, fitted on the training data, by name."""
-    from wavedil.data.baselines import MOST_BIGRAM_LEVELS, bigram_bits, histogram_bits
-
-    bits = {"histogram": histogram_bits(corpus.train, recordings, levels)}
-    if levels <= MOST_BIGRAM_LEVELS:
-        bits["bigram"] = bigram_bits(corpus.train, recordings, levels)
-    return bits
+    with progress("evaluating") as done:
+        return evaluate(model, recordings, progress=done)
 
 
-def bits_table(model_bits: float, baselines: dict[str, float]) -> list[str]:
-    """The model beside the baselines, a line each, in bits per sample."""
-    rows = {"this model": model_bits, **baselines}
-    return [f"{name:<12}{bits:7.3f} bits per sample" for name, bits in rows.items()]
-
-
-def share_table(name: str, shares: "dict[str, Share]") -> list[str]:
-    """The recordings of each value of one label, a line each."""
-    rows = [
-        (value, f"{share.bits_per_sample:.3f}", f"{share.num_samples:,}", f"{share.num_files:,}")
-        for value, share in shares.items()
+def score_table(
+    scores: "Mapping[str, float]", baselines: "Mapping[str, Mapping[str, float]]"
+) -> list[str]:
+    """The model beside the baselines, a line for each metric of each."""
+    rows = {"this model": scores, **baselines}
+    return [
+        f"{name:<12}{value:7.3f} {unit(metric)}"
+        for name, metrics in rows.items()
+        for metric, value in metrics.items()
     ]
-    return table([(name, "bits per sample", "samples", "recordings"), *rows])
+
+
+def label_table(name: str, values: "Mapping[str, Scores]") -> list[str]:
+    """The recordings of each value of one label, a line each."""
+    metrics = list(next(iter(values.values())))
+    rows = [
+        (
+            value,
+            *(f"{share[metric]:.3f}" for metric in metrics),
+            f"{share.num_samples:,}",
+            f"{share.num_recordings:,}",
+        )
+        for value, share in values.items()
+    ]
+    return table([(name, *map(unit, metrics), "samples", "recordings"), *rows])

@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from wavedil.cli.progress import progress
-from wavedil.cli.told import read_samples, told_sounds
-from wavedil.errors import UserError
+from wavedil.errors import UserError, require_positive
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from wavedil.models.wavenet import WaveNet
+    from wavedil.generation import Condition
+    from wavedil.models import Model, WaveNetConfig
 
-_SECONDS = 2.0
 _NUM_BETWEEN = 5
 
 
@@ -23,12 +21,12 @@ _NUM_BETWEEN = 5
 class Generate:
     """Generate sound with a trained model.
 
-    A vocoder says again what it is given: features, or a recording that they are computed of. An autoencoder makes a
-    recording again from its codes, or sounds on the way from one recording to another.
+    A vocoder makes sound of features, or of a recording that they are computed of. An autoencoder makes a recording
+    again from its latents, or sounds on the way from one recording to another.
 
     Example: wavedil generate run digit.wav --seconds 1 --label digit=7 --label speaker=theo
 
-    Example: wavedil generate vocoder copy.wav --like recording.wav
+    Example: wavedil generate vocoder again.wav --like recording.wav
 
     Example: wavedil generate autoencoder way.wav --between flute.wav organ.wav
     """
@@ -49,7 +47,7 @@ class Generate:
     label: Annotated[
         tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="NAME=VALUE")
     ] = ()
-    """What the sound should be, for a model trained with labels."""
+    """A label of the sound, for a model trained with labels."""
     prompt: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Recording to continue; it is not part of what is written."""
     features: Annotated[
@@ -57,8 +55,8 @@ class Generate:
     ] = ()
     """Features [frames, numbers] of the sound, for a vocoder; several give several sounds."""
     like: Annotated[tyro.conf.UseAppendAction[tuple[Path, ...]], tyro.conf.arg(metavar="FILE")] = ()
-    """Recording to copy with a vocoder, through its mel spectra, or an autoencoder, through its codes; several give
-    several sounds."""
+    """Recording to make again: with a vocoder through its mel spectra, with an autoencoder through its latents;
+    several give several sounds."""
     between: Annotated[tuple[Path, Path] | None, tyro.conf.arg(metavar="A B")] = None
     """Two recordings: an autoencoder makes sounds on the way from the one to the other, both included, as long as
     the shorter one."""
@@ -83,64 +81,108 @@ def generate(args: Generate) -> None:
     labels = dict(_name_and_value(text) for text in args.label)
     _require_sane(args)
 
-    from wavedil import audio
-    from wavedil.formats.saved_model import load
-    from wavedil.models.kinds import wavenet_of
+    from wavedil import audio, generation
+    from wavedil.formats import load
+    from wavedil.models import wavenet_of
+    from wavedil.report.progress import progress
 
-    trained = load(args.run)
-    model = wavenet_of(trained)
-    config = model.config
-    rows_of_one = config.label_indices(labels)
-    told = told_sounds(args, trained)
-    count = len(told) or args.count or 1
-    rows = {name: [row] * count for name, row in rows_of_one.items()}
-    prompt = None
-    if args.prompt is not None:
-        prompt = config.grid.encode(read_samples("prompt", args.prompt, config))
-    seconds = _SECONDS if args.seconds is None else args.seconds
-    num_samples = None if told else max(1, round(seconds * config.sample_rate))
-    codes = draw(
-        model, num_samples, count=None if told else count, seed=args.seed, temperature=args.temperature,
-        prompt=prompt, labels=rows, features=[item.features for item in told] or None,
-    )  # fmt: skip
-    sounds = list(config.grid.decode(codes))
-    for number, item in enumerate(told):
+    model = load(args.run)
+    config = wavenet_of(model).config
+    wanted = _conditions(args, model)
+    with progress("generating") as done:
+        if wanted:
+            codes = generation.generate(
+                model, args.seed, features=[item.features for item in wanted], labels=labels,
+                temperature=args.temperature, progress=done,
+            )  # fmt: skip
+        else:
+            num_samples = generation.num_samples_of(args.seconds, config.sample_rate)
+            codes = generation.generate(
+                model, args.seed, num_samples=num_samples, batch_size=args.count, labels=labels,
+                prompt=_prompt(args, config), temperature=args.temperature, progress=done,
+            )  # fmt: skip
+    sounds = list(config.quantizer.decode(codes))
+    for number, item in enumerate(wanted):
         sounds[number] = sounds[number][: item.num_samples]
-    notes = [item.note for item in told] or [""] * count
-    for file, sound, note in zip(files, sounds, notes, strict=True):
+    for file, sound, note in zip(files, sounds, _notes(args, len(files)), strict=True):
         audio.save(file, sound, config.sample_rate)
         print(f"{file}: {len(sound) / config.sample_rate:g} s at {config.sample_rate} Hz{note}")
     if args.picture is not None:
-        from wavedil.report.pictures import waveform_and_spectrogram
+        from wavedil.report import waveform_and_spectrogram
 
         pairs = [(file.name, sound) for file, sound in zip(files, sounds, strict=True)]
         waveform_and_spectrogram(pairs, config.sample_rate, args.picture)
         print(f"{args.picture}: waveform and spectrogram")
 
 
-def draw(
-    model: "WaveNet",
-    num_samples: int | None,
-    *,
-    count: int | None = 1,
-    seed: int = 0,
-    temperature: float = 1.0,
-    prompt: "np.ndarray | None" = None,
-    labels: dict[str, list[int]] | None = None,
-    features: "list[np.ndarray] | None" = None,
-) -> "np.ndarray":
-    """Codes [count, num_samples], with progress; each label has a row index for each sound."""
-    import jax
-    import jax.numpy as jnp
+def _conditions(args: Generate, model: "Model") -> "list[Condition]":
+    """The features of each sound, in the order of the options; none for a model that takes none.
 
-    from wavedil.generation.sampler import generate
+    Raises:
+      UserError: If the options do not suit the model, or a file cannot be used.
+    """
+    from wavedil import features
+    from wavedil.generation import between, of_features, of_sound
+    from wavedil.models import Autoencoder, wavenet_of
 
-    rows = {name: jnp.asarray(indices, jnp.int32) for name, indices in (labels or {}).items()}
-    with progress("generating") as task:
-        return generate(
-            model, jax.random.key(seed), num_samples=num_samples, batch_size=count, prompt=prompt,
-            temperature=temperature, labels=rows, features=features, progress=task,
-        )  # fmt: skip
+    config = wavenet_of(model).config
+    if args.between is not None:
+        first, second = (_read("recording", path, config) for path in args.between)
+        found = between(model, first, second, args.num_between)
+        for path, sound in zip(args.between, (first, second), strict=True):
+            extra = (len(sound) - found[0].num_samples) / config.sample_rate
+            if extra > 0:
+                _say(f"{path} is {extra:.3g} s longer; its end is left out")
+        return found
+    arrays = [features.read(path) for path in args.features]
+    found = (
+        of_features(model, arrays, [f"features in {path}" for path in args.features])
+        if arrays
+        else []
+    )
+    if args.like:
+        sounds = [_read("recording", path, config) for path in args.like]
+        found += of_sound(model, sounds, list(map(str, args.like)))
+    if not found and isinstance(model, Autoencoder):
+        raise UserError(
+            f"{args.run} is an autoencoder and was given no recording; give one to make again (--like recording.wav), "
+            "or two to go between (--between a.wav b.wav)"
+        )
+    return found
+
+
+def _prompt(args: Generate, config: "WaveNetConfig") -> "np.ndarray | None":
+    if args.prompt is None:
+        return None
+    return config.quantizer.encode(_read("prompt", args.prompt, config))
+
+
+def _read(what: str, path: Path, config: "WaveNetConfig") -> "np.ndarray":
+    """A recording at the model's rate."""
+    from wavedil import audio
+
+    native_rate = audio.read_info(path).sample_rate
+    samples, _ = audio.load(path, config.sample_rate)
+    if native_rate != config.sample_rate:
+        _say(
+            f"{what} {path} is at {native_rate} Hz; resampled to the model's {config.sample_rate} Hz"
+        )
+    return samples
+
+
+def _say(line: str) -> None:
+    from wavedil.report.progress import say
+
+    say(line)
+
+
+def _notes(args: Generate, count: int) -> list[str]:
+    """What to say of each sound beside its length: of those between two recordings, how much of each it has."""
+    if args.between is None:
+        return [""] * count
+    first, second = (path.name for path in args.between)
+    shares = [number / (count - 1) for number in range(count)]
+    return [f", {1 - share:.3g} {first} + {share:.3g} {second}" for share in shares]
 
 
 def _files(args: Generate) -> list[Path]:
@@ -163,11 +205,10 @@ def _files(args: Generate) -> list[Path]:
 
 def _count(args: Generate) -> int:
     """How many sounds the options ask for."""
-    if args.count is not None and args.count < 1:
-        raise UserError(f"count is {args.count}, but it must be at least 1")
-    told = len(args.features) + len(args.like)
+    require_positive(count=args.count)
+    given = len(args.features) + len(args.like)
     if args.between is not None:
-        if told or args.seconds is not None or args.prompt is not None:
+        if given or args.seconds is not None or args.prompt is not None:
             raise UserError(
                 "--between says what the sounds are and how long they are; leave --like, --features, --seconds and "
                 "--prompt out"
@@ -177,12 +218,12 @@ def _count(args: Generate) -> int:
                 f"count is {args.count}, but --between writes at least the two ends; 5, say"
             )
         return args.num_between
-    if told and ((args.count or 1) > 1 or args.seconds is not None or args.prompt is not None):
+    if given and ((args.count or 1) > 1 or args.seconds is not None or args.prompt is not None):
         raise UserError(
             "--features and --like say how many sounds there are and how long they are; leave --count, --seconds "
             "and --prompt out"
         )
-    return told or args.count or 1
+    return given or args.count or 1
 
 
 def _require_sane(args: Generate) -> None:

@@ -35,7 +35,7 @@ def info(args: Info) -> None:
     if args.json:
         print(json.dumps(facts))
         return
-    # Settings keep the names under which they are set.
+    # Config keep the names under which they are set.
     rows = [
         (name if "." in name else name.replace("_", " "), value) for name, value in _flat(facts)
     ]
@@ -62,13 +62,14 @@ def _of_sound(path: Path) -> dict[str, Any]:
 
 
 def _of_run(path: Path) -> dict[str, Any]:
-    from wavedil.training.run_folder import RunFolder
+    from wavedil.runs import RunFolder
 
     run = RunFolder(path)
     config = run.read_config()
     names = [item.name for item in run.checkpoints.iterdir()] if run.checkpoints.is_dir() else []
     facts: dict[str, Any] = {
         "kind": "run",
+        "task": config.task.name,
         "checkpoints": sorted(int(name) for name in names if name.isdigit()),
         "steps": config.training.steps,
     }
@@ -80,23 +81,25 @@ def _of_run(path: Path) -> dict[str, Any]:
 
 
 def _of_model(path: Path) -> dict[str, Any]:
-    from wavedil.formats.saved_model import load
-    from wavedil.generation.sampler import state_bytes
-    from wavedil.models.kinds import wavenet_of
+    from wavedil.formats import load
+    from wavedil.generation import state_bytes
+    from wavedil.models import WaveNet, named_weights, wavenet_of
 
     model = load(path)
-    wavenet = wavenet_of(model)
-    config = wavenet.config
-    field = config.receptive_field
-    return {
-        "architecture": type(model).__name__,
-        "parameters": model.num_parameters,
-        "receptive_field_samples": field.size,
-        "receptive_field_ms": field.milliseconds(config.sample_rate),
-        "generation_state_bytes": state_bytes(config),
-        "distribution": repr(wavenet.distribution),
-        "model": model.config.to_dict(),
+    facts: dict[str, Any] = {
+        "architecture": model.config.name,
+        "parameters": sum(weight.size for weight in named_weights(model).values()),
     }
+    wavenet = wavenet_of(model)
+    if isinstance(wavenet, WaveNet):
+        field, rate = wavenet.config.receptive_field, wavenet.config.sample_rate
+        facts |= {
+            "receptive_field_samples": field.size,
+            "receptive_field_ms": field.milliseconds(rate),
+            "generation_state_bytes": state_bytes(wavenet.config),
+            "distribution": repr(wavenet.distribution),
+        }
+    return facts | {"model": model.config.to_dict()}
 
 
 def _flat(facts: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -1,14 +1,14 @@
 """`wavedil VERB ...`: finds the verb, and turns a user's mistake into one line and exit code 2."""
 
-import difflib
 import importlib
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wavedil.errors import UserError
+from wavedil.errors import UserError, suggestion
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -35,9 +35,9 @@ class Verb:
 
 VERBS = {
     "demo": Verb("demo", "Demo", "Train a small model in minutes, hear it and see it."),
-    "train": Verb("train", "Train", "Train a WaveNet on a folder of recordings."),
+    "train": Verb("train", "Train", "Train a model on a folder of recordings."),
     "generate": Verb("generate", "Generate", "Generate sound with a trained model."),
-    "evaluate": Verb("evaluate", "Evaluate", "Held-out bits per sample of a trained model."),
+    "evaluate": Verb("evaluate", "Evaluate", "Score a trained model on held-out recordings."),
     "rf": Verb("rf", "Rf", "Receptive field of a stack or model, and how to get one."),
     "info": Verb("info", "Info", "What a run, a model or a sound file holds."),
 }
@@ -47,7 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; `sys.argv` unless `arguments` are given. Returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        return _dispatch(arguments)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            return _dispatch(arguments)
     except UserError as error:
         return _fail(str(error))
     except BrokenPipeError:
@@ -74,18 +76,24 @@ def _dispatch(arguments: Sequence[str]) -> int:
         print(f"wavedil {_version()}")
         return 0
     if not name.startswith("-"):
-        raise UserError(f"unknown verb {name!r}; {_suggestion(name)}; see wavedil --help")
+        raise UserError(f"unknown verb {name!r}; {suggestion(name, VERBS)}; see wavedil --help")
     # Shell completion needs every option, help the summaries alone.
     complete = name.startswith("--tyro")
     summaries = {name: verb.summary for name, verb in VERBS.items()}
-    classes = {name: verb.options_class for name, verb in VERBS.items()} if complete else {}
+    classes = {name: _options(verb) for name, verb in VERBS.items()} if complete else {}
     options.parse_verb(summaries, classes, arguments if complete else [name])
     return 0
 
 
-def _suggestion(name: str) -> str:
-    near = difflib.get_close_matches(name, VERBS, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(VERBS)}"
+def _options(verb: Verb) -> type:
+    """The options of a verb where none is given yet."""
+    start_from = getattr(verb.options_class, "start_from", None)
+    return verb.options_class if start_from is None else type(start_from(lambda option: None))
+
+
+def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:
+    """A warning as a line for people, without the line of code that it comes from."""
+    print("wavedil: " + " ".join(str(message).split()), file=sys.stderr)
 
 
 def _version() -> str:

@@ -7,6 +7,7 @@ import functools
 import io
 import re
 import sys
+import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, TypeVar, Union
 
@@ -19,23 +20,12 @@ from tyro.constructors import (
     StructTypeInfo,
 )
 
+from wavedil.config import Config, is_option
 from wavedil.errors import UserError
 from wavedil.receptive_field import format_dilations, parse_dilations
-from wavedil.settings import Settings
 
 Options = TypeVar("Options")
 
-# Settings that the corpus or another option decides, and sizes of published networks that come with --config NAME.
-DERIVED = {
-    "CorpusSettings": ("folder", "levels", "scale", "mel"),
-    "MelSettings": ("sample_rate",),
-    "ContextConfig": ("factor",),
-    "LocalConfig": ("num_features", "hop", "mel"),
-    "WaveNetConfig": (
-        *("labels", "sample_rate", "local", "context"),
-        *("embedding_channels", "hidden_channels", "bottleneck_channels", "biases"),
-    ),
-}
 _OR_NONE = r": no type matching \{{None\}}\|{} could be instantiated from \[('.*?')\]\..*"
 # What tyro and Python say, and what it means to someone who typed a command.
 _PLAIN_WORDS = (
@@ -58,16 +48,16 @@ class _RefusedError(Exception):
 def parse(options: type[Options], prog: str, arguments: Sequence[str]) -> Options:
     """The options that `arguments` give; prints help and exits with 0 where they ask for it.
 
-    A class with a `from_config` takes the defaults of its options from the file after `--config`.
+    A class with a method `start_from` makes the defaults of its options out of the words after some of them.
 
     Raises:
       UserError: If an argument is unknown, missing, or refused by the settings it belongs to.
     """
     start: dict[str, Any] = {}
-    path = _value_of("--config", arguments)
-    from_config = getattr(options, "from_config", None)
-    if path is not None and from_config is not None:
-        start["default"] = from_config(path)
+    start_from = getattr(options, "start_from", None)
+    if start_from is not None:
+        start["default"] = start_from(functools.partial(_value_of, arguments=arguments))
+        options = type(start["default"])
     with _one_line_errors():
         return tyro.cli(
             options, prog=prog, args=arguments, config=_CONFIG, registry=_registry(), **start
@@ -140,31 +130,67 @@ def _dilations_rule(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
     )
 
 
+@functools.cache
+def _absent(settings: type[Config]) -> Any:
+    """Stands for a group of settings that is not there: of its type, as tyro wants it, and without values."""
+    itself = {"__eq__": object.__eq__, "__hash__": object.__hash__}
+    return object.__new__(type(settings.__name__, (settings,), {"stands_for": settings, **itself}))
+
+
 def _settings_rule() -> Callable[[StructTypeInfo], StructConstructorSpec | None]:
-    """Groups of settings: derived ones are not offered, and a refusal keeps its own words."""
+    """Groups of settings: what is decided elsewhere is no option, and a refusal keeps its own words."""
     inside = False
 
     def rule(info: StructTypeInfo) -> StructConstructorSpec | None:
         nonlocal inside
-        if inside or not (isinstance(info.type, type) and issubclass(info.type, Settings)):
+        if inside or not (isinstance(info.type, type) and issubclass(info.type, Config)):
             return None
+        absent = hasattr(info.default, "stands_for")
+        if absent:
+            info = dataclasses.replace(info, type=info.default.stands_for, default=tyro.MISSING)
         inside = True  # the standard rule for dataclasses does the rest
         try:
             spec: Any = ConstructorRegistry.get_struct_spec(info)
         finally:
             inside = False
-        derived = DERIVED.get(info.type.__name__, ())
-        start, settings = info.default, info.type
-
-        def make(**values: Any) -> Any:
-            known = isinstance(start, settings)
-            changed: Any = functools.partial(dataclasses.replace, start) if known else settings
-            return _unwrapped(lambda changes: changed(**changes), values)
-
-        fields = tuple(field for field in spec.fields if field.name not in derived)
-        return dataclasses.replace(spec, fields=fields, instantiate=make)
+        hidden = {field.name for field in dataclasses.fields(info.type) if not is_option(field)}
+        fields = [_grouped(field) for field in spec.fields if field.name not in hidden]
+        if absent:
+            fields = [_may_be_left_out(field) for field in fields]
+        make = functools.partial(_make_group, info.type, info.default, absent, fields)
+        return dataclasses.replace(spec, fields=tuple(fields), instantiate=make)
 
     return rule
+
+
+def _grouped(field: Any) -> Any:
+    """A group that may be None as a group of options: it is there when one of them is given."""
+    choices = [choice for choice in typing.get_args(field.type) if choice is not type(None)]
+    is_group = len(choices) == 1 and isinstance(choices[0], type) and issubclass(choices[0], Config)
+    if not is_group:
+        return field
+    return dataclasses.replace(
+        field,
+        type=choices[0],
+        default=_absent(choices[0]) if field.default is None else field.default,
+    )
+
+
+def _may_be_left_out(field: Any) -> Any:
+    if field.default not in (tyro.MISSING, tyro.constructors.MISSING):
+        return field
+    return dataclasses.replace(field, type=field.type | None, default=None)
+
+
+def _make_group(
+    settings: type[Config], start: Any, absent: bool, fields: Sequence[Any], **values: Any
+) -> Any:
+    if absent:
+        given = {f.name: values[f.name] for f in fields if values[f.name] != f.default}
+        return _unwrapped(settings.from_dict, given) if given else None
+    known = isinstance(start, settings)
+    changed: Any = functools.partial(dataclasses.replace, start) if known else settings
+    return _unwrapped(lambda changes: changed(**changes), values)
 
 
 def _unwrapped(make: Callable[[Any], Any], value: Any) -> Any:

@@ -24,7 +24,7 @@ from wavedil.report.receptive_field_values import (
 )
 
 if TYPE_CHECKING:
-    from wavedil.models.config import WaveNetConfig
+    from wavedil.models.wavenet_config import WaveNetConfig
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def of_model(folder: Path) -> Answer:
     import jax.numpy as jnp
 
     from wavedil.formats.saved_model import load
-    from wavedil.models.kinds import wavenet_of
+    from wavedil.models.registry import wavenet_of
     from wavedil.receptive_field import trace
 
     model = wavenet_of(load(folder))
@@ -90,7 +90,7 @@ def of_model(folder: Path) -> Answer:
     declared = model.receptive_field
     # Twice the field, so that there are outputs with all of it inside the signal.
     codes = jax.ShapeDtypeStruct((1, 2 * declared.size), jnp.int32)
-    local = model.config.local
+    local = model.config.local_conditioning
     told = None if local is None else jnp.zeros((1, codes.shape[1], local.channels))
     traced = trace(lambda codes: model(codes, local=told), codes)
     fields = {"declared": declared, "traced": traced.receptive_field}
@@ -103,7 +103,7 @@ def of_model(folder: Path) -> Answer:
 
 def _of_network(config: "WaveNetConfig") -> Answer:
     """What a WaveNet sees: of one with a context stack, both together, and then the stack by itself."""
-    stack, context, sample_rate = _stack_of(config), config.context, config.sample_rate
+    stack, context, sample_rate = _stack_of(config), config.context_stack, config.sample_rate
     answer = of_stack(stack, sample_rate)
     if context is None:
         return answer
@@ -143,7 +143,7 @@ def _length_of(text: str) -> dict[str, Any]:
 
 
 def _read_config(path: Path) -> "WaveNetConfig":
-    from wavedil.models.config import WaveNetConfig
+    from wavedil.models.wavenet_config import WaveNetConfig
 
     try:
         values = json.loads(path.read_text(encoding="utf-8"))

@@ -18,3 +18,13 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
         )
         for row in rows
     ]
+
+
+def unit(metric: str) -> str:
+    """The unit of a metric as people read it.
+
+    Example:
+      >>> unit("bits"), unit("squared_error")
+      ('bits per sample', 'squared error')
+    """
+    return "bits per sample" if metric == "bits" else metric.replace("_", " ")

@@ -5,20 +5,25 @@ import functools
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float32, UInt
 
 from wavedil import audio
+from wavedil.data.config import CorpusConfig
 from wavedil.data.features import FeatureReader
-from wavedil.data.labels import find_labels, require_matches, vocabulary
+from wavedil.data.labels import find_labels
 from wavedil.data.listing import Entry, list_entries
-from wavedil.data.settings import CorpusSettings as CorpusSettings
-from wavedil.data.sounds import read_sound, stretch
+from wavedil.data.sounds import min_max_normalised, read_sound
 from wavedil.data.split import held_out_paths
 from wavedil.errors import UserError
-from wavedil.features import MelSettings
-from wavedil.levels import Levels
+from wavedil.features import MelConfig
+from wavedil.labels import Vocabulary
+from wavedil.quantizer import Quantizer
+
+Item = TypeVar("Item")
+_EIGHT_BITS = Quantizer()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -27,7 +32,7 @@ class Recording:
 
     Attributes:
       path: Relative to the corpus folder, or as the manifest gives it.
-      codes: Codes [time] on the corpus's grid of levels, read-only.
+      codes: Codes [time] of the corpus's quantizer, read-only.
       labels: Name -> value; a label that the file lacks is absent.
       features: [frames, features], frame i of samples `i hop .. (i + 1) hop - 1`, read-only; None
         where the corpus has none.
@@ -37,6 +42,11 @@ class Recording:
     codes: UInt[np.ndarray, " time"]
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     features: Float32[np.ndarray, "frames features"] | None = None
+
+    @property
+    def num_samples(self) -> int:
+        """Samples of the recording."""
+        return self.codes.size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,10 +66,10 @@ class Corpus:
       sample_rate: Hz, of every recording.
       skipped: Recordings that could not be used, in the order of their paths.
       trimmed_seconds: Silence that trimming removed, over all files.
-      label_values: Label -> its sorted values in train and test together.
+      label_values: Label -> its sorted values in train and test together; none where no file matches the pattern.
       unlabelled: Label -> number of files that lack it.
       num_resampled: Files that came at another rate.
-      hop: Samples that a frame of features governs; None where the recordings have none.
+      hop: Samples that a frame of features covers; None where the recordings have none.
       mel: How the features are computed; None where they were read.
     """
 
@@ -68,17 +78,23 @@ class Corpus:
     sample_rate: int
     skipped: tuple[Skipped, ...]
     trimmed_seconds: float
-    label_values: dict[str, tuple[str, ...]]
+    label_values: Vocabulary
     unlabelled: dict[str, int]
     num_resampled: int = 0
     hop: int | None = None
-    mel: MelSettings | None = None
+    mel: MelConfig | None = None
 
     @property
     def num_features(self) -> int:
         """Numbers in a frame of features; 0 where the recordings have none."""
-        features = self.train[0].features
+        features = (self.train or self.test)[0].features
         return 0 if features is None else features.shape[1]
+
+    def held_out(self, seconds: float) -> tuple[Recording, ...]:
+        """Held-out recordings spread over the list that hold about so many seconds together, at least one."""
+        total = sum(recording.num_samples for recording in self.test) / self.sample_rate
+        share = min(1.0, seconds / total)
+        return tuple(spread(self.test, max(1, round(share * len(self.test)))))
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -126,29 +142,41 @@ class Corpus:
         return sum(len(recording.codes) for recording in recordings) / self.sample_rate
 
 
+def spread(items: Sequence[Item], count: int) -> list[Item]:
+    """So many of the items, at equal distances over the list, the first of them included."""
+    return [items[number * len(items) // count] for number in range(count)]
+
+
 def read_corpus(
-    settings: CorpusSettings, progress: Callable[[int, int], None] | None = None
+    config: CorpusConfig,
+    *,
+    quantizer: Quantizer = _EIGHT_BITS,
+    mel: MelConfig | None = None,
+    features_hop: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Corpus:
     r"""Decode every recording of a corpus once and split it into train and held-out files.
 
     All codes stay in memory, one byte a sample (two above 256 levels).
 
     Args:
-      settings: What to read.
+      config: What to read.
+      quantizer: The levels of a sample; a file that stores samples in fewer bits cannot be used.
+      mel: For a vocoder: compute these log-mel spectra of every recording.
+      features_hop: For a vocoder: read features of your own from `x.npy` beside `x.wav`, an array
+        [frames, features] with a frame for every so many samples.
       progress: Called as `progress(num_done, num_files)` after each file.
 
     Raises:
       UserError: If there is no folder, no recording, none that can be read, or none left to train
-        on or to hold out; if the pattern of labels matches no file; with `strict`, at the first
-        recording that cannot be used.
+        on or to hold out; with `strict`, at the first recording that cannot be used.
 
     Example:
-      corpus = read_corpus(CorpusSettings(folder="fsdd", test=r"_[0-4]\.wav$"))
+      corpus = read_corpus(CorpusConfig(folder="fsdd", test=r"_[0-4]\.wav$"))
     """
-    reader = _Reader(settings)
-    require_matches(reader.labels, reader.names)
-    recordings = reader.read_all(progress)
-    held_out = held_out_paths([e for e in reader.entries if e.path in recordings], settings)
+    reader = _Reader(config, quantizer)
+    recordings = reader.read_all(mel, features_hop, progress)
+    held_out = held_out_paths([e for e in reader.entries if e.path in recordings], config)
     found = [recording.labels for recording in recordings.values()]
     return Corpus(
         train=tuple(item for path, item in recordings.items() if path not in held_out),
@@ -156,7 +184,7 @@ def read_corpus(
         sample_rate=reader.sample_rate,
         skipped=reader.skipped_in_order,
         trimmed_seconds=reader.trimmed_samples / reader.sample_rate,
-        label_values=vocabulary(found, reader.names),
+        label_values=Vocabulary.of(found, reader.names),
         unlabelled={name: sum(name not in item for item in found) for name in reader.names},
         num_resampled=sum(reader.rates[path] != reader.sample_rate for path in recordings),
         hop=reader.features.hop,
@@ -164,48 +192,28 @@ def read_corpus(
     )
 
 
-def read_recordings(
-    settings: CorpusSettings,
-    progress: Callable[[int, int], None] | None = None,
-    skip: Callable[[Skipped], None] | None = None,
-) -> tuple[Recording, ...]:
-    """Every recording of a folder or manifest that can be used, one or more, without a split.
-
-    Args:
-      settings: What to read.
-      progress: As `read_corpus`.
-      skip: Called with each recording that cannot be used, in the order of their paths.
-
-    Raises:
-      UserError: As `read_corpus`, except that nothing has to be left to train on or hold out, and the pattern of
-        labels may match no file.
-    """
-    reader = _Reader(settings)
-    recordings = tuple(reader.read_all(progress).values())
-    if skip is not None:
-        for skipped in reader.skipped_in_order:
-            skip(skipped)
-    return recordings
-
-
 class _Reader:
     """Decodes files one by one, and keeps account of what could not be used."""
 
-    def __init__(self, settings: CorpusSettings) -> None:
-        self.settings = settings
-        self.grid = Levels(settings.levels, settings.scale)
-        self.entries = list_entries(settings.folder)
-        self.labels, self.names = find_labels(self.entries, settings.labels)
-        self.sample_rate = settings.sample_rate or 0
+    def __init__(self, config: CorpusConfig, quantizer: Quantizer) -> None:
+        self.config, self.quantizer = config, quantizer
+        self.entries = list_entries(config.folder)
+        self.labels, self.names = find_labels(self.entries, config.labels)
+        self.sample_rate = config.sample_rate or 0
         self.skipped: list[Skipped] = []
         self.rates: dict[str, int] = {}
         self.trimmed_samples = 0
 
-    def read_all(self, progress: Callable[[int, int], None] | None) -> dict[str, Recording]:
+    def read_all(
+        self,
+        mel: MelConfig | None,
+        features_hop: int | None,
+        progress: Callable[[int, int], None] | None,
+    ) -> dict[str, Recording]:
         """The recordings that can be used, by path; decides the sample rate where none is set."""
         entries = [entry for entry in self.entries if self.read_header(entry)]
         self.sample_rate = self.sample_rate or self.commonest_rate()
-        self.features = FeatureReader(self.settings, self.sample_rate)
+        self.features = FeatureReader(mel, features_hop, self.sample_rate)
         recordings = {}
         for done, entry in enumerate(entries, start=1):
             recording = self.read_recording(entry)
@@ -229,11 +237,11 @@ class _Reader:
 
     def require_bits(self, entry: Entry, bits: int | None) -> None:
         """Refuses a file of fewer values than levels: most levels stay empty, and bits per sample mean nothing."""
-        if bits is None or self.grid.count <= 1 << bits:
+        if bits is None or self.quantizer.levels <= 1 << bits:
             return
         raise audio.AudioError(
             entry.file,
-            f"stores a sample in {bits} bits, {1 << bits} values, too few for {self.grid.count} levels; "
+            f"stores a sample in {bits} bits, {1 << bits} values, too few for {self.quantizer.levels} levels; "
             f"use at most {1 << bits} levels, or recordings of more bits",
         )
 
@@ -247,8 +255,9 @@ class _Reader:
     def read_recording(self, entry: Entry) -> Recording | None:
         """The recording, or None where it cannot be used."""
         try:
-            kept, trimmed = read_sound(self.settings, entry, self.sample_rate)
-            codes = self.grid.encode(stretch(kept) if self.settings.min_max else kept)
+            kept, trimmed = read_sound(self.config, entry, self.sample_rate)
+            normalised = min_max_normalised(kept) if self.config.min_max_normalisation else kept
+            codes = self.quantizer.encode(normalised)
             self.require_sound(entry, codes)
             features = self.features.read(entry.file, kept)
         except audio.AudioError as error:
@@ -263,7 +272,7 @@ class _Reader:
         if (codes == codes[:1]).all():
             raise audio.AudioError(
                 entry.file,
-                f"is silent: its {codes.size} samples are all at the same one of {self.grid.count} levels; "
+                f"is silent: its {codes.size} samples are all at the same one of {self.quantizer.levels} levels; "
                 "remove it or record it again",
             )
 
@@ -274,11 +283,11 @@ class _Reader:
     def nothing_readable(self) -> UserError:
         first = self.skipped_in_order[0]
         return UserError(
-            f"none of the {len(self.skipped)} recordings of {self.settings.folder} can be used; "
+            f"none of the {len(self.skipped)} recordings of {self.config.folder} can be used; "
             f"the first: {first.path}: {first.reason}"
         )
 
     def _skip(self, entry: Entry, error: audio.AudioError) -> None:
-        if self.settings.strict:
+        if self.config.strict:
             raise UserError(f"{error} (strict: recordings that cannot be used stop the run)")
         self.skipped.append(Skipped(entry.path, error.reason))

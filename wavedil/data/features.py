@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Float32
 
 from wavedil import audio, features
-from wavedil.data.settings import CorpusSettings
 from wavedil.errors import UserError
+from wavedil.features import MelConfig
 
 # Beside 7_theo_3.wav lies 7_theo_3.npy.
 SUFFIX = ".npy"
@@ -17,7 +17,8 @@ class FeatureReader:
     """The features of one recording after the other, all with as many numbers in a frame.
 
     Args:
-      settings: Of the corpus.
+      mel: Of the spectra to compute; None for features that are read, or none.
+      hop: Samples that a frame of the features to read covers; None for spectra, or no features.
       sample_rate: Hz, of the samples that are given.
 
     Attributes:
@@ -28,9 +29,9 @@ class FeatureReader:
       UserError: If the mel settings do not suit the sample rate.
     """
 
-    def __init__(self, settings: CorpusSettings, sample_rate: int) -> None:
-        self.mel = None if settings.mel is None else settings.mel.at(sample_rate)
-        self.hop = settings.features_hop if self.mel is None else self.mel.hop
+    def __init__(self, mel: MelConfig | None, hop: int | None, sample_rate: int) -> None:
+        self.mel = None if mel is None else mel.at(sample_rate)
+        self.hop = hop if self.mel is None else self.mel.hop
         self._first: tuple[Path, int] | None = None
 
     def read(

@@ -1,7 +1,7 @@
-"""Labels of recordings: from the path, to a sorted vocabulary, to the integers a model takes."""
+"""Labels of recordings, from their paths and from a manifest."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 from wavedil.data.listing import Entry
 from wavedil.errors import UserError
@@ -55,44 +55,8 @@ def find_labels(
     return labels, names + new_names
 
 
-def require_matches(labels: Mapping[str, Mapping[str, str]], names: Iterable[str]) -> None:
-    """Refuses labels that none of the files has: the pattern was written for other paths.
-
-    Raises:
-      UserError: With the first such label.
-    """
-    for name in names:
-        if not any(name in item for item in labels.values()):
-            raise UserError(
-                f"the pattern of labels gives no {name} to any of {len(labels)} files "
-                f"({next(iter(labels))}, ...); write it for the path inside the folder"
-            )
-
-
 def _path_labels(pattern: re.Pattern[str], path: str) -> dict[str, str]:
     """The labels that the first match of a pattern in a relative path gives; {} where none."""
     match = pattern.search(path)
     groups = match.groupdict() if match else {}
     return {name: value for name, value in groups.items() if is_label(name) and value}
-
-
-def vocabulary(
-    labels: Iterable[Mapping[str, str]], names: Iterable[str]
-) -> dict[str, tuple[str, ...]]:
-    """Every value of each label, sorted: numbers by size, then words by alphabet."""
-    values: dict[str, set[str]] = {name: set() for name in names}
-    for item in labels:
-        for name, value in item.items():
-            values[name].add(value)
-    return {name: tuple(sorted(found, key=_by_size)) for name, found in values.items()}
-
-
-def label_index(labels: Mapping[str, str], name: str, values: tuple[str, ...]) -> int:
-    """1 + the place of a recording's label among `values`, or 0 where it has none of them."""
-    value = labels.get(name)
-    return 1 + values.index(value) if value in values else 0
-
-
-def _by_size(value: str) -> tuple[bool, int, str]:
-    number = value.isascii() and value.isdigit()
-    return (not number, int(value) if number else 0, value)

@@ -62,7 +62,7 @@ def pluck(
     return y / np.abs(y).max()
 
 
-def write_corpus(folder: str | Path, seed: int = 0) -> list[Path]:
+def write_plucked_strings(folder: str | Path, seed: int = 0) -> list[Path]:
     r"""Write the corpus: 420 WAV files of one note each, about two and a half minutes in all.
 
     Five notes, 84 takes each of a quarter to half a second, of different loudness and decay, as
@@ -81,7 +81,7 @@ def write_corpus(folder: str | Path, seed: int = 0) -> list[Path]:
     Example:
       write_corpus("strings")
       labels = r"pluck_(?P<note>\w+)_(?P<index>\d+)"
-      read_corpus(CorpusSettings(folder="strings", labels=labels))
+      read_corpus(CorpusConfig(folder="strings", labels=labels))
     """
     folder = Path(folder)
     try:

@@ -7,10 +7,9 @@ import numpy as np
 from jaxtyping import Float32, Int32, UInt
 
 from wavedil.data.corpus import Recording
-from wavedil.data.frames import sound_frames
-from wavedil.data.labels import label_index
-from wavedil.errors import UserError
-from wavedil.features import num_frames
+from wavedil.errors import UserError, require_positive
+from wavedil.frames import crop, num_frames, sound_frames
+from wavedil.labels import Vocabulary
 
 # Each length of batch costs the compilation of a training step.
 _MOST_LENGTHS = 6
@@ -67,7 +66,7 @@ class TrainingWindows:
     an iterator is kept.
 
     Args:
-      recordings: What to train on; codes on one grid of levels.
+      recordings: What to train on; codes of one quantizer.
       window_size: Most targets in a window.
       context_size: Receptive field of the model, in samples: a prediction sees that many
         samples before it.
@@ -75,7 +74,7 @@ class TrainingWindows:
       label_values: Label -> its values, as `Corpus.label_values`.
       seed: Of the order and the cuts.
       levels: Levels of the codes; silence is levels // 2.
-      hop: Samples that a frame of the recordings' features governs; 1 where they have none.
+      hop: Samples that a frame of the recordings' features covers; 1 where they have none.
       context_frames: Frames of context on either side.
       sound_as_features: Whether the frames are those of the sound itself, which is what an autoencoder takes.
 
@@ -104,11 +103,9 @@ class TrainingWindows:
         context_frames: int = 0,
         sound_as_features: bool = False,
     ) -> None:
-        sizes = {"window_size": window_size, "context_size": context_size}
-        sizes |= {"batch_size": batch_size, "hop": hop}
-        for name, size in sizes.items():
-            if size < 1:
-                raise UserError(f"{name} is {size}; it must be at least 1")
+        require_positive(
+            window_size=window_size, context_size=context_size, batch_size=batch_size, hop=hop
+        )
         if not recordings:
             raise UserError("there are 0 recordings to train on; at least 1 is needed")
         _check_window(recordings, window_size, context_size, hop)
@@ -119,10 +116,7 @@ class TrainingWindows:
         self._sound_as_features = sound_as_features
         # Targets of a window that does not begin at the recording's start, wherever the hops fall.
         self._tile_size = max(1, window_size - (context_size - 1) - (hop - 1))
-        self._labels = {
-            name: np.array([label_index(r.labels, name, values) for r in recordings], np.int32)
-            for name, values in label_values.items()
-        }
+        self._labels = Vocabulary(label_values).rows_of([item.labels for item in recordings])
         num_tiles = [self._num_tiles(len(recording.codes)) for recording in recordings]
         self._recording_of_window = np.repeat(np.arange(len(recordings)), num_tiles)
         self._first_window = np.cumsum([0, *num_tiles])
@@ -205,34 +199,17 @@ class TrainingWindows:
         mask[begin - start : end - start] = 1.0
         labels = {name: indices[recording] for name, indices in self._labels.items()}
         features = self._crop_features(self._recordings[recording], start)
-        return Batch(self._crop(codes, start), mask, labels, features)
-
-    def _crop(self, codes: np.ndarray, start: int) -> np.ndarray:
-        """Codes [window_size + 1]: the one before `start`, and those from there on."""
-        size = self._window_size
-        window = np.full(size + 1, self._silence, codes.dtype)
-        if start == 0:
-            present = codes[:size]
-            window[1 : 1 + len(present)] = present
-        else:
-            present = codes[start - 1 : start + size]
-            window[: len(present)] = present
-        return window
+        # One sample more at the front: the one before the first target, silence at a recording's start.
+        seen = crop(codes, start - 1, self._window_size + 1, self._silence)
+        return Batch(seen, mask, labels, features)
 
     def _crop_features(self, recording: Recording, start: int) -> np.ndarray | None:
-        """The frames of a whole window from sample `start` on, with their context."""
-        context = self._context_frames
-        first = start // self._hop - context
-        num_wanted = num_frames(self._window_size, self._hop) + 2 * context
+        """The frames of a complete window from sample `start` on, with their context."""
+        first = start // self._hop - self._context_frames
+        count = num_frames(self._window_size, self._hop) + 2 * self._context_frames
         if self._sound_as_features:
-            return sound_frames(recording.codes, first, num_wanted, self._hop)
-        features = recording.features
-        if features is None:
-            return None
-        window = np.zeros((num_wanted, features.shape[1]), np.float32)
-        present = features[max(0, first) : first + num_wanted]
-        window[max(0, -first) : max(0, -first) + len(present)] = present
-        return window
+            return sound_frames(recording.codes, first, count, self._hop)
+        return None if recording.features is None else crop(recording.features, first, count)
 
 
 def _quantiles(needed: Sequence[int], count: int, longest: int) -> np.ndarray:

@@ -1,7 +1,5 @@
-"""Output distributions over the levels of a sample: one protocol, three families, one grid of levels."""
+"""Output distributions over the levels of a sample: one protocol, three families, one quantizer."""
 
-from wavedil.distributions.categorical import Categorical as Categorical
-from wavedil.distributions.families import make as make
-from wavedil.distributions.gaussian import GaussianMixture as GaussianMixture
-from wavedil.distributions.logistic import LogisticMixture as LogisticMixture
-from wavedil.distributions.protocol import Distribution as Distribution
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Num, PRNGKeyArray
 
 from wavedil.distributions.protocol import checked, checked_codes
-from wavedil.levels import Levels, Scale
+from wavedil.quantizer import Companding, Quantizer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Categorical:
 
     Args:
       levels: Levels of a sample, 2 to 65536.
-      scale: Where the levels lie, "mu_law" or "linear"; only `mean` depends on it.
+      companding: Where the levels lie, "mu_law" or "linear"; only `mean` depends on it.
 
     Raises:
       UserError: If a value is out of range.
@@ -34,18 +34,18 @@ class Categorical:
     """
 
     levels: int = 256
-    scale: Scale = "mu_law"
+    companding: Companding = "mu_law"
 
     def __post_init__(self) -> None:
-        Levels(self.levels, self.scale)  # refuses what is out of range
+        Quantizer(self.levels, self.companding)  # refuses what is out of range
 
     @property
-    def grid(self) -> Levels:
+    def quantizer(self) -> Quantizer:
         """The levels and their edges."""
-        return Levels(self.levels, self.scale)
+        return Quantizer(self.levels, self.companding)
 
     @property
-    def num_parameters(self) -> int:
+    def num_outputs(self) -> int:
         """Numbers that the network gives for each sample."""
         return self.levels
 
@@ -54,7 +54,7 @@ class Categorical:
     ) -> Float[Array, "..."]:
         """Log-probability of each code in nats; divide by -log 2 for bits."""
         logits = checked(self, parameters, codes)
-        index = checked_codes(codes, self.grid)[..., None]
+        index = checked_codes(codes, self.quantizer)[..., None]
         chosen = jnp.take_along_axis(logits, index, axis=-1)[..., 0]
         return chosen - jax.nn.logsumexp(logits, axis=-1)
 
@@ -77,7 +77,7 @@ class Categorical:
     def mean(self, parameters: Float[Array, "..."]) -> Float[Array, "..."]:
         """Expected amplitude of the level, in [-1, 1]."""
         logits = checked(self, parameters)
-        amplitudes = self.grid.decode(np.arange(self.levels))
+        amplitudes = self.quantizer.decode(np.arange(self.levels))
         return jax.nn.softmax(logits, axis=-1) @ jnp.asarray(amplitudes, logits.dtype)
 
 

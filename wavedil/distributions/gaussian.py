@@ -37,7 +37,7 @@ class GaussianMixture(Mixture):
     Args:
       num_components: Components, at least 1. One is the output of ClariNet's teacher.
       levels: Levels of a sample, 2 to 65536.
-      scale: Where the levels lie, "linear" or "mu_law".
+      companding: Where the levels lie, "linear" or "mu_law".
 
     Shapes:
       parameters: [..., 3 num_components]: logits of the weights, means, log standard deviations

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Float32, Int, Num, PRNGKeyArray
 from wavedil.distributions.categorical import draw
 from wavedil.distributions.protocol import checked, checked_codes
 from wavedil.errors import UserError
-from wavedil.levels import Levels, Scale
+from wavedil.quantizer import Companding, Quantizer
 
 # The outermost levels reach to infinity. In float32 this is as far, for every scale up to the largest.
 _FAR = 1e8
@@ -34,7 +34,7 @@ class Mixture(abc.ABC):
         log p(code) = log sum_k w_k [F((upper - m_k) / s_k) - F((lower - m_k) / s_k)]        (nats)
 
     F is the cumulative distribution of one component, the edges are those of
-    `wavedil.levels.Levels`. From the network's numbers (a_k, b_k, c_k), in this order, come
+    `wavedil.quantizer.Quantizer`. From the network's numbers (a_k, b_k, c_k), in this order, come
 
         w = softmax(a),    m_k = C(b_k + (2 k + 1) / K - 1),    s_k = smallest + exp(c_k) s_0k
 
@@ -59,25 +59,25 @@ class Mixture(abc.ABC):
 
     num_components: int
     levels: int = 65536
-    scale: Scale = "linear"
+    companding: Companding = "linear"
 
     unit_deviation: ClassVar[float]
     """Standard deviation of a component of scale 1."""
 
     def __post_init__(self) -> None:
-        Levels(self.levels, self.scale)  # refuses what is out of range
+        Quantizer(self.levels, self.companding)  # refuses what is out of range
         if self.num_components < 1:
             raise UserError(
                 f"num_components is {self.num_components}, but a mixture has at least 1; use 1 or 10"
             )
 
     @property
-    def grid(self) -> Levels:
+    def quantizer(self) -> Quantizer:
         """The levels and their edges."""
-        return Levels(self.levels, self.scale)
+        return Quantizer(self.levels, self.companding)
 
     @property
-    def num_parameters(self) -> int:
+    def num_outputs(self) -> int:
         """Numbers that the network gives for each sample: a weight, a mean and a scale a component."""
         return 3 * self.num_components
 
@@ -87,8 +87,8 @@ class Mixture(abc.ABC):
         """Log-probability of each code in nats; divide by -log 2 for bits."""
         logits, means, log_scales = self._components(checked(self, parameters, codes))
         inverse = jnp.exp(-log_scales)
-        index = checked_codes(codes, self.grid)[..., None]
-        coarse, fine = (jnp.asarray(table, means.dtype) for table in _edge_tables(self.grid))
+        index = checked_codes(codes, self.quantizer)[..., None]
+        coarse, fine = (jnp.asarray(table, means.dtype) for table in _edge_tables(self.quantizer))
         at = functools.partial(jnp.take, mode="fill", fill_value=jnp.nan)
         lower, lower_rest = at(coarse, index), at(fine, index)
         upper, upper_rest = at(coarse, index + 1), at(fine, index + 1)
@@ -132,7 +132,9 @@ class Mixture(abc.ABC):
         chosen = draw(logits, uniform[0], temperature)[..., None]
         mean = jnp.take_along_axis(means, chosen, axis=-1)[..., 0]
         scale = jnp.exp(jnp.take_along_axis(log_scales, chosen, axis=-1)[..., 0])
-        return _nearest_code(self.grid, mean + temperature * scale * self._quantile(uniform[1]))
+        return _nearest_code(
+            self.quantizer, mean + temperature * scale * self._quantile(uniform[1])
+        )
 
     def mean(self, parameters: Float[Array, "..."]) -> Float[Array, "..."]:
         """Expected amplitude, clipped to [-1, 1] as recordings are but not rounded to a level.
@@ -158,7 +160,7 @@ class Mixture(abc.ABC):
         centres = (2.0 * np.arange(number) + 1.0) / number - 1.0
         parts = np.diff(self._expanded(np.linspace(-1.0, 1.0, number + 1), np))
         start = np.log(0.5 * parts / self.unit_deviation)
-        smallest = math.log(_NARROWEST * _narrowest_width(self.grid))
+        smallest = math.log(_NARROWEST * _narrowest_width(self.quantizer))
         starts = jnp.asarray(start - smallest, log_scales.dtype)
         above = jnp.minimum(log_scales, _MAX_LOG_SCALE) + starts
         # log(smallest + exp(c) s_0); jnp.logaddexp, which minds infinities, would double the time of the loss.
@@ -168,7 +170,7 @@ class Mixture(abc.ABC):
 
     def _expanded(self, y: Any, numpy: Any) -> Any:
         """C(y), within 10000 times full scale; of arrays of NumPy or JAX."""
-        if self.scale == "linear":
+        if self.companding == "linear":
             return numpy.clip(y, -_FARTHEST_MEAN, _FARTHEST_MEAN)
         mu = self.levels - 1
         farthest = math.log1p(mu * _FARTHEST_MEAN) / math.log1p(mu)
@@ -207,25 +209,25 @@ def _mixed(logits: Float[Array, "..."], log_values: Float[Array, "..."]) -> Floa
 
 @functools.lru_cache(maxsize=8)
 def _edge_tables(
-    grid: Levels,
+    quantizer: Quantizer,
 ) -> tuple[Float32[np.ndarray, " edges"], Float32[np.ndarray, " edges"]]:
     """Edges as coarse + fine, so that at 65536 levels a width keeps 7 digits; entry k is below level k."""
-    edges = np.concatenate([[-_FAR], grid.edges, [_FAR]])
+    edges = np.concatenate([[-_FAR], quantizer.edges, [_FAR]])
     coarse = edges.astype(np.float32)
     return coarse, (edges - coarse).astype(np.float32)
 
 
 @functools.lru_cache(maxsize=8)
-def _narrowest_width(grid: Levels) -> float:
-    return float(np.diff(grid.edges).min(initial=1.0))
+def _narrowest_width(quantizer: Quantizer) -> float:
+    return float(np.diff(quantizer.edges).min(initial=1.0))
 
 
-def _nearest_code(grid: Levels, x: Float[Array, "*samples"]) -> Int[Array, "*samples"]:
-    """`grid.encode` in JAX; within rounding of an edge, either of the levels beside it."""
-    top = grid.count - 1
+def _nearest_code(quantizer: Quantizer, x: Float[Array, "*samples"]) -> Int[Array, "*samples"]:
+    """`quantizer.encode` in JAX; within rounding of an edge, either of the levels beside it."""
+    top = quantizer.levels - 1
     x = jnp.clip(x, -1.0, 1.0)
-    if grid.scale == "linear":
-        codes = jnp.floor(x * (0.5 * grid.count) + 0.5).astype(jnp.int32) + grid.silence
+    if quantizer.companding == "linear":
+        codes = jnp.floor(x * (0.5 * quantizer.levels) + 0.5).astype(jnp.int32) + quantizer.silence
         return jnp.clip(codes, 0, top)
     companded = jnp.sign(x) * jnp.log1p(top * jnp.abs(x)) / math.log1p(top)
     return jnp.floor((companded + 1.0) * (0.5 * top) + 0.5).astype(jnp.int32)

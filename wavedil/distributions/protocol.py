@@ -7,22 +7,22 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Num, PRNGKeyArray
 
 from wavedil.errors import UserError
-from wavedil.levels import Levels, Scale
+from wavedil.quantizer import Companding, Quantizer
 
 
 @runtime_checkable
 class Distribution(Protocol):
     """A distribution over the levels of one sample, with parameters that a network gives.
 
-    All families put probability on the same grid, `wavedil.levels.Levels(levels, scale)`, and the
+    All families put probability on the same levels, `wavedil.quantizer.Quantizer(levels, companding)`, and the
     probabilities of all its levels sum to 1. Bits per sample, `-log_prob / log 2`, therefore
-    compare between families wherever the number of levels and the scale are the same.
+    compare between families wherever the number of levels and the companding are the same.
 
     Zeros for parameters are a broad distribution, so that an untrained network loses no more than
     it must.
 
     Shapes:
-      parameters: [..., num_parameters], float32 (a lower precision is raised to it)
+      parameters: [..., num_outputs], float32 (a lower precision is raised to it)
       codes, amplitudes: [...]
     """
 
@@ -31,11 +31,11 @@ class Distribution(Protocol):
         """Levels of a sample."""
 
     @property
-    def scale(self) -> Scale:
+    def companding(self) -> Companding:
         """Where the levels lie: "mu_law" or "linear"."""
 
     @property
-    def num_parameters(self) -> int:
+    def num_outputs(self) -> int:
         """Numbers that the network gives for each sample."""
 
     def log_prob(
@@ -44,7 +44,7 @@ class Distribution(Protocol):
         """Log-probability of each code in nats; divide by -log 2 for bits.
 
         Raises:
-          UserError: If the last axis is not `num_parameters`, the other axes are not those of the
+          UserError: If the last axis is not `num_outputs`, the other axes are not those of the
             codes, or the codes are not integers. A code beyond the levels gives NaN.
         """
 
@@ -74,11 +74,11 @@ def checked(
     samples: Num[Array, "..."] | None = None,
 ) -> Float[Array, "..."]:
     """The parameters in at least float32, refused where their shape is not the distribution's."""
-    name, wanted = type(distribution).__name__, distribution.num_parameters
+    name, wanted = type(distribution).__name__, distribution.num_outputs
     if parameters.ndim == 0 or parameters.shape[-1] != wanted:
         raise UserError(
             f"parameters have shape {parameters.shape}, but the last axis of {name} holds {wanted}; "
-            "give the network's output num_parameters channels"
+            "give the network's output num_outputs channels"
         )
     if samples is not None and samples.shape != parameters.shape[:-1]:
         raise UserError(
@@ -88,11 +88,11 @@ def checked(
     return parameters.astype(np.promote_types(parameters.dtype, np.float32))
 
 
-def checked_codes(codes: Num[Array, "..."], grid: Levels) -> Int[Array, "..."]:
+def checked_codes(codes: Num[Array, "..."], quantizer: Quantizer) -> Int[Array, "..."]:
     """The codes as int32, refused where they are not integers."""
     if not jnp.issubdtype(codes.dtype, jnp.integer):
         raise UserError(
-            f"codes are {codes.dtype}, but codes are integers 0 to {grid.count - 1}; "
-            f"encode amplitudes with wavedil.levels.Levels({grid.count}, {grid.scale!r})"
+            f"codes are {codes.dtype}, but codes are integers 0 to {quantizer.levels - 1}; "
+            f"encode amplitudes with wavedil.quantizer.Quantizer({quantizer.levels}, {quantizer.companding!r})"
         )
     return codes.astype(jnp.int32)

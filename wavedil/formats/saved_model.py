@@ -1,7 +1,10 @@
 """A model in a folder: `config.json` says what it is, `model.safetensors` holds its weights. No code runs on load."""
 
+import hashlib
 import json
 import os
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,24 +12,29 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
-from wavedil.errors import UserError
-from wavedil.models.kinds import CONFIGS, Model, ModelConfig, abstract_model
+from wavedil.data.config import CorpusConfig
+from wavedil.errors import UserError, suggestion
+from wavedil.files import read_json, replacing, write_json
+from wavedil.formats import version_1
+from wavedil.models.registry import MODELS, Model, abstract_model, model_config
 from wavedil.models.weights import named_weights, with_weights
+from wavedil.tasks.registry import task_config
 
 FORMAT = "wavedil"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _WEIGHTS = "model.safetensors"
 _CONFIG = "config.json"
 
 
 def save(model: Model, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-    """Writes the model's settings and weights into a folder.
+    """Writes the model's config and weights into a folder, and the task and corpus settings it was trained with.
 
-    Each file is written beside its place and renamed into it, and the weights name the settings they
-    belong to, so that a crash leaves a whole model or one that `load` refuses.
+    Each file is written beside its place and renamed into it, and the weights name the config they
+    belong to, so that a crash leaves a complete model or one that `load` refuses. A checksum over the weights is
+    stored with them.
 
     Args:
-      model: A WaveNet or an Autoencoder.
+      model: A WaveNet, an Autoencoder, or a model of your own in `wavedil.models.MODELS`.
       folder: Made if it is not there.
       overwrite: Whether a model that is already in the folder may be replaced.
 
@@ -45,22 +53,28 @@ def save(model: Model, folder: str | os.PathLike[str], *, overwrite: bool = Fals
         )
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: np.asarray(value) for name, value in named_weights(model).items()}
-    scratch = folder / f".{_WEIGHTS}.new"
-    save_file(weights, scratch, metadata={"config": json.dumps(model.config.to_dict())})
-    os.replace(scratch, folder / _WEIGHTS)
+    config = model.config.to_dict()
+    with replacing(folder / _WEIGHTS) as scratch:
+        metadata = {"config": json.dumps(config), "checksum": _checksum(weights)}
+        save_file(weights, scratch, metadata=metadata)
+    task, corpus = getattr(model, "task", None), getattr(model, "corpus", None)
     header = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        "architecture": type(model).__name__,
+        "model": config,
+        "task": None if task is None else task.to_dict(),
+        "corpus": None if corpus is None else corpus.to_dict(),
     }
-    write_json(folder / _CONFIG, header | {"config": model.config.to_dict()})
+    write_json(folder / _CONFIG, header)
 
 
 def load(folder: str | os.PathLike[str]) -> Model:
     """The model that `save` or a training run left in a folder.
 
+    It has the `task` and the `corpus` settings that it was trained with, or None.
+
     Raises:
-      UserError: If there is no model, or its files are truncated, foreign, or of a future version.
+      UserError: If there is no model, or its files are truncated, changed, foreign, or of a future version.
     """
     folder = Path(folder)
     if (folder / "model" / _WEIGHTS).exists():  # a run folder
@@ -71,37 +85,55 @@ def load(folder: str | os.PathLike[str]) -> Model:
                 f"{folder} holds no model: {name} is missing; give a folder that wavedil.save or "
                 "'wavedil train' wrote"
             )
-    config = _read_config(folder / _CONFIG)
-    try:
-        weights = load_file(folder / _WEIGHTS)
-        with safe_open(folder / _WEIGHTS, framework="numpy") as file:
-            written_for = (file.metadata() or {}).get("config")
-    except (SafetensorError, ValueError, KeyError) as error:
+    header = _read_header(folder / _CONFIG)
+    weights, metadata = _read_weights(folder / _WEIGHTS)
+    if header["format_version"] == 1:
+        weights = {version_1.own_name(name): weight for name, weight in weights.items()}
+        warnings.warn(
+            f"{folder} is a model of format version 1, which has no checksum; save it again to give it one",
+            stacklevel=2,
+        )
+    elif metadata.get("checksum") != _checksum(weights):
         raise UserError(
-            f"{folder / _WEIGHTS} is truncated or not a safetensors file ({error}); save or copy it again"
-        ) from error
-    if written_for is not None and type(config).from_dict(json.loads(written_for)) != config:
+            f"{folder / _WEIGHTS} is damaged: its weights are not those that were saved; copy it again"
+        )
+    if "config" in metadata and json.loads(metadata["config"]) != header["written_for"]:
         raise UserError(
             f"{folder / _WEIGHTS} and {_CONFIG} beside it are of two different models; save or copy both again"
         )
-    return with_weights(abstract_model(config), weights, str(folder / _WEIGHTS))
+    config = model_config(header["model"])
+    model = with_weights(abstract_model(config), weights, str(folder / _WEIGHTS))
+    task, corpus = header.get("task"), header.get("corpus")
+    model.task = None if task is None else task_config(task)
+    model.corpus = None if corpus is None else CorpusConfig.from_dict(corpus)
+    return model
 
 
-def write_json(path: Path, value: Any) -> None:
-    """JSON beside its place, then renamed into it."""
-    scratch = path.with_name(f".{path.name}.new")
-    scratch.write_text(json.dumps(value, indent=2) + "\n")
-    os.replace(scratch, path)
-
-
-def _read_config(path: Path) -> ModelConfig:
+def _read_weights(path: Path) -> tuple[dict[str, np.ndarray], Mapping[str, str]]:
+    """The weights, and what is written about them."""
     try:
-        header = json.loads(path.read_text())
-    except ValueError as error:
+        weights = load_file(path)
+        with safe_open(path, framework="numpy") as file:
+            return weights, file.metadata() or {}
+    except (SafetensorError, ValueError, KeyError) as error:
         raise UserError(
-            f"{path} is truncated or not JSON ({error}); save or copy it again"
+            f"{path} is truncated or not a safetensors file ({error}); save or copy it again"
         ) from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
+
+
+def _checksum(weights: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 over the name, type, shape and numbers of every weight, in the order of their names."""
+    digest = hashlib.sha256()
+    for name, weight in sorted(weights.items()):
+        digest.update(f"{name} {weight.dtype} {weight.shape}\n".encode())
+        digest.update(np.ascontiguousarray(weight).tobytes())
+    return digest.hexdigest()
+
+
+def _read_header(path: Path) -> dict[str, Any]:
+    """What config.json says, in the words of this version; "written_for" is the config as it stands in the file."""
+    header = read_json(path, "save or copy it again")
+    if header.get("format") != FORMAT:
         raise UserError(f"{path} is not a wavedil model's; its 'format' must be {FORMAT!r}")
     version = header.get("format_version")
     if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
@@ -109,13 +141,17 @@ def _read_config(path: Path) -> ModelConfig:
             f"{path} has format version {version!r}, but this wavedil reads up to {FORMAT_VERSION}; "
             "install a newer wavedil"
         )
-    kind = header.get("architecture", "WaveNet")
-    if kind not in CONFIGS:
-        known = ", ".join(CONFIGS)
-        raise UserError(
-            f"{path} holds a {kind!r}, but this wavedil knows {known}; install a newer wavedil"
-        )
-    config = header.get("config")
+    config = header.get("config" if version == 1 else "model")
     if not isinstance(config, dict):
-        raise UserError(f"{path} has no 'config' object; save or copy it again")
-    return CONFIGS[kind].from_dict(config)
+        raise UserError(f"{path} has no settings of a model; save or copy it again")
+    kind = str(header.get("architecture", "WaveNet") if version == 1 else config.get("name"))
+    if kind not in MODELS:
+        raise UserError(
+            f"{path} holds a {kind!r}, but this wavedil does not know it; {suggestion(kind, MODELS)}; install a "
+            "newer wavedil"
+        )
+    header["written_for"] = config
+    if version == 1:
+        header["model"] = version_1.model_config(kind, config)
+        header["task"] = version_1.task_of(kind, config)
+    return header

@@ -1,8 +1,8 @@
 """The context stack while samples are drawn: one step of it for every `factor` samples.
 
     sample      0  1  2  3 | 4  5  6  7 | 8 ...
-    runs                 *            *              once the frame is whole
-    told        0  0  0  a   a  a  a  b   b          held until the next one is
+    runs                 *            *              once the frame is complete
+    held        0  0  0  a   a  a  a  b   b          until the next one is
 
 Signals side by side may be in the middle of their frames at different times.
 """
@@ -27,12 +27,12 @@ class Context(NamedTuple):
     phase: Int[Array, " batch"]
     """How many of them are of the frame under way."""
     held: Float[Array, "layers batch 2*channels"]
-    """What the last whole frame adds to the gates of every layer; zero before the first."""
+    """What the last complete frame adds to the gates of every layer; zero before the first."""
     stack: list[Float[Array, "batch past channels"]]
     """The last frames; few are kept, so that they are moved up and not written in a ring."""
 
 
-Hear = Callable[[Array, Context, Array, Array | None], Context]
+Update = Callable[[Array, Context, Array, Array | None], Context]
 
 
 def context_from_state(model: WaveNet, state: dict[str, Any]) -> Context:
@@ -45,22 +45,22 @@ def context_from_state(model: WaveNet, state: dict[str, Any]) -> Context:
     )
 
 
-def hear_function(model: WaveNet) -> Hear:
+def context_update(model: WaveNet) -> Update:
     """A function that takes the context past one sample more.
 
     It is given the sample as it enters [batch, in_channels], the context before it, the position in the ring, and,
     where a signal may follow another, the age of each: its samples before this one.
     """
-    far, kernels = model.context, _condition_kernels(model)
+    far, kernels = model.conditioning.context_stack, _condition_kernels(model)
     assert far is not None
     last = far.factor - 1
 
-    def hear(x: Array, context: Context, position: Array, age: Array | None = None) -> Context:
+    def update(x: Array, context: Context, position: Array, age: Array | None = None) -> Context:
         phase, held = context.phase, context.held
         if age is not None:
             phase = jnp.where(age == 0, 0, phase)
             held = jnp.where((age == 0)[:, None], 0.0, held)
-        whole = phase == last
+        complete = phase == last
 
         def run(state: tuple[Array, Array, list[Array]]) -> tuple[Array, Array, list[Array]]:
             _, held, stack = state
@@ -71,19 +71,23 @@ def hear_function(model: WaveNet) -> Hear:
             frame = jnp.concatenate([before, x[None]]).swapaxes(0, 1)
             (_, y), after = far.stack.step(far.enter(frame), stack)
             chosen = [
-                jnp.where(whole[:, None, None], new, old)
+                jnp.where(complete[:, None, None], new, old)
                 for new, old in zip(after, stack, strict=True)
             ]
-            return jnp.zeros((), bool), jnp.where(whole[:, None], y[:, 0] @ kernels, held), chosen
+            return (
+                jnp.zeros((), bool),
+                jnp.where(complete[:, None], y[:, 0] @ kernels, held),
+                chosen,
+            )
 
         # Once or not at all. A loop leaves the state where it lies; `cond` would copy it at every sample.
         _, held, stack = lax.while_loop(
-            lambda state: state[0], run, (whole.any(), held, context.stack)
+            lambda state: state[0], run, (complete.any(), held, context.stack)
         )
         samples = write(context.samples, x, position)
-        return Context(samples, jnp.where(whole, 0, phase + 1), held, stack)
+        return Context(samples, jnp.where(complete, 0, phase + 1), held, stack)
 
-    return hear
+    return update
 
 
 def _condition_kernels(model: WaveNet) -> Float[Array, "layers condition_channels 2*channels"]:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from wavedil.generation.context import context_from_state, hear_function
+from wavedil.generation.context import context_from_state, context_update
 from wavedil.generation.rings import delayed_samples, rings_from_state, write
 from wavedil.models.wavenet import WaveNet
 
@@ -21,18 +21,10 @@ class Loop(NamedTuple):
     code: Int[Array, " batch"]
 
 
-class Moment(NamedTuple):
-    """What a model with features is told at each sample."""
-
-    local: Float[Array, "batch condition_channels"]
-    age: Int[Array, " batch"]
-    """Samples since each signal's first: what lies before that in a ring is of another signal, and counts as zero."""
-
-
 def rings_of(model: WaveNet, state: dict[str, Any]) -> dict[str, Any]:
     """The state of a model as the loop keeps it, at position 0."""
     rings = jax.tree.map(rings_from_state, {name: state[name] for name in ("input", "stack")})
-    if model.context is not None:
+    if model.conditioning.context_stack is not None:
         rings["context"] = context_from_state(model, state["context"])
     return rings
 
@@ -42,14 +34,22 @@ def step_function(
 ) -> Callable[..., tuple[Array, dict[str, Any]]]:
     """`model.step` for one sample.
 
-    What all layers see of the past is known before the sample is computed, and so is what they are told; one
-    batched matmul meets both. What is left for each layer in turn is the newest tap, the gate and the residual.
-    A context stack is heard as the sample comes in, and what it says is ready for all layers.
+        past taps, condition of all layers  --one batched matmul-->  joint [layers]
+        layer 0   joint[0] + newest tap -> gate -> residual ->  layer 1   joint[1] + newest tap -> ...
+
+    The past of every layer is known before the sample is computed, and so is the condition: they meet all their
+    kernels in one matmul. What is left for each layer in turn is the newest tap, the gate and the residual. A
+    context stack takes the sample in first, and its output is ready for all layers.
 
     Args:
       model: A WaveNet.
       condition: What it is conditioned on, if anything, its context left out.
-      local: Whether that differs from sample to sample; then every step is given a `Moment`.
+      local: Whether that differs from sample to sample; then every step is given its part of it.
+
+    Returns:
+      A function of the newest code [batch], the rings, the position in them, the local condition [batch, channels]
+      or None, and the age of each signal, or None where each draws one: its samples so far. What lies before
+      that in a ring is of the signal before, and counts as zero.
     """
     stack = model.stack
     layers = [block.weights(condition, local) for block in stack.blocks]
@@ -57,35 +57,40 @@ def step_function(
     kernels = []
     for layer in layers:
         past_kernel = layer.kernel[:-1].reshape(-1, layer.kernel.shape[2])
-        told = [] if layer.condition_kernel is None else [layer.condition_kernel]
-        kernels.append(jnp.concatenate([past_kernel, *told]))
+        parts = (
+            [past_kernel]
+            if layer.condition_kernel is None
+            else [past_kernel, layer.condition_kernel]
+        )
+        kernels.append(jnp.concatenate(parts))
     known_kernel = jnp.stack(kernels)
     # Out here, or every sample would copy them: a slice inside the loop is made anew each time.
     newest_kernels = [layer.kernel[-1] for layer in layers]
     ago = np.stack([_steps_ago(block.conv, stack.blocks[0].channels) for block in stack.blocks])
-
-    hear = None if model.context is None else hear_function(model)
+    far = model.conditioning.context_stack
+    update_context = None if far is None else context_update(model)
 
     def step(
-        code: Array, rings: dict[str, Any], position: Array, now: Moment | None = None
+        code: Array, rings: dict[str, Any], position: Array, now: Array | None, age: Array | None
     ) -> tuple[Array, dict[str, Any]]:
         rings_after: dict[str, Any] = {}
         x = model.enter(code)
-        if hear is not None:
-            age = None if now is None else now.age
-            rings_after["context"] = hear(x, rings["context"], position, age)
-        x, rings_after["input"] = _convolve(model.input, x, rings["input"], position, now)
+        if update_context is not None:
+            rings_after["context"] = update_context(x, rings["context"], position, age)
+        x, rings_after["input"] = _convolve(model.input, x, rings["input"], position, age)
         known = jnp.stack(
             [
                 delayed_samples(ring, block.dilation, position)
                 for ring, block in zip(rings["stack"], stack.blocks, strict=True)
             ]
         )
+        if age is not None:
+            known = _own(known, ago[:, None], age)
         if now is not None:
-            told = jnp.broadcast_to(now.local, (len(layers), *now.local.shape))
-            known = jnp.concatenate([_own(known, ago[:, None], now), told], axis=-1)
+            conditions = jnp.broadcast_to(now, (len(layers), *now.shape))
+            known = jnp.concatenate([known, conditions], axis=-1)
         joint = jnp.einsum("lbi,lio->lbo", known, known_kernel) + bias
-        if hear is not None:
+        if update_context is not None:
             joint = joint + rings_after["context"].held
         after, gated = [], []
         for i, layer in enumerate(layers):
@@ -101,12 +106,12 @@ def step_function(
 
 
 def _convolve(
-    conv: Any, x: Array, ring: Array, position: Array, now: Moment | None
+    conv: Any, x: Array, ring: Array, position: Array, age: Array | None
 ) -> tuple[Array, Array]:
     """One output of a causal convolution without dilation."""
     past = delayed_samples(ring, conv.dilation, position)
-    if now is not None:
-        past = _own(past, _steps_ago(conv, x.shape[-1]), now)
+    if age is not None:
+        past = _own(past, _steps_ago(conv, x.shape[-1]), age)
     kernel = conv.kernel[...]
     y = jnp.concatenate([past, x], axis=-1) @ kernel.reshape(-1, kernel.shape[2])
     return y + conv.bias_or_zeros(), write(ring, x, position)
@@ -117,6 +122,6 @@ def _steps_ago(conv: Any, channels: int) -> np.ndarray:
     return np.repeat(np.arange(conv.receptive_field.past, 0, -conv.dilation), channels)
 
 
-def _own(past: Array, ago: np.ndarray, now: Moment) -> Array:
+def _own(past: Array, ago: np.ndarray, age: Array) -> Array:
     """The past of each signal itself: zero before its first sample, as before any signal."""
-    return jnp.where(now.age[:, None] >= ago, past, 0.0)
+    return jnp.where(age[:, None] >= ago, past, 0.0)

@@ -1,1 +1,5 @@
 """Whole models: settings without JAX, and the networks they describe."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,33 +1,33 @@
-"""A WaveNet autoencoder: sound to codes, and a WaveNet that makes sound of them again."""
+"""A WaveNet autoencoder: sound to latents, and a WaveNet that makes sound of them again."""
 
-from collections.abc import Mapping
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from wavedil.data.frames import BEYOND
 from wavedil.errors import UserError
-from wavedil.features import num_frames
+from wavedil.frames import BEYOND, num_frames
 from wavedil.models.autoencoder_config import AutoencoderConfig
+from wavedil.models.conditioning import Labels
 from wavedil.models.encoder import Encoder
 from wavedil.models.wavenet import WaveNet
 from wavedil.receptive_field import ReceptiveField
 
 
 class Autoencoder(nnx.Module):
-    """Sound told by codes that are learned with it, `code_size` numbers every `hop` samples (arXiv:1704.01279).
+    """Sound conditioned on latents that are learned with it, `latent_size` numbers every `hop` samples.
 
-        sound ---> encoder ---> codes ---> decoder, a WaveNet ---> parameters of every sample
-          '--------- the samples before it --------^
+        sound ---> encoder ---> latents ---> decoder, a WaveNet ---> parameters of every sample
+          '---------- the samples before it ---------^
 
-    The decoder is a vocoder whose features are the codes, so whatever takes a vocoder takes the decoder with the
-    codes of a sound:
+    The decoder is a vocoder whose features are the latents, so whatever takes a vocoder takes the decoder with the
+    latents of a sound:
 
         log p(x) = sum_t log p(x[t] | x[< t], encoder(x))
 
-    This is no likelihood of x, for the codes know it; it is what the codes leave to be said.
+    This is no likelihood of x, for the latents know it; it is what the latents leave to be said.
 
     Args:
       config: Sizes of the encoder and the decoder.
@@ -38,17 +38,26 @@ class Autoencoder(nnx.Module):
       >>> codes = jnp.zeros((1, 1000), jnp.int32)
       >>> model.encode(codes).shape, model.log_prob(codes).shape
       ((1, 2, 16), (1, 1000))
-      >>> copy = generate(model, jax.random.key(0), features=model.encode(codes))
+      >>> again = generate(model, jax.random.key(0), features=model.encode(codes))
+
+    Reference: Engel et al. 2017, arXiv:1704.01279.
     """
 
+    config_class: ClassVar[type[AutoencoderConfig]] = AutoencoderConfig
+    hidden_kernels: ClassVar[tuple[str, ...]] = (
+        "encoder.layers",
+        *(f"decoder.{name}" for name in WaveNet.hidden_kernels),
+    )
+    """As `WaveNet.hidden_kernels`."""
+
     def __init__(self, config: AutoencoderConfig, *, rngs: nnx.Rngs) -> None:
-        self.config = config
+        self.config = config = config.complete()
         self.encoder = Encoder(config.encoder, rngs=rngs)
         self.decoder = WaveNet(config.decoder, rngs=rngs)
 
     @property
     def receptive_field(self) -> ReceptiveField:
-        """What the decoder sees of the samples before, beside the codes."""
+        """What the decoder sees of the samples before, beside the latents."""
         return self.decoder.receptive_field
 
     @property
@@ -56,9 +65,9 @@ class Autoencoder(nnx.Module):
         """Trained numbers, the encoder's and the decoder's."""
         return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(self, nnx.Param)))
 
-    def encode(self, codes: Int[Array, "batch time"]) -> Float[Array, "batch frames code_size"]:
-        """The codes of whole sounds, given by their samples' levels: frame i of samples `i hop .. (i + 1) hop - 1`."""
-        hop, context = self.config.local.hop, self.config.encoder.context_frames
+    def encode(self, codes: Int[Array, "batch time"]) -> Float[Array, "batch frames latent_size"]:
+        """The latents of whole sounds, given as codes: frame i of samples `i hop .. (i + 1) hop - 1`."""
+        hop, context = self.encoder.hop, self.config.encoder.context_frames
         missing = hop * num_frames(codes.shape[1], hop) - codes.shape[1]
         beyond = ((0, 0), (context * hop, missing + context * hop))
         samples = jnp.pad(codes.astype(jnp.int32), beyond, constant_values=BEYOND)
@@ -66,22 +75,22 @@ class Autoencoder(nnx.Module):
 
     def encode_frames(
         self, frames: Int[Array, "batch frames hop"]
-    ) -> Float[Array, "batch inner_frames code_size"]:
-        """The codes of a stretch of a sound, as they are in the whole of it.
+    ) -> Float[Array, "batch inner_frames latent_size"]:
+        """The latents of a stretch of a sound, as they are in the whole of it.
 
         Args:
-          frames: Levels of the samples, as `data.frames.sound_frames` cuts them: the frames to encode and
+          frames: Levels of the samples, as `frames.sound_frames` cuts them: the frames to encode and
             `encoder.context_frames` more on either side; BEYOND where the sound has none, which is silence. A frame
-            that lies beyond it altogether has the code zero, as has everything beyond a vocoder's features.
+            that lies beyond it altogether has the latent zero, as has everything beyond a vocoder's features.
         """
         context, field = self.config.encoder.context_frames, self.config.encoder.layers_field
         batch_size, given, hop = frames.shape
-        if hop != self.config.local.hop or given <= 2 * context:
+        if hop != self.encoder.hop or given <= 2 * context:
             raise UserError(
-                f"frames have shape {frames.shape}, but they must hold {self.config.local.hop} samples each and be "
+                f"frames have shape {frames.shape}, but they must hold {self.encoder.hop} samples each and be "
                 f"more than {2 * context}, {context} on either side of those to encode; cut them with sound_frames"
             )
-        silence = self.config.grid.silence
+        silence = self.config.quantizer.silence
         # As the levels lie, -1 to 1: of mu-law levels a quiet sound is heard too, as in the paper.
         level = (frames - silence).astype(jnp.float32) / silence
         samples = jnp.where(frames == BEYOND, 0.0, level).reshape(batch_size, -1, 1)
@@ -93,18 +102,18 @@ class Autoencoder(nnx.Module):
     def log_prob(
         self,
         codes: Int[Array, "batch time"],
-        labels: Mapping[str, Int[Array, " batch"]] | None = None,
+        labels: Labels | None = None,
         before: Int[Array, "batch 1"] | None = None,
         features: Int[Array, "batch frames hop"] | None = None,
     ) -> Float[Array, "batch time"]:
-        """Log-probability in nats of every sample given those before it and the codes of the sound.
+        """Log-probability in nats of every sample given those before it and the latents of the sound.
 
         Args:
           codes: Samples.
-          labels: Indices of the labels, unlabelled by default.
+          labels: Values or rows of the labels, unlabelled by default.
           before: The sample before the first, where the codes are cut out of a longer sound; silence by default.
           features: The frames of the sound itself that the samples lie in, with `config.context_frames` more on
-            either side (`data.frames.sound_frames`), where the samples are cut out of a longer sound.
+            either side (`frames.sound_frames`), where the samples are cut out of a longer sound.
         """
-        told = self.encode(codes) if features is None else self.encode_frames(features)
-        return self.decoder.log_prob(codes, labels, before, told)
+        latents = self.encode(codes) if features is None else self.encode_frames(features)
+        return self.decoder.log_prob(codes, labels, before, latents)

@@ -1,33 +1,34 @@
-"""What an autoencoder is made of: an encoder, and a WaveNet that its codes condition."""
+"""Settings of an autoencoder: of its encoder, and of the WaveNet that the latents condition."""
 
 import dataclasses
 import math
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import ClassVar, Self
 
-from wavedil.errors import UserError
-from wavedil.levels import Levels
-from wavedil.models.config import WaveNetConfig
-from wavedil.models.local import LocalConfig
+from wavedil.config import Config
+from wavedil.errors import UserError, require_positive
+from wavedil.models.local_conditioning import LocalConditioningConfig
+from wavedil.models.wavenet_config import WaveNetConfig
+from wavedil.quantizer import Quantizer
 from wavedil.receptive_field import ReceptiveField
-from wavedil.settings import Settings
 
 # That of the paper: 512 samples at 16 kHz.
 _HOP_SECONDS = 0.032
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class EncoderConfig(Settings):
-    """What turns a sound into a code every `hop` samples.
+class EncoderConfig(Config):
+    """Settings of the encoder, which turns a sound into a latent every `hop` samples.
 
     Example:
       >>> EncoderConfig().at(16000).hop
       512
     """
 
-    code_size: int = 16
-    """Numbers in a code."""
+    latent_size: int = 16
+    """Numbers in a latent."""
     hop: int | None = None
-    """Samples that a code governs; None: the power of two that is nearest to 32 ms."""
+    """Samples that a latent covers; None: the power of two that is nearest to 32 ms."""
     channels: int = 64
     """Channels inside the encoder."""
     kernel_size: int = 3
@@ -39,16 +40,11 @@ class EncoderConfig(Settings):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dilations", tuple(self.dilations))
-        sizes = {
-            name: getattr(self, name) for name in ("code_size", "channels", "kernel_size", "cycles")
-        }
-        sizes |= {} if self.hop is None else {"hop": self.hop}
         if not self.dilations:
             raise UserError("encoder dilations is empty; give at least one, such as 1:512 or 1,2,4")
-        sizes["dilation"] = min(self.dilations)
-        for name, size in sizes.items():
-            if size < 1:
-                raise UserError(f"encoder {name} is {size}, but it must be at least 1")
+        sizes = ("latent_size", "hop", "channels", "kernel_size", "cycles")
+        require_positive("encoder", **{name: getattr(self, name) for name in sizes})
+        require_positive("encoder", dilation=min(self.dilations))
 
     def at(self, sample_rate: int) -> Self:
         """These settings with a hop, in samples at that rate."""
@@ -71,13 +67,13 @@ class EncoderConfig(Settings):
 
     @property
     def receptive_field(self) -> ReceptiveField:
-        """What code i sees: the samples `i hop .. (i + 1) hop - 1` and those that the layers see around them."""
+        """What latent i sees: the samples `i hop .. (i + 1) hop - 1` and those that the layers see around them."""
         hop = self.require_hop()
         return self.layers_field.then(ReceptiveField.conv(hop, stride=hop, padding="valid"))
 
     @property
     def context_frames(self) -> int:
-        """Frames on either side of its own that a code may see samples of."""
+        """Frames on either side of its own that a latent may see samples of."""
         field = self.layers_field
         return -(-max(field.past, field.future) // self.require_hop())
 
@@ -95,44 +91,64 @@ class EncoderConfig(Settings):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class AutoencoderConfig(Settings):
+class AutoencoderConfig(Config):
     """Settings of an autoencoder (arXiv:1704.01279): validated when made, JSON round trip.
 
-    The encoder's hop and the decoder's `local`, which takes the codes, are filled in where they are open.
+    The encoder's hop and the decoder's local conditioning, which takes the latents, may be open: `complete` fills
+    them in, to suit the sample rate.
 
     Example:
-      >>> AutoencoderConfig(decoder=WaveNetConfig.tiny(sample_rate=8000)).decoder.local.hop
+      >>> AutoencoderConfig(decoder=WaveNetConfig.tiny(sample_rate=8000)).local_conditioning.hop
       256
     """
+
+    name: ClassVar[str] = "Autoencoder"
 
     decoder: WaveNetConfig = dataclasses.field(default_factory=WaveNetConfig)
     """The WaveNet that draws the sound."""
     encoder: EncoderConfig = dataclasses.field(default_factory=EncoderConfig)
-    """What it is told of it."""
+    """What makes the latents that condition it."""
 
     def __post_init__(self) -> None:
-        encoder = self.encoder.at(self.decoder.sample_rate)
-        kind: dict[str, Any] = {"num_features": encoder.code_size, "hop": encoder.require_hop()}
-        local = self.decoder.local or LocalConfig(**kind)
-        if local != dataclasses.replace(local, **kind, mel=None):
+        local = self.decoder.local_conditioning
+        if local is not None and local.mel is not None:
             raise UserError(
-                f"the decoder's local says {local.num_features} features every {local.hop} samples"
-                f"{' of mel spectra' if local.mel else ''}, but the encoder gives {encoder.code_size} numbers every "
-                f"{encoder.hop}; set both alike, or leave local out"
+                "decoder.local_conditioning is of mel spectra, but latents condition an autoencoder's decoder; "
+                "leave mel out"
             )
-        object.__setattr__(self, "encoder", encoder)
-        object.__setattr__(self, "decoder", dataclasses.replace(self.decoder, local=local))
+        self.complete()  # refuses a decoder and an encoder that do not fit
+
+    def complete(self) -> Self:
+        """This config with a hop, and a decoder that takes the latents."""
+        encoder = self.encoder.at(self.decoder.sample_rate)
+        local = self.decoder.local_conditioning or LocalConditioningConfig()
+        local = local.of(encoder.latent_size, encoder.require_hop())
+        decoder = dataclasses.replace(self.decoder, local_conditioning=local)
+        if (decoder, encoder) == (self.decoder, self.encoder):
+            return self
+        return dataclasses.replace(self, decoder=decoder, encoder=encoder)
 
     @property
-    def local(self) -> LocalConfig:
-        """How the decoder takes the codes."""
-        assert self.decoder.local is not None
-        return self.decoder.local
+    def local_conditioning(self) -> LocalConditioningConfig:
+        """How the decoder takes the latents."""
+        local = self.complete().decoder.local_conditioning
+        assert local is not None
+        return local
 
     @property
-    def grid(self) -> Levels:
-        """The levels: what a sample's code means as an amplitude."""
-        return self.decoder.grid
+    def labels(self) -> Mapping[str, tuple[str, ...]]:
+        """Named labels the decoder can be conditioned on, each with its values."""
+        return self.decoder.labels
+
+    @property
+    def levels(self) -> int:
+        """Levels of a sample."""
+        return self.decoder.levels
+
+    @property
+    def quantizer(self) -> Quantizer:
+        """The levels of a sample: what a code means as an amplitude."""
+        return self.decoder.quantizer
 
     @property
     def sample_rate(self) -> int:
@@ -142,4 +158,5 @@ class AutoencoderConfig(Settings):
     @property
     def context_frames(self) -> int:
         """Frames of sound on either side of a stretch that its likelihood may depend on."""
-        return self.local.context_frames + self.encoder.context_frames
+        config = self.complete()
+        return config.local_conditioning.context_frames + config.encoder.context_frames

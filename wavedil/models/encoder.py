@@ -1,11 +1,11 @@
-"""The encoder of an autoencoder: from sound to a code every `hop` samples."""
+"""The encoder of an autoencoder: from sound to a latent every `hop` samples."""
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from wavedil.features import num_frames
+from wavedil.frames import num_frames
 from wavedil.models.autoencoder_config import EncoderConfig
 from wavedil.nn import Conv1d
 from wavedil.nn.layer import require_causal
@@ -39,24 +39,24 @@ class EncoderLayer(nnx.Module):
 
 
 class Encoder(nnx.Module):
-    """A code for every `hop` samples of sound, from dilated convolutions that look both ways.
+    """A latent for every `hop` samples of sound, from dilated convolutions that look both ways.
 
-        sound -> conv -> residual layers -> 1x1 -> mean over hop samples -> codes
+        sound -> conv -> residual layers -> 1x1 -> mean over hop samples -> latents
 
     Outside the sound there is silence, zero: the sound is extended by what the layers see, and no layer pads, so
-    that a stretch of sound with its surroundings (`valid`) has the codes that it has in the whole. With hop 4 and
+    that a stretch of sound with its surroundings (`valid`) has the latents that it has in the whole. With hop 4 and
     layers that see 3 samples either way:
 
         samples           0  1  2  3 | 4  5  6  7 | 8  9 10 11 |12 ...
-        governed by 1                  [--------]
-        seen by code 1       [---------------------------]           samples 1 to 10
+        covered by 1                   [--------]
+        seen by 1            [---------------------------]           samples 1 to 10
 
     Args:
       config: Complete sizes, as `EncoderConfig.at` makes them.
       rngs: Source of the initial weights.
 
     Shapes:
-      __call__: [batch, time, 1] -> [batch, ceil(time / hop), code_size]
+      __call__: [batch, time, 1] -> [batch, ceil(time / hop), latent_size]
 
     Raises:
       UserError: If the settings leave the hop open.
@@ -73,27 +73,27 @@ class Encoder(nnx.Module):
             EncoderLayer(channels, kernel_size=kernel_size, dilation=dilation, rngs=rngs)
             for dilation in config.layer_dilations
         )
-        self.output = Conv1d(channels, config.code_size, kernel_size=1, rngs=rngs)
+        self.output = Conv1d(channels, config.latent_size, kernel_size=1, rngs=rngs)
         self.receptive_field: ReceptiveField = config.receptive_field
 
-    def __call__(self, x: Float[Array, "batch time 1"]) -> Float[Array, "batch frames code_size"]:
+    def __call__(self, x: Float[Array, "batch time 1"]) -> Float[Array, "batch frames latent_size"]:
         field = self.config.layers_field
         missing = self.hop * num_frames(x.shape[1], self.hop) - x.shape[1]
         return self.valid(jnp.pad(x, ((0, 0), (field.past, field.future + missing), (0, 0))))
 
-    def valid(self, x: Float[Array, "batch time 1"]) -> Float[Array, "batch frames code_size"]:
-        """The codes of a stretch of sound, whole frames, that comes with what the layers see on either side.
+    def valid(self, x: Float[Array, "batch time 1"]) -> Float[Array, "batch frames latent_size"]:
+        """The latents of a stretch of sound, complete frames, that comes with what the layers see on either side.
 
-        [batch, past + frames hop + future, 1] -> [batch, frames, code_size], the past and future of
+        [batch, past + frames hop + future, 1] -> [batch, frames, latent_size], the past and future of
         `config.layers_field`.
         """
         x = self.input.valid(x)
         for layer in self.layers:
             x = layer(x)
         x = self.output(x)
-        batch_size, num_samples, code_size = x.shape
-        return x.reshape(batch_size, num_samples // self.hop, self.hop, code_size).mean(axis=2)
+        batch_size, num_samples, latent_size = x.shape
+        return x.reshape(batch_size, num_samples // self.hop, self.hop, latent_size).mean(axis=2)
 
     def init_state(self, batch_size: int) -> None:
-        """Refuses: a code is made of samples that are yet to come."""
+        """Refuses: a latent is made of samples that are yet to come."""
         require_causal(self.receptive_field, "Encoder")

@@ -6,8 +6,8 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from wavedil.errors import UserError
-from wavedil.features import num_frames
-from wavedil.models.local import LocalConfig
+from wavedil.frames import num_frames
+from wavedil.models.local_conditioning import LocalConditioningConfig
 from wavedil.nn import Conv1d, RepeatUpsample, SubPixelUpsample
 from wavedil.receptive_field import ReceptiveField
 
@@ -39,18 +39,19 @@ class FeatureUpsampler(nnx.Module):
       UserError: When called, if there are not as many frames or numbers in a frame as there should be.
     """
 
-    def __init__(self, config: LocalConfig, *, rngs: nnx.Rngs) -> None:
+    def __init__(self, config: LocalConditioningConfig, *, rngs: nnx.Rngs) -> None:
         self.config = config
+        num_features, self.hop = config.sizes
         # Smoothing reaches less than a frame further; there, frames are upsampled and then cut away.
         self.edge = 1 if config.upsampling == "repeat" else 0
         reach = config.context_frames - self.edge
         # At the rate of frames a wide layer costs next to nothing at each sample.
         wide = 4 * config.channels
         self.frames = Conv1d(
-            config.num_features, wide, kernel_size=2 * reach + 1, padding="same", rngs=rngs
+            num_features, wide, kernel_size=2 * reach + 1, padding="same", rngs=rngs
         )
         self.mix = Conv1d(wide, config.channels, kernel_size=1, rngs=rngs)
-        self.stages = nnx.List(_stage(config, factor, rngs) for factor in stage_factors(config.hop))
+        self.stages = nnx.List(_stage(config, factor, rngs) for factor in stage_factors(self.hop))
         field = self.frames.receptive_field
         for stage in self.stages:
             field = field.then(stage.receptive_field)
@@ -59,7 +60,7 @@ class FeatureUpsampler(nnx.Module):
     def __call__(
         self, features: Float[Array, "batch frames features"], num_samples: int
     ) -> Float[Array, "batch time channels"]:
-        """The condition of the samples; see `WaveNet.upsample`."""
+        """The condition of the samples; see `Conditioning.upsample`."""
         features = self._with_context(features, num_samples)
         if self.config.mel is not None:
             # From 0 .. 1 to a deviation of about 1 around 0, with which they are learnt in far fewer steps.
@@ -69,13 +70,13 @@ class FeatureUpsampler(nnx.Module):
         x = self.mix(jax.nn.relu(wide))
         for stage in self.stages:
             x = stage(x)
-        start = self.edge * self.config.hop
+        start = self.edge * self.hop
         return x[:, start : start + num_samples]
 
     def _with_context(self, features: Array, num_samples: int) -> Array:
         """The frames with `context_frames` on either side: zeros, unless they are there."""
         config = self.config
-        frames = num_frames(num_samples, config.hop)
+        frames = num_frames(num_samples, self.hop)
         batch_size, given, num_features = features.shape
         if num_features != config.num_features or given not in (
             frames,
@@ -83,7 +84,7 @@ class FeatureUpsampler(nnx.Module):
         ):
             raise UserError(
                 f"features have shape [{batch_size}, {given}, {num_features}], but {num_samples} samples take "
-                f"[{batch_size}, {frames}, {config.num_features}], a frame every {config.hop} samples, or "
+                f"[{batch_size}, {frames}, {config.num_features}], a frame every {self.hop} samples, or "
                 f"{config.context_frames} frames more on either side; compute them with the model's settings"
             )
         if given > frames:
@@ -103,7 +104,9 @@ def stage_factors(hop: int) -> tuple[int, ...]:
     return tuple(sorted([4] * (twos // 2) + [2] * (twos % 2) + primes[twos:]))
 
 
-def _stage(config: LocalConfig, factor: int, rngs: nnx.Rngs) -> RepeatUpsample | SubPixelUpsample:
+def _stage(
+    config: LocalConditioningConfig, factor: int, rngs: nnx.Rngs
+) -> RepeatUpsample | SubPixelUpsample:
     channels = config.channels
     if config.upsampling == "subpixel":
         return SubPixelUpsample(channels, channels, factor=factor, rngs=rngs)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from wavedil.models.context import ContextConfig
+from wavedil.models.context_stack import ContextStackConfig
 from wavedil.receptive_field.arithmetic import ReceptiveField
 from wavedil.receptive_field.designed_stack import Design
 from wavedil.receptive_field.paths import paths_per_lag
@@ -36,7 +36,7 @@ def stack_text(stack: Design, sample_rate: float) -> str:
     return "\n".join([*lines, "", _layers(stack, sample_rate)])
 
 
-def context_text(context: ContextConfig, field: ReceptiveField, sample_rate: float) -> str:
+def context_text(context: ContextStackConfig, field: ReceptiveField, sample_rate: float) -> str:
     """What a network with a context stack sees, and what that stack is."""
     far = context.receptive_field
     cycles = f", {context.cycles} times" if context.cycles > 1 else ""

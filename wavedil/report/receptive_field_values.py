@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wavedil.models.context import ContextConfig
+from wavedil.models.context_stack import ContextStackConfig
 from wavedil.receptive_field.arithmetic import ReceptiveField
 from wavedil.receptive_field.designed_stack import Design
 from wavedil.receptive_field.paths import holes
@@ -38,7 +38,7 @@ def stack_values(stack: Design, sample_rate: float) -> dict[str, Any]:
 
 
 def context_values(
-    context: ContextConfig, field: ReceptiveField, sample_rate: float
+    context: ContextStackConfig, field: ReceptiveField, sample_rate: float
 ) -> dict[str, Any]:
     """What changes where the stack has a context stack: the whole field, and what that stack is.
 

@@ -1,1 +1,5 @@
-"""Training: settings, one compiled step, the loop around it, and what it leaves in a run folder."""
+"""Training: settings, the pure update, the loop around it, checkpoints and metrics; it knows nothing of tasks."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

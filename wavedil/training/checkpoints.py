@@ -25,9 +25,12 @@ class Checkpoints:
 
     Args:
       folder: Made if it is not there.
+      stored_name: Weight's name -> the name under which the checkpoints of this folder hold it, where that is
+        another: of runs that an older version began.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, stored_name: Callable[[str], str] = str) -> None:
+        self._stored_name = stored_name
         logging.getLogger("absl").setLevel(logging.WARNING)
         self._folder = folder.absolute()
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -37,7 +40,7 @@ class Checkpoints:
         """Writes the state under its step; the newest two are kept."""
         step = int(state.step)
         if step not in self._manager.all_steps():
-            self._manager.save(step, args=ocp.args.StandardSave(_to_mapping(state)))
+            self._manager.save(step, args=ocp.args.StandardSave(self._to_mapping(state)))
             self._manager.wait_until_finished()
 
     def restore_newest(
@@ -52,7 +55,7 @@ class Checkpoints:
           UserError: If there are checkpoints and none of them can be read; nothing is moved then.
         """
         target = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), _to_mapping(like)
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), self._to_mapping(like)
         )
         unreadable: dict[int, str] = {}
         for step in sorted(self._manager.all_steps(), reverse=True):
@@ -67,7 +70,7 @@ class Checkpoints:
             for broken, reason in unreadable.items():
                 aside = self._move_aside(broken)
                 warn(f"checkpoint {broken} cannot be read ({reason}); it was moved to {aside.name}")
-            return _from_mapping(like, mapping)
+            return self._from_mapping(like, mapping)
         if unreadable:
             reasons = "; ".join(f"{step}: {reason}" for step, reason in unreadable.items())
             raise UserError(
@@ -97,20 +100,35 @@ class Checkpoints:
         self._manager = self._open()
         return aside
 
+    def _to_mapping(self, state: TrainingState) -> dict[str, Any]:
+        """The state with string keys only: integer keys and tuples change type on their way through a file."""
+        stored = _renamed(state, self._stored_name)
+        optimizer = jax.tree.leaves(stored.optimizer)
+        return {
+            "step": stored.step,
+            "weights": stored.weights,
+            "averaged": stored.averaged,
+            "optimizer": {f"{index:05d}": leaf for index, leaf in enumerate(optimizer)},
+        }
 
-def _to_mapping(state: TrainingState) -> dict[str, Any]:
-    """The state with string keys only: integer keys and tuples change type on their way through a file."""
-    optimizer = jax.tree.leaves(state.optimizer)
-    return {
-        "step": state.step,
-        "weights": state.weights,
-        "averaged": state.averaged,
-        "optimizer": {f"{index:05d}": leaf for index, leaf in enumerate(optimizer)},
-    }
+    def _from_mapping(self, like: TrainingState, mapping: dict[str, Any]) -> TrainingState:
+        mapping = jax.tree.map(jnp.asarray, mapping)
+        leaves = [mapping["optimizer"][name] for name in sorted(mapping["optimizer"])]
+        # Leaves come in the order of the names, which is that of the stored ones.
+        structure = jax.tree.structure(_renamed(like, self._stored_name).optimizer)
+        optimizer = jax.tree.unflatten(structure, leaves)
+        stored = TrainingState(mapping["step"], mapping["weights"], mapping["averaged"], optimizer)
+        own_name = {self._stored_name(name): name for name in like.weights}
+        return _renamed(stored, own_name.__getitem__)
 
 
-def _from_mapping(like: TrainingState, mapping: dict[str, Any]) -> TrainingState:
-    mapping = jax.tree.map(jnp.asarray, mapping)
-    leaves = [mapping["optimizer"][name] for name in sorted(mapping["optimizer"])]
-    optimizer = jax.tree.unflatten(jax.tree.structure(like.optimizer), leaves)
-    return TrainingState(mapping["step"], mapping["weights"], mapping["averaged"], optimizer)
+def _renamed(state: TrainingState, rename: Callable[[str], str]) -> TrainingState:
+    """The state with other names of the weights, in the optimizer's trees of them too."""
+
+    def of(tree: Any) -> Any:
+        if not isinstance(tree, dict):
+            return tree
+        return {rename(name): leaf for name, leaf in tree.items()}
+
+    renamed: TrainingState = jax.tree.map(of, state, is_leaf=lambda tree: isinstance(tree, dict))
+    return renamed

@@ -2,16 +2,21 @@
 
 import contextlib
 import dataclasses
+import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from wavedil.data.windows import Batch
 from wavedil.errors import UserError
-from wavedil.training.run_folder import RunFolder
-from wavedil.training.settings import TrainingSettings
+from wavedil.evaluation.scores import means
+from wavedil.files import replacing
+from wavedil.training.config import TrainingConfig
 from wavedil.training.state import learning_rate
-from wavedil.training.step import Metrics
+from wavedil.training.update import Metrics
+
+HELD_OUT = "held_out_"
+"""Begins the name of a metric of held-out recordings."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,77 +25,129 @@ class Progress:
 
     step: int
     steps: int
-    bits: float
-    """Bits per sample of the batches since the last report."""
+    metrics: Mapping[str, float]
+    """Means of the task's metrics over the batches since the last report."""
     gradient_norm: float
-    samples_per_second: float
-    held_out_bits: float | None = None
-    """Of the newest evaluation."""
+    targets_per_second: float
+    """Counted targets of the loss: samples that were predicted."""
+    held_out: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """Of the newest evaluation; empty before the first."""
+
+
+Report = Callable[[Progress], None]
+
+
+class MetricsFile:
+    """The metrics of a run, one JSON object a line.
+
+    Args:
+      path: Made when the first line is added.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, values: Mapping[str, Any]) -> None:
+        """Adds a line."""
+        with self.path.open("a") as file:
+            file.write(json.dumps(values) + "\n")
+
+    def read(self) -> list[dict[str, Any]]:
+        """All lines; one that a crash cut short is left out."""
+        if not self.path.exists():
+            return []
+        lines = []
+        for line in self.path.read_text().splitlines():
+            try:
+                lines.append(json.loads(line))
+            except ValueError:
+                continue
+        return lines
+
+    def last_held_out(self) -> tuple[int, dict[str, float]]:
+        """The step and the metrics of the newest evaluation; 0 and {} before the first."""
+        for line in reversed(self.read()):
+            found = {
+                name.removeprefix(HELD_OUT): value
+                for name, value in line.items()
+                if name.startswith(HELD_OUT)
+            }
+            if found:
+                return line["step"], found
+        return 0, {}
+
+    def forget_after(self, step: int) -> None:
+        """Drops the lines of steps that will be taken again."""
+        kept = [line for line in self.read() if line["step"] <= step]
+        with replacing(self.path) as scratch:
+            scratch.write_text("".join(json.dumps(line) + "\n" for line in kept))
 
 
 class MetricsLog:
-    """Collects the steps between two reports and writes their mean.
+    """Collects the steps between two reports and writes their means.
 
     Args:
-      run: Where the lines go.
-      settings: How often, and whether to TensorBoard too.
+      file: Where the lines go.
+      tensorboard: Folder of TensorBoard's files; None for none.
+      settings: How often.
       report: Called with the progress; None for nobody.
     """
 
     def __init__(
         self,
-        run: RunFolder,
-        settings: TrainingSettings,
-        report: Callable[[Progress], None] | None,
+        file: MetricsFile,
+        tensorboard: Path | None,
+        settings: TrainingConfig,
+        report: Report | None,
     ) -> None:
-        self._run = run
+        self._file = file
         self._settings = settings
         self._report = report
         self._learning_rate = learning_rate(settings)
-        self._writer = _open_tensorboard(run) if settings.tensorboard else None
+        self._writer = None if tensorboard is None else _open_tensorboard(tensorboard)
         self._progress: Progress | None = None
-        self._bits: list[float] = []
-        self._num_samples = 0
-        self._begun = time.perf_counter()
-        self.held_out_bits = run.last_held_out_bits()
+        self._begin()
+        self.evaluated_step, self.last_held_out = file.last_held_out()
 
-    def step(self, step: int, metrics: Metrics, batch: Batch) -> None:
+    def step(self, step: int, metrics: Metrics) -> None:
         """Notes one step, and writes and reports every `log_every` steps and at the last."""
-        self._bits.append(float(metrics.bits))
-        self._num_samples += batch.mask.size
+        self._num_targets += float(metrics.weight)
+        for name, (total, weight) in metrics.named.items():
+            before = self._sums.get(name, (0.0, 0.0))
+            self._sums[name] = before[0] + float(total), before[1] + float(weight)
         if step % self._settings.log_every and step != self._settings.steps:
             return
         seconds = time.perf_counter() - self._begun
         self._progress = Progress(
             step=step,
             steps=self._settings.steps,
-            bits=sum(self._bits) / len(self._bits),
+            metrics=means(self._sums),
             gradient_norm=float(metrics.gradient_norm),
-            samples_per_second=self._num_samples / seconds,
-            held_out_bits=self.held_out_bits,
+            targets_per_second=self._num_targets / seconds,
+            held_out=self.last_held_out,
         )
         self._write(
             step,
-            bits=self._progress.bits,
+            **self._progress.metrics,
             gradient_norm=self._progress.gradient_norm,
             learning_rate=float(self._learning_rate(step - 1)),  # updates are counted from 0
-            samples_per_second=self._progress.samples_per_second,
+            targets_per_second=self._progress.targets_per_second,
             seconds=seconds,
         )
-        self._bits, self._num_samples, self._begun = [], 0, time.perf_counter()
+        self._begin()
         if self._report is not None:
             self._report(self._progress)
 
-    def held_out(self, step: int, bits: float) -> None:
+    def held_out(self, step: int, metrics: Mapping[str, float]) -> None:
         """Notes, writes and reports an evaluation."""
-        self.held_out_bits = bits
-        self._write(step, held_out_bits=bits)
+        self.evaluated_step, self.last_held_out = step, dict(metrics)
+        self._write(step, **{HELD_OUT + name: value for name, value in metrics.items()})
         if self._report is not None and self._progress is not None:
-            self._report(dataclasses.replace(self._progress, step=step, held_out_bits=bits))
+            self._report(dataclasses.replace(self._progress, step=step, held_out=metrics))
 
     @contextlib.contextmanager
     def not_training(self) -> Iterator[None]:
-        """Leaves the time spent inside out of the samples per second."""
+        """Leaves the time spent inside out of the targets per second."""
         begun = time.perf_counter()
         yield
         self._begun += time.perf_counter() - begun
@@ -100,18 +157,22 @@ class MetricsLog:
         if self._writer is not None:
             self._writer.close()
 
+    def _begin(self) -> None:
+        self._sums: dict[str, tuple[float, float]] = {}
+        self._num_targets, self._begun = 0.0, time.perf_counter()
+
     def _write(self, step: int, **values: float) -> None:
-        self._run.append_metrics({"step": step, **values})
+        self._file.append({"step": step, **values})
         if self._writer is not None:
             for name, value in values.items():
                 self._writer.add_scalar(name, value, step)
 
 
-def _open_tensorboard(run: RunFolder) -> Any:
+def _open_tensorboard(folder: Path) -> Any:
     try:
         from tensorboardX import SummaryWriter
     except ImportError as error:
         raise UserError(
             "tensorboard is on, but tensorboardX is not installed; run: pip install tensorboardX"
         ) from error
-    return SummaryWriter(str(run.tensorboard))
+    return SummaryWriter(str(folder))

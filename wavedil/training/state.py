@@ -1,5 +1,6 @@
 """What training changes from step to step."""
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -8,9 +9,10 @@ import optax
 import optax.contrib
 from jaxtyping import Array, Int
 
-from wavedil.models.kinds import ModelConfig, make_model
+from wavedil.config import Config
+from wavedil.models.registry import MODELS, make_model
 from wavedil.models.weights import named_weights
-from wavedil.training.settings import TrainingSettings
+from wavedil.training.config import RunConfig, TrainingConfig
 
 Weights = dict[str, Array]
 # Forgets old gradients ten times as fast as the usual 0.999: the batches are small and the runs short.
@@ -27,15 +29,15 @@ class TrainingState(NamedTuple):
     optimizer: optax.OptState
 
 
-def initial_state(config: ModelConfig, settings: TrainingSettings) -> TrainingState:
-    """The state before the first step, a function of the settings and their seed."""
-    weights = named_weights(make_model(config, settings.seed))
+def initial_state(config: RunConfig) -> TrainingState:
+    """The state before the first step, a function of the configuration and its seed."""
+    weights = named_weights(make_model(config.model, config.training.seed))
     averaged = jax.tree.map(jnp.copy, weights)
-    optimizer = make_optimizer(settings).init(weights)
+    optimizer = make_optimizer(config.model, config.training).init(weights)
     return TrainingState(jnp.zeros((), jnp.int32), weights, averaged, optimizer)
 
 
-def learning_rate(settings: TrainingSettings) -> optax.Schedule:
+def learning_rate(settings: TrainingConfig) -> optax.Schedule:
     """Linear warm-up, then a cosine down to a hundredth at the last step."""
     return optax.warmup_cosine_decay_schedule(
         init_value=0.0,
@@ -46,20 +48,22 @@ def learning_rate(settings: TrainingSettings) -> optax.Schedule:
     )
 
 
-def make_optimizer(settings: TrainingSettings) -> optax.GradientTransformation:
+def make_optimizer(model: Config, settings: TrainingConfig) -> optax.GradientTransformation:
     """AdamW or Muon on clipped gradients; biases do not decay.
 
     Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon) takes a kernel's momentum to the nearest
     orthogonal matrix, scaled to the size of an AdamW update (Liu et al. 2025, arXiv:2502.16982), so that one
-    learning rate serves both. Embeddings, the input and output layers and biases take Adam.
+    learning rate serves both. It is for the kernels that the model names in `hidden_kernels`; embeddings, the input
+    and output layers and biases take Adam.
     """
     rate = learning_rate(settings)
+    hidden: tuple[str, ...] = getattr(MODELS[str(model.name)], "hidden_kernels", ())
     if settings.optimizer == "muon":
         update = optax.contrib.muon(
             rate,
             weight_decay=settings.weight_decay,
             adam_b2=_B2,
-            muon_weight_dimension_numbers=_hidden_kernels,
+            muon_weight_dimension_numbers=functools.partial(_hidden_kernels, hidden),
             consistent_rms=0.2,
         )
     else:
@@ -72,10 +76,10 @@ def make_optimizer(settings: TrainingSettings) -> optax.GradientTransformation:
     return optax.chain(optax.clip_by_global_norm(settings.clip_norm), update)
 
 
-def _hidden_kernels(weights: Weights) -> dict[str, optax.contrib.MuonDimensionNumbers | None]:
-    """Which axes of a kernel of a stack, the encoder's layers or the head's hidden layer are inputs; None elsewhere."""
-    network = ("stack", "context.stack", "hidden")
-    hidden = (*network, "encoder.layers", *(f"decoder.{part}" for part in network))
+def _hidden_kernels(
+    hidden: tuple[str, ...], weights: Weights
+) -> dict[str, optax.contrib.MuonDimensionNumbers | None]:
+    """Which axes of a hidden kernel are inputs; None of other weights."""
 
     def axes(name: str, weight: Any) -> optax.contrib.MuonDimensionNumbers | None:
         # optax asks again with the weights it leaves to Adam masked; those have no axes.

@@ -1,0 +1,70 @@
+"""From mel spectra to sound without a model: what a vocoder has to beat."""
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from wavedil.errors import UserError
+from wavedil.features import MelConfig, sizes
+from wavedil.frames import num_frames
+
+_ITERATIONS = 60
+
+
+def griffin_lim(
+    frames: Float[np.ndarray, "frames num_mels"], settings: MelConfig, num_samples: int
+) -> Float32[np.ndarray, " time"]:
+    """A sound that has about these mel spectra, by Griffin and Lim's iteration.
+
+    The magnitudes are the non-negative ones whose mel bands come nearest; their phases begin at random (always the
+    same) and become those of the sound that has them so far, sixty times.
+
+    Args:
+      frames: As `features.mel` makes them.
+      settings: With which it made them.
+      num_samples: Samples of the sound.
+
+    Returns:
+      Samples, limited to [-1, 1].
+
+    Raises:
+      UserError: If there are not as many frames as the samples take, not as many bands as the settings
+        say, or the settings are not complete.
+
+    Example:
+      copy = griffin_lim(mel(samples, settings), settings, len(samples))
+
+    Reference: Griffin and Lim 1984; with momentum as in Perraudin et al. 2013 (librosa.griffinlim).
+    """
+    rate, fft_size, hop = sizes(settings)
+    wanted = (num_frames(num_samples, hop), settings.num_mels)
+    if frames.shape != wanted:
+        raise UserError(
+            f"mel spectra have shape {frames.shape}, but {num_samples} samples with a frame every {hop} take {wanted}; "
+            "compute them with these settings"
+        )
+    import librosa
+
+    # Where the samples end with a frame, a centred transform of an even size has one more around the end.
+    missing = 1 + (num_samples - fft_size % 2) // hop - len(frames)
+    bands = settings.smallest ** (1.0 - np.pad(frames, ((0, missing), (0, 0)), mode="edge").T)
+    magnitudes = librosa.feature.inverse.mel_to_stft(
+        bands,
+        sr=rate,
+        n_fft=fft_size,
+        power=settings.power,
+        fmin=settings.lowest_hz,
+        fmax=settings.highest_hz,
+        htk=settings.scale == "htk",
+        norm="slaney" if settings.norm == "slaney" else None,
+    )
+    sound = librosa.griffinlim(
+        magnitudes,
+        n_iter=_ITERATIONS,
+        hop_length=hop,
+        win_length=settings.window_size,
+        n_fft=fft_size,
+        window=settings.window,
+        length=num_samples,
+        random_state=0,
+    )
+    return np.clip(np.asarray(sound, np.float32), -1.0, 1.0)

@@ -1,0 +1,155 @@
+"""How far a copy of a recording is from it, by what the ear hears of both: their spectra."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from wavedil.errors import UserError
+from wavedil.features import MelConfig, mel
+
+# FFT size, window and hop at 24 kHz, as Parallel WaveGAN has them: windows of 10, 25 and 50 ms.
+_RESOLUTIONS = ((512, 240, 50), (1024, 600, 120), (2048, 1200, 240))
+_RESOLUTIONS_RATE = 24000
+# Fourier magnitudes below this count as this: far below what 16 bits can say.
+_SMALLEST = math.sqrt(1e-7)
+_MOST_CEPSTRA = 13
+
+
+class StftDistance(NamedTuple):
+    """Two views of the difference of two spectrograms, 0 where they are equal."""
+
+    convergence: float
+    """||S - S'|| / ||S|| of the magnitudes: the loud parts decide. Relative to the recording, so not symmetric."""
+    log_magnitude: float
+    """mean |log S - log S'|: every part counts alike, quiet ones too."""
+
+
+def multi_resolution_stft(
+    recording: Float[np.ndarray, " time"], copy: Float[np.ndarray, " time"], sample_rate: int
+) -> StftDistance:
+    """Difference of short-time Fourier magnitudes, a mean over three resolutions.
+
+    FFT sizes are 512, 1024 and 2048 at 24 kHz, with windows of 10, 25 and 50 ms; at other rates windows and hops
+    last as long, and sizes are the powers of two that come nearest.
+
+    Args:
+      recording: Samples in [-1, 1].
+      copy: As many samples, sample t a copy of sample t.
+      sample_rate: Hz.
+
+    Raises:
+      UserError: If the lengths differ, or the recording is silent or shorter than the longest window.
+
+    Example:
+      >>> multi_resolution_stft(x, 0.5 * x, 16000)
+      StftDistance(convergence=0.5, log_magnitude=0.69)
+
+    Reference: Yamamoto et al. 2020, "Parallel WaveGAN", arXiv:1910.11480, section 2.2.
+    """
+    recording, copy = _require_pair(recording, copy)
+    require_comparable(recording, sample_rate)
+    distances = []
+    for resolution in _resolutions(sample_rate):
+        spectrum, other = (_magnitudes(samples, *resolution) for samples in (recording, copy))
+        distances.append(
+            (
+                np.linalg.norm(spectrum - other) / np.linalg.norm(spectrum),
+                np.mean(np.abs(np.log(spectrum) - np.log(other))),
+            )
+        )
+    return StftDistance(*(float(value) for value in np.mean(distances, axis=0)))
+
+
+def mel_cepstral_distortion_db(
+    recording: Float[np.ndarray, " time"],
+    copy: Float[np.ndarray, " time"],
+    settings: MelConfig,
+) -> float:
+    """Mel-cepstral distortion: the difference in the shape of the spectra, in dB, a mean over the frames.
+
+        d = 10 / ln 10 sqrt(2 sum over k = 1 .. 13 of (c_k - c'_k)^2)
+        c_k = 2 / B sum over bands b of log a_b cos(pi k (b + 1/2) / B)
+
+    with a_b the magnitude of mel band b of B. In words, the root mean square over the bands of the difference in
+    dB, smoothed over frequency, its mean (k = 0, the loudness) left out. Values compare at equal settings only.
+    Nothing is warped in time: frame i is compared with frame i.
+
+    Args:
+      recording: Samples in [-1, 1], at the settings' rate.
+      copy: As many samples.
+      settings: Complete ones, of at least 2 mel bands.
+
+    Raises:
+      UserError: If the lengths differ, the sound is shorter than a frame, or there is one band.
+
+    Reference: Kubichek 1993, "Mel-cepstral distance measure for objective speech quality assessment".
+    """
+    recording, copy = _require_pair(recording, copy)
+    if settings.num_mels < 2:
+        raise UserError(
+            f"{settings.num_mels} mel band has no shape to compare; use at least 2 (num_mels)"
+        )
+    difference = _cepstra(recording, settings) - _cepstra(copy, settings)
+    distances = np.sqrt(2.0 * np.sum(difference**2, axis=1))
+    return float(10.0 / np.log(10.0) * np.mean(distances))
+
+
+def require_comparable(recording: Float[np.ndarray, " time"], sample_rate: int) -> None:
+    """Refuses a recording that no copy can be compared with.
+
+    Raises:
+      UserError: If it is silent, or shorter than the longest window.
+    """
+    longest = max(window for _, window, _ in _resolutions(sample_rate))
+    if len(recording) < longest:
+        raise UserError(
+            f"{len(recording)} samples ({len(recording) / sample_rate:.3g} s) are too short to compare spectra, which "
+            f"takes {longest} samples ({longest / sample_rate:.3g} s at {sample_rate} Hz); leave the recording out"
+        )
+    if not np.any(recording):
+        raise UserError("the recording is silent, so no copy can be near it; leave it out")
+
+
+def _resolutions(sample_rate: int) -> list[tuple[int, int, int]]:
+    """FFT size, window and hop, in samples."""
+    scale = sample_rate / _RESOLUTIONS_RATE
+    return [
+        (
+            2 ** round(math.log2(fft_size * scale)),
+            max(2, round(window * scale)),
+            max(1, round(hop * scale)),
+        )
+        for fft_size, window, hop in _RESOLUTIONS
+    ]
+
+
+def _magnitudes(samples: np.ndarray, fft_size: int, window: int, hop: int) -> np.ndarray:
+    """Of frames around every `hop`-th sample, silence beyond the ends: [frequencies, frames]."""
+    import librosa
+
+    padded = np.pad(samples, fft_size // 2)
+    spectra = librosa.stft(padded, n_fft=fft_size, hop_length=hop, win_length=window, center=False)
+    return np.maximum(np.abs(spectra), _SMALLEST)
+
+
+def _cepstra(samples: np.ndarray, settings: MelConfig) -> np.ndarray:
+    """Coefficients 1 .. 13 (fewer of fewer bands) of every frame: [frames, coefficients]."""
+    scaled = mel(samples, settings).astype(np.float64)
+    # Undoes the scaling to 0 .. 1, and the exponent of the magnitudes.
+    logs = (1.0 - scaled) * np.log(settings.smallest) / settings.power
+    count = settings.num_mels
+    orders = np.arange(1, min(_MOST_CEPSTRA, count - 1) + 1)
+    waves = np.cos(np.pi * np.outer(np.arange(count) + 0.5, orders) / count)
+    return np.asarray(2.0 / count * logs @ waves)
+
+
+def _require_pair(recording: np.ndarray, copy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both in double precision, so that a distance is not that of their rounding."""
+    if recording.ndim != 1 or recording.shape != copy.shape:
+        raise UserError(
+            f"the recording has shape {recording.shape} and the copy {copy.shape}, but both must be [time] of the "
+            "same number of samples; cut the longer one"
+        )
+    return recording.astype(np.float64), copy.astype(np.float64)

@@ -1,0 +1,13 @@
+"""Drawing sound from a model, sample by sample."""
+
+from .conditions import Condition as Condition
+from .conditions import between as between
+from .conditions import of_features as of_features
+from .conditions import of_sound as of_sound
+from .latents import as_vocoder as as_vocoder
+from .latents import encode_sounds as encode_sounds
+from .latents import interpolate as interpolate
+from .sampler import generate as generate
+from .sampler import state_bytes as state_bytes
+from .synthesis import num_samples_of as num_samples_of
+from .synthesis import synthesize as synthesize

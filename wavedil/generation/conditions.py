@@ -1,0 +1,105 @@
+"""Features that condition a sound: of recordings to make again, on the way between two, or the user's own."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from wavedil import features as mel_features
+from wavedil.errors import UserError
+from wavedil.generation.latents import encode_sounds, interpolate
+from wavedil.models.autoencoder import Autoencoder
+from wavedil.models.registry import Model
+
+Samples = Float[np.ndarray, " time"]
+
+
+class Condition(NamedTuple):
+    """The features of one sound, and its length."""
+
+    features: Float32[np.ndarray, "frames features"]
+    num_samples: int
+
+
+def of_sound(
+    model: Model, sounds: Sequence[Samples], names: Sequence[str] | None = None
+) -> list[Condition]:
+    """What a model makes each sound again from: latents with an autoencoder, mel spectra with a vocoder.
+
+    Args:
+      model: An autoencoder, or a vocoder of mel spectra.
+      sounds: Samples in [-1, 1], at the model's rate.
+      names: Of the sounds, for people.
+
+    Raises:
+      UserError: If the model takes no features that can be computed, or a sound is silent or too short.
+    """
+    names = names or [f"sound {number}" for number in range(len(sounds))]
+    if isinstance(model, Autoencoder):
+        latents = encode_sounds(model, [model.config.quantizer.encode(sound) for sound in sounds])
+        return [Condition(frames, len(x)) for frames, x in zip(latents, sounds, strict=True)]
+    local = model.config.local_conditioning
+    if local is None:
+        raise UserError(
+            "the model is no vocoder, so a recording or features say nothing to it; leave them out, or train one "
+            "(wavedil train --task vocoder)"
+        )
+    if local.mel is None:
+        raise UserError(
+            f"the model was trained on features that wavedil cannot compute of {names[0]}; compute them, and give "
+            "the features themselves (--features x.npy)"
+        )
+    conditions = []
+    for name, sound in zip(names, sounds, strict=True):
+        try:
+            frames = mel_features.mel(sound, local.mel)
+        except UserError as error:
+            raise UserError(f"{name}: {error}") from None
+        if not frames.max() > 0:
+            raise UserError(
+                f"{name} is silent, so there is nothing to make again; give another recording"
+            )
+        conditions.append(Condition(frames, len(sound)))
+    return conditions
+
+
+def of_features(
+    model: Model, arrays: Sequence[Float[np.ndarray, "frames features"]], names: Sequence[str]
+) -> list[Condition]:
+    """Features of the user's own, for a vocoder.
+
+    Raises:
+      UserError: If the model is no vocoder, or they are not its features.
+    """
+    if isinstance(model, Autoencoder):
+        raise UserError(
+            "features are for a vocoder, but the model is an autoencoder, which makes its latents itself; give it "
+            "recordings (--like recording.wav, or --between a.wav b.wav)"
+        )
+    local = model.config.local_conditioning
+    if local is None:
+        raise UserError(
+            "the model is no vocoder, so features say nothing to it; leave them out, or train one "
+            "(wavedil train --task vocoder)"
+        )
+    for array, name in zip(arrays, names, strict=True):
+        local.require(array, name)
+    return [Condition(np.asarray(array), len(array) * local.sizes[1]) for array in arrays]
+
+
+def between(model: Model, first: Samples, second: Samples, count: int) -> list[Condition]:
+    """Sounds on the way from one to another through their latents, both ends included, as long as the shorter one.
+
+    Raises:
+      UserError: If the model is no autoencoder, or count is less than 2.
+    """
+    if not isinstance(model, Autoencoder):
+        raise UserError(
+            "the model is no autoencoder, so there is nothing between two recordings to it; leave --between out, or "
+            "train one (wavedil train --task autoencoder)"
+        )
+    one, other = of_sound(model, [first, second])
+    num_samples = min(one.num_samples, other.num_samples)
+    latents = interpolate(one.features, other.features, count)
+    return [Condition(frames, num_samples) for frames in latents]

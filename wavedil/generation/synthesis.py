@@ -1,0 +1,126 @@
+"""Synthesis: sound from a trained model."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from wavedil import audio
+from wavedil.errors import UserError
+from wavedil.generation import conditions
+from wavedil.generation.sampler import generate
+from wavedil.models.registry import Model
+
+_SECONDS = 2.0
+
+
+def synthesize(
+    model: Model,
+    *,
+    seconds: float | None = None,
+    seed: int = 0,
+    labels: Mapping[str, Any] | None = None,
+    like: Any = None,
+    features: Any = None,
+    temperature: float = 1.0,
+) -> Float32[np.ndarray, "sounds time"]:
+    """Sound that a model draws: from nothing, from labels, from a recording, or from features.
+
+    Args:
+      model: A WaveNet or an autoencoder, as `train` returns it or `load` reads it.
+      seconds: Length, 2 by default; left out where a recording or features say it.
+      seed: The same seed gives the same sound.
+      labels: Name -> a value for all sounds, or a list with one for each: {"digit": "7"}.
+      like: A recording to make again, a file or samples at the model's rate, or a list of them: for a vocoder of
+        mel spectra, or an autoencoder.
+      features: [frames, features] of a sound, or a list of them, for a vocoder.
+      temperature: Below 1 likely samples become likelier.
+
+    Returns:
+      Samples in [-1, 1] at `model.config.sample_rate`; a sound that is shorter than the longest is silent after its
+      end.
+
+    Raises:
+      UserError: If something is out of range, or does not suit the model.
+
+    Example:
+      sound = synthesize(model, seconds=2, labels={"digit": "7"})
+      audio.save("seven.wav", sound[0], model.config.sample_rate)
+    """
+    config = model.config
+    if like is not None and features is not None:
+        raise UserError("like and features both say what the sound is; leave one of them out")
+    if like is not None:
+        recordings = [_samples(one, config.sample_rate) for one in _listed(like)]
+        wanted = conditions.of_sound(model, recordings)
+    elif features is not None:
+        arrays = _listed(features)
+        names = [f"features of sound {number}" for number in range(len(arrays))]
+        wanted = conditions.of_features(model, arrays, names)
+    else:
+        return _unconditional(model, seconds, seed, labels, temperature)
+    if seconds is not None:
+        raise UserError("a recording or features say how long the sound is; leave seconds out")
+    codes = generate(
+        model,
+        seed,
+        labels=labels,
+        features=[item.features for item in wanted],
+        temperature=temperature,
+    )
+    sounds = np.zeros((len(wanted), max(item.num_samples for item in wanted)), np.float32)
+    for row, item in enumerate(wanted):
+        sounds[row, : item.num_samples] = config.quantizer.decode(codes[row, : item.num_samples])
+    return sounds
+
+
+def num_samples_of(seconds: float | None, sample_rate: int) -> int:
+    """The samples of a sound of that length; of 2 seconds where it is not said.
+
+    Raises:
+      UserError: If it is not above 0 and finite.
+    """
+    seconds = _SECONDS if seconds is None else seconds
+    if not 0 < seconds < np.inf:
+        raise UserError(f"seconds is {seconds:g}, but it must be above 0 and finite; 2, say")
+    return max(1, round(seconds * sample_rate))
+
+
+def _unconditional(
+    model: Model,
+    seconds: float | None,
+    seed: int,
+    labels: Mapping[str, Any] | None,
+    temperature: float,
+) -> Float32[np.ndarray, "sounds time"]:
+    counts = {
+        len(given) for given in (labels or {}).values() if not isinstance(given, str | int | float)
+    }
+    if len(counts) > 1:
+        raise UserError(
+            f"labels are lists of {sorted(counts)} values; give as many of each, one for each sound"
+        )
+    codes = generate(
+        model,
+        seed,
+        num_samples=num_samples_of(seconds, model.config.sample_rate),
+        batch_size=counts.pop() if counts else 1,
+        labels=labels,
+        temperature=temperature,
+    )
+    sounds: np.ndarray = model.config.quantizer.decode(codes)
+    return sounds
+
+
+def _listed(given: Any) -> Sequence[Any]:
+    """One file or array as a list of one."""
+    one = isinstance(given, str | os.PathLike) or hasattr(given, "dtype")
+    return [given] if one else list(given)
+
+
+def _samples(given: Any, sample_rate: int) -> np.ndarray:
+    if isinstance(given, str | os.PathLike):
+        return audio.load(given, sample_rate)[0]
+    return np.asarray(given, np.float32)

@@ -1,0 +1,155 @@
+"""Conditioning: labels, features and a context stack, summed to the one signal that a stack is conditioned on."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from wavedil.errors import UserError
+from wavedil.labels import Vocabulary
+from wavedil.models.embeddings import label_embedding
+from wavedil.models.upsampler import FeatureUpsampler
+from wavedil.models.wavenet_config import WaveNetConfig
+from wavedil.nn import ContextStack, Conv1d
+
+Labels = Mapping[str, Any]
+Signal = Float[Array, "batch time channels"]
+
+
+class Conditioning(nnx.Module):
+    """The condition of a gated stack, c[t] = features[t] + context[t] + P labels.
+
+        labels    -> embedding of each, side by side -> P ---.
+        features  -> FeatureUpsampler, a value at every t ---+--> c
+        samples   -> ContextStack, at a lower rate ----------'
+
+    Labels alone are the same at every sample and go in as they are, without P.
+
+    What comes from features lies with the sample that is *predicted*, one after the newest that is seen. With
+    hop 4:
+
+        frame       0       0       0       0       1       1       1 ...
+        predicts    x[0]    x[1]    x[2]    x[3]    x[4]    x[5]    x[6]
+        sees up to  before  x[0]    x[1]    x[2]    x[3]    x[4]    x[5]
+
+    Args:
+      config: Of the WaveNet; `labels`, `local_conditioning` and `context_stack` say what there is.
+      rngs: Source of the initial weights.
+
+    Attributes:
+      channels: Channels of c; None for a model without conditions.
+
+    Shapes:
+      __call__: labels, local [batch, time, channels], context [batch, time, channels] ->
+                [batch, time or 1, channels], or None for a model without conditions.
+    """
+
+    def __init__(self, config: WaveNetConfig, *, rngs: nnx.Rngs) -> None:
+        self.config = config
+        local, context = config.local_conditioning, config.context_stack
+        label_channels = config.label_channels * len(config.labels)
+        varying = local or context
+        self.channels = varying.channels if varying else label_channels or None
+        self.label_embeddings = nnx.Dict(
+            {
+                name: nnx.Param(label_embedding(len(values), config.label_channels, rngs))
+                for name, values in config.labels.items()
+            }
+        )
+        self.upsampler = None if local is None else FeatureUpsampler(local, rngs=rngs)
+        # Added to what varies, labels cost nothing at each sample; side by side with it, every layer's matmul
+        # would grow.
+        self.label_projection = (
+            Conv1d(label_channels, varying.channels, kernel_size=1, use_bias=False, rngs=rngs)
+            if varying and label_channels
+            else None
+        )
+        self.context_stack = (
+            ContextStack(
+                config.input_channels,
+                context.channels,
+                varying.channels,
+                factor=context.factor,
+                kernel_size=context.kernel_size,
+                dilations=context.dilations,
+                cycles=context.cycles,
+                rngs=rngs,
+            )
+            if context and varying
+            else None
+        )
+
+    def __call__(
+        self,
+        batch_size: int,
+        labels: Labels | None = None,
+        local: Signal | None = None,
+        context: Signal | None = None,
+    ) -> Float[Array, "batch time_or_1 channels"] | None:
+        """The condition of all samples.
+
+        Args:
+          batch_size: Signals.
+          labels: Values or rows of the labels, as `Vocabulary.rows` takes them; unlabelled by default.
+          local: The features as `upsample` makes them.
+          context: What the context stack gives; zero, as before its first frame is complete, if it is left out.
+        """
+        self.require_features(local is not None)
+        embedded = self._embed(batch_size, labels)
+        if embedded is not None and self.label_projection is not None:
+            embedded = self.label_projection(embedded)
+        parts = [part for part in (local, context, embedded) if part is not None]
+        if parts:
+            return functools.reduce(jnp.add, parts)
+        return None if self.channels is None else jnp.zeros((batch_size, 1, self.channels))
+
+    def upsample(self, features: Float[Array, "batch frames features"], num_samples: int) -> Signal:
+        """The features as a condition at every one of the samples.
+
+        Args:
+          features: The `ceil(num_samples / hop)` frames of the samples, the first at a multiple of hop; beyond
+            them it is zero. Where the samples are cut out of a longer sound, `local_conditioning.context_frames`
+            more on either side, as they lie there.
+          num_samples: Samples to make.
+        """
+        self.require_features(True)
+        assert self.upsampler is not None
+        return self.upsampler(features, num_samples)
+
+    def require_features(self, given: bool) -> None:
+        """Refuses features that are missing, or given to a model that takes none.
+
+        Raises:
+          UserError: With the remedy.
+        """
+        local = self.config.local_conditioning
+        if given and local is None:
+            raise UserError(
+                "features were given to a model that takes none; leave them out, or train a vocoder "
+                "(wavedil train --task vocoder)"
+            )
+        if local is not None and not given:
+            num_features, hop = local.sizes
+            raise UserError(
+                f"the model is a vocoder and was given no features; give frames of {num_features} numbers, "
+                f"one every {hop} samples (wavedil generate RUN OUT.wav --features x.npy, or --like "
+                "recording.wav)"
+            )
+
+    def _embed(
+        self, batch_size: int, labels: Labels | None
+    ) -> Float[Array, "batch 1 label_channels"] | None:
+        """The embeddings of all labels side by side, or None for a model without labels."""
+        rows: dict[str, Int[Array, " batch"]] = Vocabulary(self.config.labels).rows(
+            labels, batch_size
+        )
+        if not self.config.labels:
+            return None
+        unlabelled = jnp.zeros(batch_size, jnp.int32)
+        embedded = [
+            table[rows.get(name, unlabelled)] for name, table in self.label_embeddings.items()
+        ]
+        return jnp.concatenate(embedded, axis=-1)[:, None]

@@ -1,0 +1,132 @@
+"""Local conditioning: the features that a model takes at every moment, and how it brings them to the sample rate."""
+
+import dataclasses
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from wavedil.config import Config, decided
+from wavedil.errors import UserError, require_positive
+from wavedil.features import MelConfig
+from wavedil.frames import num_frames
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LocalConditioningConfig(Config):
+    """Features that condition a model, a frame every `hop` samples, and how they come to the sample rate.
+
+    Example:
+      >>> mel = MelConfig().at(16000)
+      >>> WaveNetConfig(local_conditioning=LocalConditioningConfig().of(mel.num_mels, mel.hop, mel))
+    """
+
+    num_features: int | None = decided(by="the features", option=True, default=None)
+    """Numbers in a frame; None: as many as the recordings' features or the latents have."""
+    hop: int | None = decided(by="the features", option=True, default=None)
+    """Samples that a frame covers; None: those of the recordings' features or the latents."""
+    context_frames: int = 2
+    """Frames before and after its own that a sample may see."""
+    channels: int = 32
+    """Channels of the condition that the stack gets at every sample."""
+    upsampling: Literal["repeat", "subpixel"] = "repeat"
+    """How a frame becomes samples: repeated and smoothed, or spread out of channels."""
+    mel: MelConfig | None = decided(by="the features", default=None)
+    """How the features are computed, where they are mel spectra."""
+
+    def __post_init__(self) -> None:
+        require_positive(
+            "local_conditioning",
+            num_features=self.num_features,
+            hop=self.hop,
+            channels=self.channels,
+        )
+        if self.upsampling not in ("repeat", "subpixel"):
+            raise UserError(
+                f"local_conditioning upsampling is {self.upsampling!r}, but it must be 'repeat' or 'subpixel'"
+            )
+        fewest = 1 if self.upsampling == "repeat" else 0
+        if self.context_frames < fewest:
+            raise UserError(
+                f"local_conditioning context_frames is {self.context_frames}, but upsampling by {self.upsampling!r} "
+                f"looks at {fewest} or more on either side; use 2"
+            )
+        mel = self.mel
+        if mel is not None and (mel.num_mels, mel.hop) != (self.num_features, self.hop):
+            raise UserError(
+                f"local_conditioning says {self.num_features} features every {self.hop} samples, but its mel settings "
+                f"give {mel.num_mels} every {mel.hop}; take num_features and hop from mel"
+            )
+
+    def of(self, num_features: int, hop: int, mel: MelConfig | None = None) -> Self:
+        """This config for these features.
+
+        Raises:
+          UserError: If it is for others.
+        """
+        for name, own, other in (
+            ("num_features", self.num_features, num_features),
+            ("hop", self.hop, hop),
+        ):
+            if own not in (None, other):
+                raise UserError(
+                    f"local_conditioning {name} is {own}, but the features that condition the model have {other}; "
+                    "leave it out"
+                )
+        return dataclasses.replace(self, num_features=num_features, hop=hop, mel=mel)
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Numbers in a frame, and samples that it covers.
+
+        Raises:
+          UserError: If they are open.
+        """
+        if self.num_features is None or self.hop is None:
+            raise UserError(
+                "local_conditioning leaves num_features or hop open; give both, as .of(num_features, hop) does"
+            )
+        return self.num_features, self.hop
+
+    def require(self, features: Any, what: str) -> None:
+        """Refuses an array that does not hold frames of this model's features.
+
+        Raises:
+          UserError: If there is none, its shape or its number of features is another, or a number is not finite.
+        """
+        num_features, hop = self.sizes
+        if features is None:
+            raise UserError(
+                f"{what} are missing, but the model is a vocoder and takes {num_features} numbers every "
+                f"{hop} samples; {self._remedy}"
+            )
+        shape = np.shape(features)
+        if len(shape) != 2 or shape[0] < 1:
+            raise UserError(f"{what} have shape {shape}, but they must be [frames, features]")
+        if shape[1] != num_features:
+            raise UserError(
+                f"{what} have {shape[1]} numbers in a frame, but the model takes {num_features}; {self._remedy}"
+            )
+        if not np.all(np.isfinite(features)):
+            raise UserError(f"{what} hold numbers that are NaN or infinite; compute them again")
+
+    def require_length(self, features: Any, num_samples: int, what: str) -> None:
+        """Refuses another number of frames than the samples take.
+
+        Raises:
+          UserError: With both numbers.
+        """
+        wanted = num_frames(num_samples, self.sizes[1])
+        if len(features) != wanted:
+            raise UserError(
+                f"{what} has {len(features)} frames for {num_samples} samples, but the model takes a frame every "
+                f"{self.hop} samples, {wanted} in all; {self._remedy}"
+            )
+
+    @property
+    def _remedy(self) -> str:
+        if self.mel is None:
+            return "compute them as for the training recordings"
+        return (
+            "compute them with the model's own settings: "
+            "features.mel(samples, model.config.local_conditioning.mel)"
+        )

@@ -1,0 +1,146 @@
+"""Settings of a WaveNet."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
+
+from wavedil.config import Config, decided
+from wavedil.distributions.registry import DISTRIBUTIONS
+from wavedil.errors import UserError, require_known, require_positive
+from wavedil.labels import Vocabulary
+from wavedil.models.context_stack import ContextStackConfig
+from wavedil.models.local_conditioning import LocalConditioningConfig
+from wavedil.quantizer import Companding, Quantizer
+from wavedil.receptive_field import ReceptiveField
+
+_ONE_CYCLE = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+_SIZES = (
+    *("input_kernel_size", "kernel_size", "cycles", "residual_channels", "skip_channels"),
+    *("embedding_channels", "hidden_channels", "bottleneck_channels", "label_channels"),
+    "sample_rate",
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WaveNetConfig(Config):
+    """Config of a WaveNet (arXiv:1609.03499): validated when made, JSON round trip.
+
+    Example:
+      >>> WaveNetConfig(cycles=2, sample_rate=8000).receptive_field.size
+      2048
+    """
+
+    name: ClassVar[str] = "WaveNet"
+
+    levels: int = 256
+    """Levels of a sample, 2 to 65536. A categorical output has a number for each, a mixture three a component."""
+    companding: Companding = "mu_law"
+    """Where the levels lie: mu-law has more of them near silence; linear ones are the values of a PCM file."""
+    output: str = "categorical"
+    """Distribution of the next sample: any over the levels (categorical), or a mixture (logistic, gaussian)."""
+    num_components: int | None = None
+    """Components of a mixture; by default 10 logistics or 1 Gaussian."""
+    input: Literal["codes", "scalar"] = "codes"
+    """Whether a sample enters as its embedded code or as its amplitude, which suits thousands of levels better."""
+    embedding_channels: int | None = None
+    """Size of a code's embedding; by default residual_channels."""
+    input_kernel_size: int = 2
+    """Taps of the causal convolution before the stack."""
+    kernel_size: int = 2
+    """Taps of every layer of the stack."""
+    dilations: tuple[int, ...] = _ONE_CYCLE
+    """Samples between taps, layer by layer in one cycle."""
+    cycles: int = 3
+    """How often the dilations are repeated."""
+    residual_channels: int = 64
+    """Channels of the signal and the gates inside the stack."""
+    skip_channels: int = 256
+    """Channels of the skip sum and the layers after it."""
+    hidden_channels: int | None = None
+    """Channels of the layer after the skip sum; by default skip_channels."""
+    bottleneck_channels: int | None = None
+    """Channels of a linear layer between that one and the output; by default there is none."""
+    biases: bool = True
+    """Whether the convolutions up to the skip sum have biases."""
+    labels: Mapping[str, tuple[str, ...]] = decided(by="the recordings", default_factory=Vocabulary)
+    """Named labels the model can be conditioned on, each with its values."""
+    label_channels: int = 16
+    """Size of a label's embedding."""
+    local_conditioning: LocalConditioningConfig | None = None
+    """Features, such as mel spectra, that condition it at every moment; None for a model without."""
+    context_stack: ContextStackConfig | None = None
+    """A second stack, at a lower rate, that sees far and conditions the first; None for a model without."""
+    sample_rate: int = decided(by="the recordings", default=16000)
+    """Samples per second (Hz) of the sound."""
+
+    def __post_init__(self) -> None:
+        labels = Vocabulary({name: tuple(values) for name, values in self.labels.items()})
+        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "dilations", tuple(self.dilations))
+        self._check_output()
+        if self.input not in ("codes", "scalar"):
+            raise UserError(f"input is {self.input!r}, but it must be 'codes' or 'scalar'")
+        if not self.dilations:
+            raise UserError("dilations is empty; give at least one, such as 1:512 or 1,2,4")
+        require_positive(dilation=min(self.dilations))
+        require_positive(**{name: getattr(self, name) for name in _SIZES})
+        for name, values in labels.items():
+            if not values:
+                raise UserError(f"label {name!r} has no values; leave it out or give its values")
+        mel = None if self.local_conditioning is None else self.local_conditioning.mel
+        if mel is not None and not (mel.complete and mel.sample_rate == self.sample_rate):
+            raise UserError(
+                f"local_conditioning.mel is for {mel.sample_rate} Hz, but the model's sound has {self.sample_rate} Hz; "
+                f"give settings for that rate: mel.at({self.sample_rate})"
+            )
+
+    def _check_output(self) -> None:
+        Quantizer(self.levels, self.companding)  # refuses what is out of range
+        require_known("output", self.output, DISTRIBUTIONS)
+        require_positive(num_components=self.num_components)
+        if self.num_components is not None and self.output == "categorical":
+            raise UserError(
+                f"num_components is {self.num_components}, but a categorical output has none; "
+                "leave it out, or set output to 'logistic' or 'gaussian'"
+            )
+
+    @classmethod
+    def tiny(cls, **changes: Any) -> Self:
+        """A model that compiles and trains in seconds, for tests and demonstrations."""
+        sizes: dict[str, Any] = {"dilations": (1, 2, 4, 8), "cycles": 2, "residual_channels": 16}
+        return cls(**({**sizes, "skip_channels": 32} | changes))
+
+    @classmethod
+    def paper(cls, **changes: Any) -> Self:
+        """Thirty layers, 64 residual and 256 skip channels: the size that speech papers train."""
+        return cls(**changes)
+
+    @property
+    def quantizer(self) -> Quantizer:
+        """The levels of a sample: what a code means as an amplitude."""
+        return Quantizer(self.levels, self.companding)
+
+    @property
+    def input_channels(self) -> int:
+        """Channels in which a sample enters: its embedding, or its amplitude alone."""
+        return (self.embedding_channels or self.residual_channels) if self.input == "codes" else 1
+
+    @property
+    def layer_dilations(self) -> tuple[int, ...]:
+        """The dilation of every layer of the stack."""
+        return self.dilations * self.cycles
+
+    @property
+    def receptive_field(self) -> ReceptiveField:
+        """What output t sees: `1 + (k_in - 1) + (k - 1) sum of dilations` samples up to t.
+
+        With a context stack also what that sees: the first layer is conditioned on it at t itself, and every later one
+        reaches `(k - 1) dilation` samples further back.
+        """
+        near = ReceptiveField.conv(self.input_kernel_size)
+        far = None if self.context_stack is None else self.context_stack.receptive_field
+        for layer, dilation in enumerate(self.layer_dilations):
+            block = ReceptiveField.conv(self.kernel_size, dilation).union(ReceptiveField.identity())
+            near = near.then(block)
+            far = far.then(block) if far is not None and layer else far
+        return near if far is None else near.union(far)

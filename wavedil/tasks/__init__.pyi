@@ -1,0 +1,8 @@
+"""Tasks: what is trained for what."""
+
+from .autoencoder import AutoencoderTask as AutoencoderTask
+from .generator import GeneratorTask as GeneratorTask
+from .registry import TASKS as TASKS
+from .registry import named_task as named_task
+from .registry import task_config as task_config
+from .vocoder import VocoderTask as VocoderTask

@@ -1,0 +1,115 @@
+"""What the tasks that predict quantised sound share: reading, windows, likelihood, bits per sample.
+
+recording -> codes -> windows (a batch of codes, mask, labels, features) -> log-likelihood of the counted samples
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from wavedil.data.corpus import Corpus, Recording, read_corpus
+from wavedil.data.windows import Batch, TrainingWindows
+from wavedil.errors import UserError
+from wavedil.evaluation.baselines import baseline_bits
+from wavedil.features import MelConfig
+from wavedil.models.wavenet_config import WaveNetConfig
+from wavedil.training.config import RunConfig
+from wavedil.training.task import Progress
+
+
+def read(
+    config: RunConfig,
+    progress: Progress | None,
+    mel: MelConfig | None = None,
+    features_hop: int | None = None,
+) -> Corpus:
+    """The recordings as codes of the model's quantizer, with their features."""
+    quantizer = config.model.quantizer
+    return read_corpus(
+        config.corpus, quantizer=quantizer, mel=mel, features_hop=features_hop, progress=progress
+    )
+
+
+def with_corpus(config: RunConfig, corpus: Corpus) -> RunConfig:
+    """The configuration with the recordings' sample rate and fingerprint.
+
+    Raises:
+      UserError: If there is nothing to train on, or the pattern of labels matches no recording.
+    """
+    if not corpus.train:
+        raise UserError(
+            f"held_out {config.corpus.held_out:g} leaves no recording to train on; use 0.1, say"
+        )
+    for name, values in corpus.label_values.items():
+        if not values:
+            count = len(corpus.train) + len(corpus.test)
+            raise UserError(
+                f"the pattern of labels gives no {name} to any of {count} files "
+                f"({corpus.train[0].path}, ...); write it for the path inside the folder"
+            )
+    return dataclasses.replace(
+        config,
+        corpus=dataclasses.replace(config.corpus, sample_rate=corpus.sample_rate),
+        recordings_fingerprint=corpus.fingerprint,
+    )
+
+
+def wavenet(config: WaveNetConfig, corpus: Corpus, **changes: Any) -> WaveNetConfig:
+    """A WaveNet of the recordings' sample rate and labels, with other changes."""
+    return dataclasses.replace(
+        config, sample_rate=corpus.sample_rate, labels=corpus.label_values, **changes
+    )
+
+
+def windows(
+    config: RunConfig,
+    corpus: Corpus,
+    wavenet: WaveNetConfig,
+    *,
+    context_frames: int = 0,
+    sound_as_features: bool = False,
+) -> TrainingWindows:
+    """Windows in which every prediction that counts sees the field of `wavenet`, with frames of features."""
+    local = wavenet.local_conditioning
+    return TrainingWindows(
+        corpus.train,
+        window_size=config.training.window_size,
+        context_size=wavenet.receptive_field.size,
+        batch_size=config.training.batch_size,
+        label_values=corpus.label_values,
+        seed=config.training.seed,
+        levels=wavenet.levels,
+        hop=1 if local is None else local.sizes[1],
+        context_frames=context_frames,
+        sound_as_features=sound_as_features,
+    )
+
+
+def loss(model: Any, batch: Batch) -> tuple[Any, Any, dict[str, tuple[Any, Any]]]:
+    """Nats of the counted samples and their number; the metric is bits."""
+    import jax.numpy as jnp
+    import numpy as np
+
+    codes = jnp.asarray(batch.codes, jnp.int32)
+    features = None if batch.features is None else jnp.asarray(batch.features)
+    log_prob = model.log_prob(codes[:, 1:], batch.labels, codes[:, :1], features)
+    nats, count = -jnp.sum(log_prob * batch.mask), jnp.sum(batch.mask)
+    return nats, count, {"bits": (nats / np.log(2.0), count)}
+
+
+def evaluate(
+    model: Any, recordings: Sequence[Recording], progress: Progress | None
+) -> dict[str, tuple[Any, Any]]:
+    """Bits of every sample of each recording."""
+    from wavedil.evaluation.likelihood import bits
+
+    return {"bits": bits(model, recordings, progress=progress)}
+
+
+def baselines(
+    config: RunConfig, corpus: Corpus, recordings: Sequence[Recording]
+) -> dict[str, dict[str, float]]:
+    """Bits per sample of a histogram and a bigram of the training recordings."""
+    levels = config.model.quantizer.levels
+    found = baseline_bits(corpus.train, recordings, levels)
+    return {name: {"bits": bits} for name, bits in found.items()}

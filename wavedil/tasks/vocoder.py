@@ -1,0 +1,86 @@
+"""The task of a vocoder: predict each sample of recordings from those before it and from features."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from wavedil.config import Config
+from wavedil.data.corpus import Corpus, Recording
+from wavedil.data.windows import TrainingWindows
+from wavedil.errors import UserError, require_positive
+from wavedil.features import MelConfig
+from wavedil.models.local_conditioning import LocalConditioningConfig
+from wavedil.models.wavenet_config import WaveNetConfig
+from wavedil.tasks import sound
+from wavedil.training.config import RunConfig
+from wavedil.training.task import Progress
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VocoderTask(Config):
+    """A WaveNet conditioned on features at every moment: mel spectra, or features of your own.
+
+    Example:
+      >>> RunConfig(task=VocoderTask(mel=MelConfig(num_mels=40)), corpus=CorpusConfig(folder="recordings"))
+
+    Reference: Tamamori et al. 2017, "Speaker-dependent WaveNet vocoder"; Shen et al. 2018, arXiv:1712.05884.
+    """
+
+    name: ClassVar[str] = "vocoder"
+
+    mel: MelConfig = dataclasses.field(default_factory=MelConfig)
+    """The mel spectra that are computed of every recording."""
+    features_hop: int | None = None
+    """Read features of your own instead, from `x.npy` beside `x.wav`: an array [frames, features] with a frame for
+    every so many samples."""
+
+    def __post_init__(self) -> None:
+        require_positive(features_hop=self.features_hop)
+        if self.features_hop is not None and self.mel != MelConfig():
+            raise UserError(
+                f"features_hop is {self.features_hop}, and mel settings are given too; read features of your own, or "
+                "compute mel spectra"
+            )
+
+    def model(self) -> WaveNetConfig:
+        return WaveNetConfig(local_conditioning=LocalConditioningConfig())
+
+    def read(self, config: RunConfig, progress: Progress | None = None) -> Corpus:
+        trim_db, hop = config.corpus.trim_db, self.features_hop
+        if hop is not None and trim_db is not None:
+            raise UserError(
+                f"trim_db is {trim_db}, which cuts the sound but not the features beside it; cut both "
+                "beforehand and leave trim_db out"
+            )
+        return sound.read(config, progress, None if hop else self.mel, hop)
+
+    def resolve(self, config: RunConfig, corpus: Corpus) -> RunConfig:
+        config = sound.with_corpus(config, corpus)
+        model: WaveNetConfig = config.model
+        assert corpus.hop is not None
+        local = model.local_conditioning or LocalConditioningConfig()
+        local = local.of(corpus.num_features, corpus.hop, corpus.mel)
+        return dataclasses.replace(
+            config,
+            task=dataclasses.replace(self, mel=corpus.mel or self.mel),
+            model=sound.wavenet(model, corpus, local_conditioning=local),
+        )
+
+    def windows(self, config: RunConfig, corpus: Corpus) -> TrainingWindows:
+        model: WaveNetConfig = config.model
+        assert model.local_conditioning is not None
+        context_frames = model.local_conditioning.context_frames
+        return sound.windows(config, corpus, model, context_frames=context_frames)
+
+    def loss(self, model: Any, batch: Any, key: Any) -> Any:
+        return sound.loss(model, batch)
+
+    def evaluate(
+        self, model: Any, recordings: Sequence[Recording], progress: Progress | None = None
+    ) -> dict[str, tuple[Any, Any]]:
+        return sound.evaluate(model, recordings, progress)
+
+    def baselines(
+        self, config: RunConfig, corpus: Corpus, recordings: Sequence[Recording]
+    ) -> dict[str, dict[str, float]]:
+        return sound.baselines(config, corpus, recordings)

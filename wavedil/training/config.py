@@ -1,0 +1,96 @@
+"""How a model is trained, and everything that decides what a run does."""
+
+import dataclasses
+from typing import Any, Literal, Self
+
+from wavedil.config import Config
+from wavedil.data.config import CorpusConfig
+from wavedil.errors import UserError, require_positive
+from wavedil.training.task import Task
+
+# Settings that change what a run writes down, and not what it learns.
+_REPORTS = ("log_every", "evaluate_every", "evaluate_seconds", "save_every", "tensorboard")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingConfig(Config):
+    """Optimisation, and how often the run evaluates, saves and reports."""
+
+    steps: int = 10000
+    """Parameter updates."""
+    batch_size: int = 2
+    """Windows in a batch."""
+    window_size: int = 4096
+    """Samples in a window, its left context included."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """How gradients become updates; muon takes fewer steps to the same loss, and a little longer over each."""
+    learning_rate: float = 4e-3
+    """Highest learning rate, after the warm-up."""
+    warmup_steps: int = 200
+    """Steps over which the learning rate rises from zero; it then falls along a cosine to a hundredth."""
+    weight_decay: float = 0.01
+    """AdamW's decay of the kernels."""
+    clip_norm: float = 1.0
+    """Largest global norm of a gradient."""
+    ema_decay: float = 0.999
+    """Decay of the average of the parameters that evaluation and generation use."""
+    seed: int = 0
+    """Seed of the initial weights and of the order of the windows."""
+    log_every: int = 50
+    """Steps between reports."""
+    evaluate_every: int = 1000
+    """Steps between evaluations on held-out recordings."""
+    evaluate_seconds: float = 20.0
+    """Held-out sound that these evaluations score (s); `wavedil evaluate` scores all of it."""
+    save_every: int = 500
+    """Steps between checkpoints."""
+    tensorboard: bool = False
+    """Whether the metrics also go to TensorBoard files in the run folder."""
+
+    def __post_init__(self) -> None:
+        counts = ("steps", "batch_size", "log_every", "evaluate_every", "save_every")
+        require_positive(**{name: getattr(self, name) for name in counts})
+        if self.window_size < 2:
+            raise UserError(f"window_size is {self.window_size} samples; use at least 2")
+        if not (self.learning_rate > 0 and self.clip_norm > 0):
+            raise UserError(
+                f"learning_rate is {self.learning_rate} and clip_norm {self.clip_norm}; both must be above 0"
+            )
+        if not 0 <= self.ema_decay < 1:
+            raise UserError(f"ema_decay is {self.ema_decay}, but it must be at least 0 and below 1")
+        for name in ("warmup_steps", "weight_decay", "evaluate_seconds", "seed"):
+            if not getattr(self, name) >= 0:
+                raise UserError(f"{name} is {getattr(self, name)}, but it must be at least 0")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunConfig(Config):
+    """Everything that decides what a training run does.
+
+    Example:
+      >>> RunConfig(task=VocoderTask(), corpus=CorpusConfig(folder="recordings"))
+    """
+
+    task: Task
+    corpus: CorpusConfig
+    model: Any = None
+    """Of the model; by default that which the task trains."""
+    training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
+    recordings_fingerprint: str = ""
+    """Of the recordings, their labels and split, wherever they lie; empty before they are read."""
+
+    def __post_init__(self) -> None:
+        if self.model is None:
+            object.__setattr__(self, "model", self.task.model())
+
+    def with_reports_of(self, other: Self) -> Self:
+        """This configuration, with what leaves the trained parameters alone taken from another.
+
+        That is where the recordings lie, how often the run reports, evaluates and saves, and where to.
+        """
+        corpus = dataclasses.replace(
+            self.corpus, folder=other.corpus.folder, strict=other.corpus.strict
+        )
+        reports = {name: getattr(other.training, name) for name in _REPORTS}
+        training = dataclasses.replace(self.training, **reports)
+        return dataclasses.replace(self, corpus=corpus, training=training)

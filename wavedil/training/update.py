@@ -1,0 +1,64 @@
+"""One step of training: the gradient of the task's loss, the optimizer, the average of the weights."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float
+
+from wavedil.models.registry import abstract_model
+from wavedil.models.weights import with_weights
+from wavedil.training.config import RunConfig
+from wavedil.training.state import TrainingState, Weights, make_optimizer
+
+
+class Metrics(NamedTuple):
+    """What a step reports."""
+
+    loss: Float[Array, ""]
+    """Mean of the task's loss over the batch."""
+    weight: Float[Array, ""]
+    """Of the loss: how many targets were counted."""
+    named: dict[str, tuple[Float[Array, ""], Float[Array, ""]]]
+    """Sum and weight of each of the task's metrics."""
+    gradient_norm: Float[Array, ""]
+    """Global norm before clipping."""
+
+
+Update = Callable[[TrainingState, Any], tuple[TrainingState, Metrics]]
+
+
+def make_update(config: RunConfig) -> Update:
+    """The compiled step, `state, metrics = update(state, batch)`, a pure function of both.
+
+    It takes over the memory of the state it is given.
+    """
+    model = abstract_model(config.model)
+    settings, task = config.training, config.task
+    optimizer = make_optimizer(config.model, settings)
+
+    def loss(weights: Weights, batch: Any, key: Any) -> tuple[Array, tuple[Any, Any]]:
+        total, weight, named = task.loss(with_weights(model, weights, "training"), batch, key)
+        return total / jnp.maximum(weight, 1.0), (weight, named)
+
+    def update(state: TrainingState, batch: Any) -> tuple[TrainingState, Metrics]:
+        key = jax.random.fold_in(jax.random.key(settings.seed), state.step)
+        gradient = jax.value_and_grad(loss, has_aux=True)
+        (mean, (weight, named)), gradients = gradient(state.weights, batch, key)
+        with jax.numpy_dtype_promotion(
+            "standard"
+        ):  # optax mixes types, whatever the caller has set
+            updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.weights)
+        weights: Weights = optax.apply_updates(state.weights, updates)
+        # Early on the average forgets faster, or the random initial weights would stay in it for long.
+        count = state.step.astype(jnp.float32)
+        decay = jnp.minimum(settings.ema_decay, (1.0 + count) / (10.0 + count))
+        averaged = jax.tree.map(
+            lambda old, new: decay * old + (1.0 - decay) * new, state.averaged, weights
+        )
+        metrics = Metrics(mean, weight, named, optax.tree.norm(gradients))
+        return TrainingState(state.step + 1, weights, averaged, optimizer_state), metrics
+
+    return jax.jit(update, donate_argnums=0)
