@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from wavedil.receptive_field.arithmetic import Padding as Padding
 from wavedil.receptive_field.arithmetic import ReceptiveField as ReceptiveField
-from wavedil.receptive_field.design import Design as Design
-from wavedil.receptive_field.design import design as design
 from wavedil.receptive_field.paths import holes as holes
 from wavedil.receptive_field.paths import paths_per_lag as paths_per_lag
+from wavedil.receptive_field.search import Design as Design
+from wavedil.receptive_field.search import design as design
 from wavedil.receptive_field.stack import LayerRow as LayerRow
 from wavedil.receptive_field.stack import format_dilations as format_dilations
 from wavedil.receptive_field.stack import parse_dilations as parse_dilations

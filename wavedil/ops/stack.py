@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from wavedil.ops.gated_block import GatedWeights, gated_block
+from wavedil.ops.gate import GatedWeights, gated_block
 from wavedil.ops.time_blocks import from_blocks, matmul, outer, sum_over_time, to_blocks
 
 
