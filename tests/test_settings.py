@@ -6,7 +6,7 @@ from typing import get_args, get_type_hints
 import pytest
 
 from wavedil import ContextConfig, LocalConfig, UserError, WaveNetConfig
-from wavedil.distributions.families import Family
+from wavedil.distributions import Family
 from wavedil.features import MelSettings
 from wavedil.training.settings import RunConfig, TrainingSettings
 

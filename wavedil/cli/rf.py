@@ -12,9 +12,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from wavedil.cli.rf_answers import Answer, of_config, of_model, of_stack, of_target
 from wavedil.errors import UserError
-from wavedil.receptive_field.designed_stack import Design
-from wavedil.receptive_field.stack import format_dilations, parse_dilations
-from wavedil.receptive_field.tree import draw_tree
+from wavedil.receptive_field import Design, draw_tree, format_dilations, parse_dilations
 
 _SAMPLE_RATE = 16000
 # What a stack is, and what it is where that is not given.

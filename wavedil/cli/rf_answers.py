@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wavedil.errors import UserError
-from wavedil.receptive_field.search import Design, design, target_samples
+from wavedil.receptive_field import Design, design, target_samples
 from wavedil.report.receptive_field_text import (
     comparison_text,
     context_text,

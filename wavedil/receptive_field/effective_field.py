@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from wavedil.errors import UserError
 from wavedil.receptive_field.arguments import output_axes, pure, require_axis
 from wavedil.receptive_field.arithmetic import ReceptiveField, require_at_least_one
+from wavedil.receptive_field.tracing import trace
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -143,8 +144,6 @@ def effective(
 def _traced(
     fn: Callable[[Any], Any], x: Array, time_axis: int, output_time_axis: int
 ) -> ReceptiveField:
-    from wavedil.receptive_field.tracing import trace
-
     spec = jax.ShapeDtypeStruct(x.shape, x.dtype)
     field = trace(fn, spec, time_axis=time_axis, output_time_axis=output_time_axis)
     return field.receptive_field

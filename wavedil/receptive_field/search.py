@@ -8,7 +8,7 @@ from typing import Any
 
 from wavedil.errors import UserError
 from wavedil.receptive_field.arithmetic import require_at_least_one
-from wavedil.receptive_field.designed_stack import Design as Design
+from wavedil.receptive_field.designed_stack import Design
 
 _KERNEL_SIZES = range(2, 9)
 

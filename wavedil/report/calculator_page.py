@@ -7,8 +7,7 @@ from pathlib import Path
 from string import Template
 
 from wavedil.errors import UserError
-from wavedil.receptive_field import stack_dilations, table
-from wavedil.receptive_field.arithmetic import require_at_least_one
+from wavedil.receptive_field import require_at_least_one, stack_dilations, table
 
 # That of arithmetic.js, where more would make typing slow.
 _MAX_LAYERS = 1000

@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wavedil.receptive_field.arithmetic import ReceptiveField
-from wavedil.receptive_field.effective_field import EffectiveField
+from wavedil.receptive_field import EffectiveField, ReceptiveField
 from wavedil.report.figures import FilePath, new_figure, open_frame, write_figure
 
 if TYPE_CHECKING:

@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Bool
 
-from wavedil.receptive_field.designed_stack import Design
-from wavedil.receptive_field.paths import paths_per_lag
-from wavedil.receptive_field.stack import layer_sizes
+from wavedil.receptive_field import Design, layer_sizes, paths_per_lag
 from wavedil.report.figures import FilePath, new_figure, open_frame, write_figure
 from wavedil.report.receptive_field_text import samples, spread_of_paths
 

@@ -4,10 +4,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from wavedil.models.context import ContextConfig
-from wavedil.receptive_field.arithmetic import ReceptiveField
-from wavedil.receptive_field.designed_stack import Design
-from wavedil.receptive_field.paths import paths_per_lag
-from wavedil.receptive_field.stack import format_dilations, table
+from wavedil.receptive_field import Design, ReceptiveField, format_dilations, paths_per_lag, table
 
 # Counting the paths of fields longer than this would keep a person waiting.
 MOST_LAGS_COUNTED = 2**17

@@ -4,10 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wavedil.models.context import ContextConfig
-from wavedil.receptive_field.arithmetic import ReceptiveField
-from wavedil.receptive_field.designed_stack import Design
-from wavedil.receptive_field.paths import holes
-from wavedil.receptive_field.stack import table
+from wavedil.receptive_field import Design, ReceptiveField, holes, table
 from wavedil.report.receptive_field_text import MOST_LAGS_COUNTED
 
 
