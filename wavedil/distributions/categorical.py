@@ -37,7 +37,7 @@ class Categorical:
     scale: Scale = "mu_law"
 
     def __post_init__(self) -> None:
-        Levels(self.levels, self.scale)  # refuses what is out of range
+        Levels(self.levels, self.scale)  # raises where a value is out of range
 
     @property
     def grid(self) -> Levels:
@@ -46,7 +46,7 @@ class Categorical:
 
     @property
     def num_parameters(self) -> int:
-        """Numbers that the network gives for each sample."""
+        """Numbers that the network outputs for each sample."""
         return self.levels
 
     def log_prob(

@@ -168,7 +168,7 @@ class SubPixelUpsample(nnx.Module):
 def _orthogonal(
     kernel_size: int, in_channels: int, out_channels: int, rngs: nnx.Rngs
 ) -> Float[Array, "kernel_size in_channels out_channels"]:
-    """A mixture that keeps what it is given: layers follow each other, and random ones lose a little each."""
+    """An orthogonal mixture of channels, which keeps the norm; random ones lose a little of it in each layer."""
     make = jax.nn.initializers.orthogonal()
     flat = make(rngs.params(), (kernel_size * in_channels, out_channels), jnp.float32)
     return flat.reshape(kernel_size, in_channels, out_channels)

@@ -1,4 +1,4 @@
-"""What trace, probe and effective are given: a function, a signal's axis of time, and that of its outputs."""
+"""The arguments of trace, probe and effective: a function, and the axes of time of its input and outputs."""
 
 import functools
 import operator

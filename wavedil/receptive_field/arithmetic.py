@@ -253,7 +253,7 @@ def _floor(stride: Fraction, t: int) -> int:
 
 
 def _common_period(first: ReceptiveField, second: ReceptiveField) -> int:
-    """Outputs after which both layers of a chain are back at their first phase, on whole inputs."""
+    """Outputs after which both layers of a chain are back at their first phase, an integer number of inputs on."""
     period = math.lcm(len(second._phases), second.stride.denominator)
     middles = _floor(second.stride, period)
     cycle = math.lcm(len(first._phases), first.stride.denominator)

@@ -76,7 +76,7 @@ class Design:
 
     @property
     def receptive_field(self) -> ReceptiveField:
-        """What an output sees, with the exact taps."""
+        """The field of the stack, with its exact taps."""
         rows = table(
             self.kernel_size, self.layer_dilations, input_kernel_size=self.input_kernel_size
         )

@@ -15,7 +15,7 @@ Evidence = Literal["nan", "change"]
 
 # Rounding, as of a convolution by FFT, is no dependence: so many units of precision of the largest output.
 _ROUNDING = 100
-_NOBODY = -1
+_NO_SAMPLE = -1
 # YNNPACK, to which XLA gives large reductions on a CPU, takes the larger of NaN and a number to be the number.
 _WITHOUT_YNNPACK = {"xla_cpu_experimental_ynn_fusion_type": ""}
 
@@ -48,14 +48,14 @@ def reached(
     batch_size = min(batch_size, len(samples))
     differs = _turned_nan if by == "nan" else _moved
     columns = []
-    # jax_debug_nans would take the NaN that is looked for for a mistake.
+    # jax_debug_nans would raise at the NaN that is put in on purpose.
     with jax.debug_nans(False):
         # Every run is compared with the one in the same place of a batch, which rounds in the same way.
-        before = _on_host(run_batch(np.full(batch_size, _NOBODY, np.int32)))
+        before = _on_host(run_batch(np.full(batch_size, _NO_SAMPLE, np.int32)))
         _require_no_nan(before)
         for start in range(0, len(samples), batch_size):
             part = samples[start : start + batch_size]
-            batch = np.full(batch_size, _NOBODY, np.int32)
+            batch = np.full(batch_size, _NO_SAMPLE, np.int32)
             batch[: len(part)] = part
             after = _on_host(run_batch(batch))
             hits = [differs(*pair).any(axis=-1) for pair in zip(after, before, strict=True)]
@@ -65,7 +65,7 @@ def reached(
 
 @functools.cache
 def keeps_nan_in_maxima() -> bool:
-    """Whether XLA can be told to keep NaN in the maxima and minima of a reduction."""
+    """Whether this XLA has the option that keeps NaN in the maxima and minima of a reduction."""
     try:
         jax.jit(lambda: 0, compiler_options=_WITHOUT_YNNPACK)()
     except jax.errors.JaxRuntimeError:  # an option of this name is not there any more

@@ -127,7 +127,7 @@ def effective(
     if receptive_field is None:
         receptive_field = _traced(fn, x, time_axis, output_time_axis)
     length = leaves[0].shape[output_time_axis]
-    outputs = _whole_outputs(receptive_field, x.shape[time_axis], length)
+    outputs = _complete_outputs(receptive_field, x.shape[time_axis], length)
     count = min(num_outputs, outputs.size)
     outputs = outputs[np.linspace(0, outputs.size - 1, count).round().astype(int)]
     energies = _energies(fn, x, outputs, time_axis, output_time_axis, seed)
@@ -149,21 +149,21 @@ def _traced(
     return field.receptive_field
 
 
-def _whole_outputs(field: ReceptiveField, num_inputs: int, num_outputs: int) -> np.ndarray:
-    """The outputs whose whole field lies inside the signal.
+def _complete_outputs(field: ReceptiveField, num_inputs: int, num_outputs: int) -> np.ndarray:
+    """The outputs whose complete field lies inside the signal.
 
     Raises:
       UserError: If there is none.
     """
     t = np.arange(num_outputs)
     own = t * field.stride.numerator // field.stride.denominator
-    whole = t[(own >= field.past) & (own + field.future < num_inputs)]
-    if not whole.size:
+    complete = t[(own >= field.past) & (own + field.future < num_inputs)]
+    if not complete.size:
         raise UserError(
             f"no output of a signal of {num_inputs} samples has its receptive field of {field.size} inside it; use "
             f"a longer signal, {2 * field.size} samples, say"
         )
-    return whole
+    return complete
 
 
 def _energies(

@@ -1,4 +1,4 @@
-"""What a probe answers: which output saw which input, and the field that follows from it."""
+"""The answer of a probe: which output saw which input, and the field that follows from it."""
 
 import functools
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class ProbedField:
         output 3           . # #        cut off at the end
 
     A dependence from further away than the signal is long cannot show. Where every output reaches an end of the
-    signal, nothing tells a field that is longer from one without bound, and `receptive_field` and what follows
+    signal, a field that is longer and one without bound look the same, and `receptive_field` and what follows
     from it (`past`, `future`, `size`, `taps`) say so; `inputs(t)` and `causal` answer nevertheless.
 
     Attributes:
@@ -68,7 +68,7 @@ class ProbedField:
 
     @functools.cached_property
     def receptive_field(self) -> ReceptiveField:
-        """What the outputs in the interior of the signal see.
+        """The field of the outputs in the interior of the signal.
 
         Raises:
           UserError: If the signal is too short to say, or outputs do not repeat.
@@ -78,7 +78,7 @@ class ProbedField:
                 f"none of {self.num_outputs} outputs sees any of the {len(self.probed)} probed inputs, so there "
                 "is no field; check that the function uses its argument"
             )
-        # All inputs known, whole rows can be compared; otherwise whole columns, on which the same holds.
+        # With all inputs probed, rows are complete and can be compared; with some of them, columns are.
         by_rows = len(self.probed) == self.num_inputs
         repetition = _find_repetition(self.seen if by_rows else self.seen.T)
         if repetition is None:
@@ -123,10 +123,10 @@ class ProbedField:
 
     @functools.cached_property
     def stride(self) -> Fraction:
-        """Inputs per output; where the interior cannot tell, the ratio of the lengths if one divides the other.
+        """Inputs per output; where the interior does not show it, the ratio of the lengths if one divides the other.
 
         Raises:
-          UserError: If neither tells.
+          UserError: If neither shows it.
         """
         try:
             return self.receptive_field.stride
@@ -183,15 +183,15 @@ def _find_repetition(lines: Bool[np.ndarray, "line position"]) -> tuple[range, i
     A line that touches the first or the last position may be cut off there and does not count. Two periods have
     to be there, one to compare with the other, and a few lines.
     """
-    whole = ~(lines[:, 0] | lines[:, -1])
-    filled = np.flatnonzero(whole & lines.any(axis=1))
+    complete = ~(lines[:, 0] | lines[:, -1])
+    filled = np.flatnonzero(complete & lines.any(axis=1))
     if not filled.size:
         return None
     middle = int(filled[(filled.size - 1) // 2])
     ids: dict[bytes, int] = {b"": _EMPTY}
     shapes = [
         ids.setdefault(_shape(line), len(ids)) if keep else _CUT
-        for line, keep in zip(lines, whole, strict=True)
+        for line, keep in zip(lines, complete, strict=True)
     ]
     first = lines.argmax(axis=1).tolist()
     best: tuple[range, int, int] | None = None
@@ -203,7 +203,7 @@ def _find_repetition(lines: Bool[np.ndarray, "line position"]) -> tuple[range, i
         # A period that is none holds for a few lines here and there; the true one holds for the most.
         if len(run) >= max(2 * period, _FEWEST) and (best is None or len(run) > len(best[0])):
             best = run, period, shift
-        if len(run) == np.count_nonzero(whole):
+        if len(run) == np.count_nonzero(complete):
             break
     return best
 

@@ -1,4 +1,4 @@
-"""Receptive fields by measurement: NaN in one input sample at a time, and see where it comes out."""
+"""Receptive fields by measurement: NaN in one input sample at a time, and the outputs that turn NaN."""
 
 import functools
 from typing import Any

@@ -147,7 +147,7 @@ def target_samples(
     milliseconds: float | None = None,
     sample_rate: float | None = None,
 ) -> int:
-    """A target given in samples, or in milliseconds at a sample rate, in whole samples; parts count as one.
+    """A target given in samples, or in milliseconds at a sample rate, in samples; a fraction is rounded up.
 
     Raises:
       UserError: If both are given or none, or a number is not above 0.

@@ -88,7 +88,7 @@ def stack_dilations(text: str, cycles: int) -> tuple[int, ...]:
 def table(
     kernel_size: int, dilations: Sequence[int], *, input_kernel_size: int = 1
 ) -> tuple[LayerRow, ...]:
-    """A stack of causal convolutions layer by layer; the last row holds the field of the whole.
+    """A stack of causal convolutions layer by layer; the last row holds the field of the complete stack.
 
         size = 1 + (input_kernel_size - 1) + (kernel_size - 1) * sum(dilations)
 
@@ -144,7 +144,7 @@ def layer_sizes(
 
 
 def require_layers(num_layers: int) -> None:
-    """Refuses more layers than anybody lists.
+    """Raises for more layers than are listed one by one.
 
     Raises:
       UserError: If there are more than 10,000.
@@ -157,7 +157,7 @@ def require_layers(num_layers: int) -> None:
 
 
 def _require_room(layers: Sequence[tuple[int, int]]) -> None:
-    """Refuses fields that would fill the memory, before there are any."""
+    """Raises for fields that would fill the memory, before any is made."""
     size = samples = 1
     for taps, dilation in layers:
         size += (taps - 1) * dilation

@@ -80,7 +80,7 @@ class Taps:
 
 
 def check_span(num_samples: int) -> None:
-    """Refuses what would fill the memory.
+    """Raises for a set that would fill the memory.
 
     Raises:
       UserError: If a set spans more samples than are worked out.

@@ -6,13 +6,13 @@ from decimal import Decimal
 from wavedil.models.context import ContextConfig
 from wavedil.receptive_field import Design, ReceptiveField, format_dilations, paths_per_lag, table
 
-# Counting the paths of fields longer than this would keep a person waiting.
+# Counting the paths of longer fields may take many seconds.
 MOST_LAGS_COUNTED = 2**17
 _DESIGNS_SHOWN = 10
 
 
 def stack_text(stack: Design, sample_rate: float) -> str:
-    """What a stack sees, how often, and its layers one by one."""
+    """The field of a stack, the paths to each sample, and its layers one by one."""
     field = stack.receptive_field
     milliseconds = field.milliseconds(sample_rate)
     cycles = f", {stack.cycles} times" if stack.cycles > 1 else ""
@@ -34,7 +34,7 @@ def stack_text(stack: Design, sample_rate: float) -> str:
 
 
 def context_text(context: ContextConfig, field: ReceptiveField, sample_rate: float) -> str:
-    """What a network with a context stack sees, and what that stack is."""
+    """The field of a network with a context stack, and the sizes of that stack."""
     far = context.receptive_field
     cycles = f", {context.cycles} times" if context.cycles > 1 else ""
     return "\n".join(

@@ -37,7 +37,7 @@ def stack_values(stack: Design, sample_rate: float) -> dict[str, Any]:
 def context_values(
     context: ContextConfig, field: ReceptiveField, sample_rate: float
 ) -> dict[str, Any]:
-    """What changes where the stack has a context stack: the whole field, and what that stack is.
+    """The values that a context stack changes: the field of both stacks together, and the context stack's sizes.
 
     The layers stay those of the stack by itself; paths through both are not counted.
     """

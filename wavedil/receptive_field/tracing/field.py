@@ -1,4 +1,4 @@
-"""What `trace` answers: the inputs of every output, and the field that they have in common."""
+"""The answer of `trace`: the inputs of every output, and the field that outputs have in common."""
 
 import functools
 import math
@@ -30,7 +30,7 @@ class TracedField:
     Attributes:
       num_inputs: Samples of the input.
       num_outputs: Samples of the output.
-      upper_bounds: Where in the function more may be said to be seen than is, as
+      upper_bounds: The places in the function where the answer may be more than is seen, as
         "where by a two-dimensional mask (model.py:12, in attend)"; empty where the answer is exact.
 
     Example:
@@ -47,7 +47,7 @@ class TracedField:
 
     @classmethod
     def of(cls, reading: Reading, summary: Summary) -> "TracedField":
-        """What a trace read, and what it comes to."""
+        """The field of a reading and its summary."""
         return cls(reading.num_inputs, reading.num_outputs, reading.upper_bounds, reading, summary)
 
     def inputs(self, t: int) -> tuple[int, ...]:
@@ -167,7 +167,7 @@ class TracedField:
         return f"the same at outputs {inside.start} .. {inside.stop - 1} of {self.num_outputs}"
 
     def _bounded(self, what: str) -> Phases:
-        """What interior outputs see, if it has bounds."""
+        """The taps of interior outputs, phase by phase; an error where they have no bounds."""
         if math.inf in (self.past, self.future):
             raise UserError(
                 f"what an output sees grows with the input, so there is no {what}; "

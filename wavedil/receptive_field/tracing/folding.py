@@ -14,28 +14,28 @@ _MAX_WRITTEN_OUT = 4096
 _MAX_PERIOD = 16384
 
 
-def split(whole: AxisMap, inner: int) -> Iterator[tuple[AxisMap, AxisMap]]:
+def split(joined: AxisMap, inner: int) -> Iterator[tuple[AxisMap, AxisMap]]:
     """The map of index `j = inner a + b` as sums of a map of a and a map of b.
 
     A formula of period p is F(inner a + b) = F(b) + rate inner a where p divides `inner`. Where
-    it does not, the rows a fall into `lcm(p, inner) / inner` kinds, each with its own map of b.
+    it does not, the rows a fall into `lcm(p, inner) / inner` classes, each with its own map of b.
     """
-    outer = whole.size // inner
-    for piece in whole.pieces:
+    outer = joined.size // inner
+    for piece in joined.pieces:
         f = piece.formula
-        kinds = math.lcm(f.period, inner) // inner
-        step = f.advance * kinds * inner // f.period
+        num_classes = math.lcm(f.period, inner) // inner
+        step = f.advance * num_classes * inner // f.period
         for rows, columns in _rectangles(piece, inner):
-            for kind in range(kinds):
-                sets = [ZERO if residue == kind else None for residue in range(kinds)]
-                row = _one_row(f.then_read_by(Formula(1, 1, (Taps(kind * inner, 1),))), inner)
-                for a in overlaid(outer, [Piece(*rows, Formula(kinds, step, tuple(sets)))]):
+            for this in range(num_classes):
+                sets = [ZERO if residue == this else None for residue in range(num_classes)]
+                row = _one_row(f.then_read_by(Formula(1, 1, (Taps(this * inner, 1),))), inner)
+                for a in overlaid(outer, [Piece(*rows, Formula(num_classes, step, tuple(sets)))]):
                     for b in overlaid(inner, [Piece(*columns, row)]):
                         yield a, b
 
 
 def _one_row(f: Formula, inner: int) -> Formula:
-    """A formula for one row alone: any rate may be said of it, and the steadiest one is shortest."""
+    """A formula for one row alone: it may have any rate, and that of its first step has the shortest period."""
     if f.period < inner or f.period == 1:
         return f
     first, second = f.at(0), f.at(1)
@@ -44,7 +44,7 @@ def _one_row(f: Formula, inner: int) -> Formula:
 
 
 def _rectangles(piece: Piece, inner: int) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """The indices of a piece as rows and columns: whole rows, and what is left of the first and last."""
+    """The indices of a piece as rows and columns: the complete rows, and the rests of the first and the last."""
     first = piece.low // inner if piece.low > -INFINITY else -INFINITY
     before = piece.low % inner if piece.low > -INFINITY else 0
     last = piece.high // inner if piece.high < INFINITY else INFINITY
@@ -75,7 +75,7 @@ def join(outer: AxisMap | None, inner: AxisMap | None, sizes: tuple[int, int]) -
 
 
 def _runs_on(rows: AxisMap, columns: AxisMap) -> list[Piece] | None:
-    """Where each row goes on as the one before ends, one formula says it all."""
+    """One formula for all rows, where each row goes on as the one before ends; None elsewhere."""
     n = columns.size
     piece = columns.pieces[0]
     f = piece.formula
@@ -129,16 +129,16 @@ def _table(rows: AxisMap, columns: AxisMap) -> list[Piece]:
 def running_union(
     seen: AxisMap, window: tuple[int, int] | None
 ) -> Iterator[tuple[AxisMap, tuple[int, int] | None, int]]:
-    """What the running union over the indices up to j sees, as in a cumulative sum.
+    """The running union: index j sees the inputs that any index up to j sees, as in a cumulative sum.
 
     Args:
       seen: What an index sees.
-      window: The inputs that there are, where nothing else is added to what the map says; a
-        running union may then be told by a formula and a smaller window. None elsewhere.
+      window: The inputs that there are, where nothing else is added to what the map says; a running
+        union may then be written as a formula and a smaller window. None elsewhere.
 
     Yields:
-      Maps, whose union is meant; the window that holds for each; and whether what it sees grows
-      with j to the past (-1), to the future (1) or not (0).
+      Maps, whose union is meant; the window of each; and whether its inputs reach, with growing j,
+      ever further into the past (-1), into the future (1) or neither (0).
     """
     for piece in seen.pieces:
         low, high = max(piece.low, 0), min(piece.high, seen.size)
@@ -146,7 +146,7 @@ def running_union(
             continue
         found = list(_running_in(piece, seen.size, window))
         if high < seen.size:
-            everything = piece.within(seen.size).whole
+            everything = piece.within(seen.size).all_seen
             found.append((Piece(high, seen.size, Formula(1, 0, (everything,))), window, 0))
         for part, part_window, grows in found:
             for each in overlaid(seen.size, [part]):
@@ -172,7 +172,7 @@ def _running_in(
     elif high - low <= _MAX_WRITTEN_OUT:
         yield _written_out(f, low, high), window, 0
     else:  # more than what it sees, never less
-        everything = Piece(low, high, f).whole
+        everything = Piece(low, high, f).all_seen
         yield Piece(low, high, Formula(1, 0, (everything,))), window, direction
 
 

@@ -48,7 +48,7 @@ def following(follows: Callable[[int], bool], run: range, num_outputs: int) -> r
 
 
 def seen_at(parts: Sequence[Part], t: int) -> Set:
-    """What output t sees."""
+    """The inputs that output t sees."""
     return union(within(seen.at(t), *window) for seen, window in parts)
 
 

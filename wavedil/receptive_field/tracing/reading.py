@@ -1,4 +1,4 @@
-"""What one trace, at one length of the signal, says of the field that outputs have in common."""
+"""A trace at one length of the signal, and the field that its outputs have in common."""
 
 import functools
 import math
@@ -36,8 +36,8 @@ class Reading:
       num_inputs: Samples of the input.
       num_outputs: Samples of the output.
       parts: Maps from outputs to inputs, and the inputs that there are; their union is meant.
-      grows: Whether a rule knows that ever more of the past, and of the future, is seen.
-      upper_bounds: Where more may be said to be seen than is.
+      grows: Whether a rule knows that the field grows with the signal, into the past and into the future.
+      upper_bounds: The places where the answer may be more than is seen.
     """
 
     num_inputs: int
@@ -61,7 +61,7 @@ class Reading:
         return cls(num_inputs, num_outputs, tuple(parts), grows, tuple(bounds))
 
     def inputs(self, t: int) -> Set:
-        """What output t sees."""
+        """The inputs that output t sees."""
         return seen_at(self.parts, t)
 
     @functools.cached_property
@@ -89,10 +89,10 @@ class Reading:
         """Of all outputs, or of those that no end of the signal may have cut off."""
         if 2 * len(self.run) > self.num_outputs:
             return True
-        whole = [t for t in range(self.num_outputs) if self._is_whole(t)]
-        return 2 * sum(t in self.run for t in whole) > len(whole)
+        complete = [t for t in range(self.num_outputs) if self._is_complete(t)]
+        return 2 * sum(t in self.run for t in complete) > len(complete)
 
-    def _is_whole(self, t: int) -> bool:
+    def _is_complete(self, t: int) -> bool:
         seen = self.inputs(t)
         return seen is not None and seen.first > 0 and seen.last < self.num_inputs - 1
 
@@ -150,9 +150,9 @@ class Reading:
         if self._most:
             runs = [(f, window, self.run) for f, window in self._interior[1]]
         else:
-            whole = range(self.num_outputs)
+            every = range(self.num_outputs)
             runs = [
-                (p.formula, window, whole[max(p.low, 0) : max(p.high, 0)])
+                (p.formula, window, every[max(p.low, 0) : max(p.high, 0)])
                 for seen, window in self.parts
                 for p in seen.pieces
             ]

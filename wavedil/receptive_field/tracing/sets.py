@@ -1,4 +1,4 @@
-"""Sets of whole numbers as the bits of one integer: `Taps`, or None for the empty set."""
+"""Sets of integers as the bits of one integer: `Taps`, or None for the empty set."""
 
 from collections.abc import Iterable
 
@@ -23,7 +23,7 @@ def shifted(a: Set, by: int) -> Set:
 
 
 def union(sets: Iterable[Set]) -> Set:
-    """What is in any of the sets."""
+    """The members of any of the sets."""
     members = {(a.first, a.bits) for a in sets if a is not None}
     if len(members) <= 1:
         return Taps(*members.pop()) if members else None
@@ -31,7 +31,7 @@ def union(sets: Iterable[Set]) -> Set:
 
 
 def difference(a: Set, b: Set) -> Set:
-    """What is in one of the two sets and not in the other."""
+    """The members of one of the two sets that are not in the other: the symmetric difference."""
     if a is None or b is None:
         return a or b
     first = min(a.first, b.first)

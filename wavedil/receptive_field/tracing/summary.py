@@ -20,12 +20,12 @@ from wavedil.receptive_field.tracing.reading import Phases, Reading, Sides, ends
 from wavedil.receptive_field.tracing.sets import Set, shifted, within
 
 # A multiple of it has the same remainder for most strides, on which "same" padding depends.
-_WHOLE_STRIDES = 180
+_COMMON_MULTIPLE = 180
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What outputs have in common.
+    """The field that outputs have in common.
 
     Attributes:
       stride: Inputs per output.
@@ -67,7 +67,7 @@ def summary(reading: Reading, at_length: Callable[[int], Reading | None]) -> Sum
 def _longer_than(reading: Reading) -> int:
     """At least twice as long, and four times the field if it is one."""
     size = sum(ends(reading.phases), 1) if reading.regular else 1
-    more = _WHOLE_STRIDES
+    more = _COMMON_MULTIPLE
     while more < max(reading.num_inputs, 4 * size):
         more *= 2
     return reading.num_inputs + more
@@ -75,14 +75,14 @@ def _longer_than(reading: Reading) -> int:
 
 def _shorter_than(reading: Reading) -> int:
     """An eighth as long at most, or as long where that would be next to nothing."""
-    less = _WHOLE_STRIDES
+    less = _COMMON_MULTIPLE
     while 32 * less <= reading.num_inputs:
         less *= 2
     return min(reading.num_inputs % less + less, reading.num_inputs)
 
 
 def _stretched(shorter: Summary, source: Reading, reading: Reading) -> Summary:
-    """What holds for a signal that is too long to be read exactly holds for a shorter one: borders stay as wide."""
+    """The summary of a shorter signal that is read exactly, for a longer one that is not: borders stay as wide."""
     after = source.num_outputs - shorter.interior.stop
     inside = range(shorter.interior.start, reading.num_outputs - after)
     return replace(shorter, interior=inside if shorter.interior else range(0))

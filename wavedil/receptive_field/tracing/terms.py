@@ -1,4 +1,4 @@
-"""What the elements of an array see of the input: unions of sums of maps along its axes.
+"""Terms: the inputs that the elements of an array see, as unions of sums of maps along its axes.
 
 A term has a map for some of the array's axes, and element (i, j, ...) sees every sum of what the
 maps say of its indices:
@@ -101,7 +101,7 @@ def _in_fewest_pieces(term: Term) -> Term | None:
 
 
 def trimmed(term: Term) -> Term | None:
-    """A term of one map, without what it says of inputs that do not exist."""
+    """A term of one map, without the inputs that do not exist."""
     if len(term.maps) != 1:
         return term
     ((id, seen),) = term.maps.items()
@@ -164,5 +164,5 @@ def _joined(a: Term, b: Term) -> Term | None:
 
 
 def _differ(a: AxisMap | None, b: AxisMap | None) -> bool:
-    """Whether two maps differ on their axis; what they say beyond it is no claim."""
+    """Whether two maps differ on their axis; beyond it a map claims nothing."""
     return a is not b and (a is None or b is None or (a != b and a.clipped != b.clipped))

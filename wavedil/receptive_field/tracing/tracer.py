@@ -51,7 +51,7 @@ def trace(
         channels or other signals of the batch, count as one.
       output_time_axis: The axis along which outputs are counted; `time_axis` by default. Of
         several outputs it is the union, provided that they have equally many samples.
-      unknown: "error", or "all": primitives without a rule see the whole signal, which is safe
+      unknown: "error", or "all": primitives without a rule see all of the signal, which is safe
         and may be too much.
 
     Returns:
@@ -124,7 +124,7 @@ def _spec(x: Any) -> jax.ShapeDtypeStruct:
 
 
 def _jaxpr(fn: Function, spec: jax.ShapeDtypeStruct) -> tuple[Any, Any]:
-    """The function's jaxpr and the shapes of its outputs; JAX's refusals are told in the caller's terms."""
+    """The function's jaxpr and the shapes of its outputs; JAX's errors in the caller's terms."""
     try:
         return jax.make_jaxpr(pure(fn), return_shape=True)(spec)
     except (jax.errors.ConcretizationTypeError, jax.errors.NonConcreteBooleanIndexError) as error:

@@ -1,4 +1,4 @@
-"""What a traced function's arrays are to the tracer: named axes, and terms over them.
+"""Values: the arrays of a traced function as named axes, and terms over them.
 
 An axis is a product of *factors*, outer to inner, as after folding batch and time into one:
 reshape then moves bounds between axes and touches no term. A term's maps belong to factors, so
@@ -125,7 +125,7 @@ class Value:
 
 
 def union_of(values: Sequence[Value]) -> Value:
-    """What either of several arrays of one shape sees, element by element."""
+    """The union of several arrays of one shape, element by element."""
     first = values[0]
     if all(v is first or v == first for v in values):
         return first
@@ -156,7 +156,7 @@ def _over(term: Term, ids: set[int]) -> Term | None:
         return term
     base = term.base
     for id in gone:
-        joined = plus(base, term.maps[id].whole)
+        joined = plus(base, term.maps[id].all_seen)
         if joined is None:
             return None
         base = joined
@@ -183,11 +183,11 @@ def _joined(term: Term, a: Factor, b: Factor, joined: int) -> Iterable[Term | No
     return [tidied(replace(term, maps={**maps, joined: seen})) for seen in both]
 
 
-def _split(term: Term, whole: Factor, outer: Factor, inner: Factor) -> Iterable[Term | None]:
-    if whole.id not in term.maps:
+def _split(term: Term, joined: Factor, outer: Factor, inner: Factor) -> Iterable[Term | None]:
+    if joined.id not in term.maps:
         return [term]
-    maps = {id: seen for id, seen in term.maps.items() if id != whole.id}
-    pairs = folding.split(term.maps[whole.id], inner.size)
+    maps = {id: seen for id, seen in term.maps.items() if id != joined.id}
+    pairs = folding.split(term.maps[joined.id], inner.size)
     return [tidied(replace(term, maps={**maps, outer.id: a, inner.id: b})) for a, b in pairs]
 
 
@@ -220,15 +220,15 @@ def _regrouped(sizes: list[int], factors: list[Factor], terms: Terms) -> tuple[l
         every = sorted(set(bounds), reverse=True)
     cut: list[Factor] = []
     inner = math.prod(f.size for f in factors)
-    for whole in factors:
-        inner //= whole.size
-        for bound in (b for b in every if inner < b < inner * whole.size):
+    for factor in factors:
+        inner //= factor.size
+        for bound in (b for b in every if inner < b < inner * factor.size):
             # From outer to inner: each bound cuts the outer part off.
-            (a,), (b,) = new_axis(inner * whole.size // bound), new_axis(bound // inner)
-            terms = united(n for t in terms for n in _split(t, whole, a, b))
+            (a,), (b,) = new_axis(inner * factor.size // bound), new_axis(bound // inner)
+            terms = united(n for t in terms for n in _split(t, factor, a, b))
             cut.append(a)
-            whole = b
-        cut.append(whole)
+            factor = b
+        cut.append(factor)
     axes: list[Axis] = []
     rest = cut[::-1]
     for size in sizes:

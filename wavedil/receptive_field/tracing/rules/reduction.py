@@ -1,4 +1,4 @@
-"""Operations over whole axes: reductions, running sums, sorting, Fourier transforms, factorizations."""
+"""Operations over complete axes: reductions, running sums, sorting, Fourier transforms, factorizations."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -14,7 +14,7 @@ from wavedil.receptive_field.tracing.value import Factor, Value, new_axis
 
 
 def reduce(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
-    """Sums, products, extremes and their places: the reduced axes are seen as a whole."""
+    """Sums, products, extremes and their places: an output reads all indices of the reduced axes."""
     axes = eqn.params["dimensions" if "dimensions" in eqn.params else "axes"]
     values = [v.over(*axes) if v.shape else v for v in inputs if isinstance(v, Value)]
     return together(values, eqn.outvars[0].aval.shape)
@@ -71,10 +71,10 @@ def sort(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
     """Every place sees all keys along the axis, and all of its own operand."""
     axis = eqn.params["dimension"]
     shape = eqn.outvars[0].aval.shape
-    whole = [mixed(v, [axis], shape) if isinstance(v, Value) else v for v in inputs]
-    keys = [v for v in whole[: eqn.params["num_keys"]] if isinstance(v, Value)]
+    all_along = [mixed(v, [axis], shape) if isinstance(v, Value) else v for v in inputs]
+    keys = [v for v in all_along[: eqn.params["num_keys"]] if isinstance(v, Value)]
     outputs: list[Seen] = []
-    for value in whole:
+    for value in all_along:
         values = [*keys, value] if isinstance(value, Value) else keys
         outputs.append(together(values, shape) if values else value)
     return outputs

@@ -14,19 +14,19 @@ from wavedil.receptive_field.tracing.sets import Set
 
 @functools.cache
 def affine(size: int, scale: int, offset: int, divisor: int = 1) -> AxisMap:
-    """Output j reads `(scale j + offset) / divisor` where that is whole: slice, pad, rev."""
+    """Output j reads `(scale j + offset) / divisor` where that is an integer: slice, pad, rev."""
     return window(size, (offset,), scale, divisor)
 
 
 @functools.cache
 def window(size: int, offsets: Sequence[int], stride: int, base_dilation: int = 1) -> AxisMap:
-    """Output j reads `(stride j + offset) / base_dilation` of every offset for which that is whole."""
+    """Output j reads `(stride j + offset) / base_dilation` of every offset for which that is an integer."""
     period = base_dilation // math.gcd(stride, base_dilation)
     sets: list[Set] = []
     for j in range(period):
         places = [stride * j + offset for offset in offsets]
-        whole = [place // base_dilation for place in places if place % base_dilation == 0]
-        sets.append(Taps.at(whole) if whole else None)
+        read = [place // base_dilation for place in places if place % base_dilation == 0]
+        sets.append(Taps.at(read) if read else None)
     return AxisMap.of(size, stride * period // base_dilation, sets)
 
 
@@ -69,7 +69,7 @@ def listed(indices: np.ndarray, valid: np.ndarray | None = None) -> list[AxisMap
 
 
 def _cut_at(piece: Piece, period: int) -> list[Piece]:
-    """A piece cut where the pattern beside it begins anew, so that frames stay whole."""
+    """A piece cut where the pattern beside it begins anew, so that frames stay in one piece."""
     bounds = [*range(-(-piece.low // period) * period, piece.high, period), piece.high]
     lows = [piece.low, *bounds]
     return [

@@ -143,7 +143,7 @@ def _of_updates(
             starts, valid = _starts(eqn, known, d, shape[d] - window[d])
             moving = varying(starts)
         if known is None or any(scattered[i] not in left for i in moving):
-            # Not known, or already told by another axis of the operand: anywhere.
+            # Not known, or the axis has already placed another one of the operand: anywhere.
             axes[d], terms = new_axis(shape[d]), _over(terms, own)
             continue
         pick = tuple(slice(None) if i in moving else 0 for i in range(starts.ndim))

@@ -143,7 +143,7 @@ def stacked(arrays: Sequence[Seen], axis: int) -> Seen:
 
 
 def tile(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
-    """Every axis repeated as a whole."""
+    """The array repeated along every axis."""
     value = _operand(inputs)
     shape = value.shape
     reps = eqn.params["reps"]

@@ -94,7 +94,7 @@ def _of_kernel(eqn: Any, signal_shape: Sequence[int], kernel: Value) -> Value:
 
 
 def dot(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
-    """Contracted axes are seen as a whole; batch axes come first, then the left's, then the right's."""
+    """An output reads all indices of contracted axes; batch axes come first, then the left's, then the right's."""
     contracted, batch = eqn.params["dimension_numbers"]
     axes = new_axes(eqn.outvars[0].aval.shape)
     num_batch = len(batch[0])
