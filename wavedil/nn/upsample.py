@@ -4,15 +4,13 @@ A transposed convolution does the same with an uneven number of taps at every ot
 as a tone (Odena et al. 2016, doi:10.23915/distill.00003), and XLA is slow at it on a CPU.
 """
 
-from typing import Literal
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from wavedil.nn.conv import Conv1d
+from wavedil.nn.conv import Conv1d, LayerPadding
 from wavedil.nn.layer import extend, past_samples, require_causal, require_sizes
 from wavedil.receptive_field import ReceptiveField
 
@@ -54,7 +52,7 @@ class RepeatUpsample(nnx.Module):
         *,
         factor: int,
         kernel_size: int = 3,
-        padding: Literal["causal", "same"] = "causal",
+        padding: LayerPadding = "causal",
         rngs: nnx.Rngs,
     ) -> None:
         require_sizes(factor=factor)
@@ -131,7 +129,7 @@ class SubPixelUpsample(nnx.Module):
         *,
         factor: int,
         kernel_size: int = 1,
-        padding: Literal["causal", "same"] = "causal",
+        padding: LayerPadding = "causal",
         rngs: nnx.Rngs,
     ) -> None:
         require_sizes(factor=factor, out_channels=out_channels)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from wavedil.receptive_field.arithmetic import Padding as Padding
 from wavedil.receptive_field.arithmetic import ReceptiveField as ReceptiveField
-from wavedil.receptive_field.arithmetic import require_at_least_one as require_at_least_one
 from wavedil.receptive_field.designed_stack import Design as Design
+from wavedil.receptive_field.limits import require_at_least_one as require_at_least_one
 from wavedil.receptive_field.paths import evenness as evenness
 from wavedil.receptive_field.paths import holes as holes
 from wavedil.receptive_field.paths import paths_per_lag as paths_per_lag
@@ -27,6 +27,7 @@ from wavedil.receptive_field.stack import stack_dilations as stack_dilations
 from wavedil.receptive_field.stack import table as table
 from wavedil.receptive_field.tree import draw_tree as draw_tree
 from wavedil.receptive_field.tree import seen_lags as seen_lags
+from wavedil.receptive_field.wording import samples_text as samples_text
 
 if TYPE_CHECKING:
     from wavedil.receptive_field.effective_field import EffectiveField as EffectiveField

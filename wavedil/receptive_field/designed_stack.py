@@ -4,9 +4,10 @@ import functools
 from dataclasses import dataclass
 from fractions import Fraction
 
-from wavedil.receptive_field.arithmetic import ReceptiveField, require_at_least_one
+from wavedil.receptive_field.arithmetic import ReceptiveField
+from wavedil.receptive_field.limits import require_at_least_one, require_layers
 from wavedil.receptive_field.paths import evenness, paths_per_lag
-from wavedil.receptive_field.stack import format_dilations, layer_sizes, require_layers, table
+from wavedil.receptive_field.stack import format_dilations, layer_sizes, table
 
 _FLOAT_BYTES = 4
 

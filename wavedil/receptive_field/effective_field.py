@@ -11,7 +11,8 @@ from jaxtyping import Array, Float
 
 from wavedil.errors import UserError
 from wavedil.receptive_field.arguments import output_axes, pure, require_axis
-from wavedil.receptive_field.arithmetic import ReceptiveField, require_at_least_one
+from wavedil.receptive_field.arithmetic import ReceptiveField, own_input
+from wavedil.receptive_field.limits import require_at_least_one
 from wavedil.receptive_field.tracing import trace
 
 
@@ -156,7 +157,7 @@ def _complete_outputs(field: ReceptiveField, num_inputs: int, num_outputs: int) 
       UserError: If there is none.
     """
     t = np.arange(num_outputs)
-    own = t * field.stride.numerator // field.stride.denominator
+    own = own_input(field.stride, t)
     complete = t[(own >= field.past) & (own + field.future < num_inputs)]
     if not complete.size:
         raise UserError(
@@ -196,7 +197,7 @@ def _energies(
 def _mean_by_offset(
     energies: Float[np.ndarray, "output time"], outputs: np.ndarray, field: ReceptiveField
 ) -> Float[np.ndarray, " offset"]:
-    own = outputs * field.stride.numerator // field.stride.denominator
+    own = own_input(field.stride, outputs)
     rows = [
         row[t - field.past : t + field.future + 1] for row, t in zip(energies, own, strict=True)
     ]

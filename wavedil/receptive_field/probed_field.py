@@ -9,7 +9,7 @@ from jaxtyping import Bool
 
 from wavedil.errors import UserError
 from wavedil.receptive_field.arguments import require_output
-from wavedil.receptive_field.arithmetic import ReceptiveField
+from wavedil.receptive_field.arithmetic import ReceptiveField, own_input
 from wavedil.receptive_field.taps import Taps
 
 # Lines without any position, which repeat wherever they are, and lines that do not count.
@@ -99,7 +99,7 @@ class ProbedField:
                 f"of every {q} outputs {phases.count([])} see no input, so no field holds for all of them; "
                 "ask inputs(t) of the others"
             )
-        return ReceptiveField._from_phases(Fraction(p, q), [Taps.at(phase) for phase in phases])
+        return ReceptiveField.from_phases(Fraction(p, q), [Taps.at(phase) for phase in phases])
 
     @property
     def past(self) -> int:
@@ -144,7 +144,7 @@ class ProbedField:
     @property
     def leaks(self) -> Bool[np.ndarray, "outputs probed"]:
         """Where an output (row) sees a probed input (column) of its future."""
-        own = np.arange(self.num_outputs) * self.stride.numerator // self.stride.denominator
+        own = own_input(self.stride, np.arange(self.num_outputs))
         return self.seen & (np.asarray(self.probed)[None, :] > own[:, None])
 
     def __str__(self) -> str:

@@ -7,8 +7,9 @@ from fractions import Fraction
 from typing import Any
 
 from wavedil.errors import UserError
-from wavedil.receptive_field.arithmetic import require_at_least_one
 from wavedil.receptive_field.designed_stack import Design
+from wavedil.receptive_field.limits import require_at_least_one
+from wavedil.receptive_field.wording import samples_text
 
 _KERNEL_SIZES = range(2, 9)
 
@@ -182,9 +183,7 @@ def _out_of_reach(
     limits: str,
 ) -> str:
     def length(size: int) -> str:
-        return f"{size} sample{'s' * (size > 1)}" + (
-            f" ({1000 * size / sample_rate:g} ms)" if sample_rate else ""
-        )
+        return samples_text(size) + (f" ({1000 * size / sample_rate:g} ms)" if sample_rate else "")
 
     if not tried:
         return (

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from wavedil.errors import UserError
-from wavedil.receptive_field.arithmetic import ReceptiveField, require_at_least_one
-from wavedil.receptive_field.taps import Taps, check_span
+from wavedil.receptive_field.arithmetic import ReceptiveField
+from wavedil.receptive_field.limits import require_at_least_one, require_layers, require_span
+from wavedil.receptive_field.taps import Taps
 
-_MOST_LAYERS = 10_000
 # The fields of all layers together; half a gigabyte of bits.
 _MOST_SAMPLES = 2**32
 # A run of doublings is written as a range from this length on; "1:2" says no more than "1,2".
@@ -112,7 +112,7 @@ def table(
     seen = Taps(0, 1)
     for name, (size, dilation) in zip(["input", *names][-len(sizes) :], sizes, strict=True):
         seen = seen.repeated(-dilation, size)
-        field = ReceptiveField._from_phases(Fraction(1), [seen])
+        field = ReceptiveField.from_phases(Fraction(1), [seen])
         rows.append(LayerRow(name=name, kernel_size=size, dilation=dilation, receptive_field=field))
     return tuple(rows)
 
@@ -143,26 +143,13 @@ def layer_sizes(
     return layers if input_kernel_size == 1 else ((input_kernel_size, 1), *layers)
 
 
-def require_layers(num_layers: int) -> None:
-    """Raises for more layers than are listed one by one.
-
-    Raises:
-      UserError: If there are more than 10,000.
-    """
-    if num_layers > _MOST_LAYERS:
-        raise UserError(
-            f"the stack has {num_layers} layers, more than the {_MOST_LAYERS} that are worked out one by one; "
-            "use fewer cycles"
-        )
-
-
 def _require_room(layers: Sequence[tuple[int, int]]) -> None:
     """Raises for fields that would fill the memory, before any is made."""
     size = samples = 1
     for taps, dilation in layers:
         size += (taps - 1) * dilation
         samples += size
-    check_span(size)
+    require_span(size)
     if samples > _MOST_SAMPLES:
         raise UserError(
             f"a receptive field of {size} samples in {len(layers)} layers is too long to be listed layer by layer; "

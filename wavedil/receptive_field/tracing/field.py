@@ -7,11 +7,12 @@ from fractions import Fraction
 
 from wavedil.errors import UserError
 from wavedil.receptive_field.arguments import require_output
-from wavedil.receptive_field.arithmetic import ReceptiveField
+from wavedil.receptive_field.arithmetic import ReceptiveField, own_input
 from wavedil.receptive_field.tracing.formula import Piece
 from wavedil.receptive_field.tracing.reading import Phases, Reading
 from wavedil.receptive_field.tracing.sets import union, within
 from wavedil.receptive_field.tracing.summary import Summary
+from wavedil.receptive_field.wording import samples_text
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class TracedField:
                 f"of every {len(phases)} outputs, those at {blind} see nothing, so they have no "
                 "receptive field; inputs(t) says what output t sees"
             )
-        return ReceptiveField._from_phases(self.stride, [p for p in phases if p is not None])
+        return ReceptiveField.from_phases(self.stride, [p for p in phases if p is not None])
 
     @property
     def past(self) -> int | float:
@@ -152,7 +153,7 @@ class TracedField:
         else:
             count, size = len(self.taps), int(self.size)
             seen = f"output t sees inputs {_offset(at, -int(self.past))} .. {_offset(at, int(self.future))}: "
-            seen += _samples(size) if count == size else f"{count} of {_samples(size)}"
+            seen += samples_text(size) if count == size else f"{count} of {samples_text(size)}"
             if len(self.phases) > 1:
                 seen += f" ({len(self.phases)} phases)"
         answer = f"{seen}, {'causal' if self.causal else 'not causal'}, {self._where()}"
@@ -187,7 +188,7 @@ class TracedField:
         if f.rate == self.stride:
             ends = (low, high - 1)
             for t in range(low, min(high, low + f.period)):
-                future = within(f.at(t), math.floor(self.stride * t) + 1, window[1] + f.advance)
+                future = within(f.at(t), own_input(self.stride, t) + 1, window[1] + f.advance)
                 last = t + (ends[1] - t) // f.period * f.period
                 moved = f.advance * ((last - t) // f.period)
                 if within(future, window[0] - moved, window[1]) is not None:
@@ -195,13 +196,9 @@ class TracedField:
             return False
         outputs = range(low, high) if f.advance else range(low, min(high, low + f.period))
         return any(
-            within(f.at(t), max(math.floor(self.stride * t) + 1, window[0]), window[1]) is not None
+            within(f.at(t), max(own_input(self.stride, t) + 1, window[0]), window[1]) is not None
             for t in outputs
         )
-
-
-def _samples(count: int) -> str:
-    return f"{count} sample{'s' * (count != 1)}"
 
 
 def _offset(at: str, by: int) -> str:

@@ -84,14 +84,7 @@ def _runs_on(rows: AxisMap, columns: AxisMap) -> list[Piece] | None:
     step = f.advance * n // f.period
     if any(p.formula.period > 1 or p.formula.advance != step for p in rows.pieces):
         return None
-    return [
-        Piece(
-            p.low * n if p.low > -INFINITY else -INFINITY,
-            p.high * n if p.high < INFINITY else INFINITY,
-            f.plus(Formula(1, 0, p.formula.sets)),
-        )
-        for p in rows.pieces
-    ]
+    return [Piece(*_in_elements(p, n), f.plus(Formula(1, 0, p.formula.sets))) for p in rows.pieces]
 
 
 def _row_by_row(rows: AxisMap, columns: AxisMap) -> list[Piece]:
@@ -120,10 +113,14 @@ def _table(rows: AxisMap, columns: AxisMap) -> list[Piece]:
                 if key not in sums:
                     sums[key] = plus(seen, place)
                 sets.append(sums[key])
-        low = p.low * n if p.low > -INFINITY else -INFINITY
-        high = p.high * n if p.high < INFINITY else INFINITY
-        pieces.append(Piece(low, high, Formula.of(p.formula.advance, sets)))
+        pieces.append(Piece(*_in_elements(p, n), Formula.of(p.formula.advance, sets)))
     return pieces
+
+
+def _in_elements(rows: Piece, inner: int) -> tuple[int, int]:
+    """The bounds of rows as bounds of the joined index; infinity stays as it is."""
+    low = rows.low * inner if rows.low > -INFINITY else -INFINITY
+    return low, rows.high * inner if rows.high < INFINITY else INFINITY
 
 
 def running_union(

@@ -1,14 +1,12 @@
 """A trace at one length of the signal, and the field that its outputs have in common."""
 
 import functools
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import cast
 
-from wavedil.receptive_field.arithmetic import _shortest_cycle
-from wavedil.receptive_field.taps import Taps
+from wavedil.receptive_field.arithmetic import own_input, shortest_cycle
 from wavedil.receptive_field.tracing.axis_map import AxisMap
 from wavedil.receptive_field.tracing.formula import Formula
 from wavedil.receptive_field.tracing.interior import (
@@ -132,8 +130,8 @@ class Reading:
     def _phases(self, formulas: Sequence[Formula] | object) -> Phases:
         joined = functools.reduce(Formula.union, cast(Sequence[Formula], formulas))
         stride = cast(Fraction, self.stride)
-        phases = [shifted(seen, -math.floor(stride * t)) for t, seen in enumerate(joined.sets)]
-        return cast(Phases, _shortest_cycle(cast(tuple[Taps, ...], tuple(phases))))
+        phases = [shifted(seen, -own_input(stride, t)) for t, seen in enumerate(joined.sets)]
+        return shortest_cycle(tuple(phases))
 
     @functools.cached_property
     def sure(self) -> bool:
@@ -157,7 +155,7 @@ class Reading:
                 for p in seen.pieces
             ]
         offsets = [
-            input - math.floor(stride * t)
+            input - own_input(stride, t)
             for formula, window, run in runs
             for t, input in _extremes(formula, window, run)
         ]

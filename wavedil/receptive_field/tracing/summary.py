@@ -9,11 +9,11 @@ One question decides: what do the outputs in the middle see, of this signal and 
 A signal in whose middle outputs see all that they ever would, well inside of it, needs no second look.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from wavedil.receptive_field.arithmetic import own_input
 from wavedil.receptive_field.taps import Taps
 from wavedil.receptive_field.tracing.interior import following
 from wavedil.receptive_field.tracing.reading import Phases, Reading, Sides, ends
@@ -138,7 +138,7 @@ def _ruled(
     else:
 
         def expected(t: int) -> Set:
-            return shifted(phases[t % len(phases)], math.floor(stride * t))
+            return shifted(phases[t % len(phases)], own_input(stride, t))
 
         inside = _following(reading, expected)
     return Summary(stride, unbounded, ends(phases), phases, inside, reading)
@@ -152,7 +152,7 @@ def _unruled(reading: Reading, stride: Fraction, grown: tuple[bool, bool]) -> Su
         return _ruled(reading, reading, reading.phases, unbounded)
 
     def expected(t: int) -> Set:
-        own = math.floor(stride * t)
+        own = own_input(stride, t)
         first = 0 if unbounded[0] else max(0, own - past)
         last = reading.num_inputs - 1 if unbounded[1] else min(reading.num_inputs - 1, own + future)
         return Taps.between(first, last) if first <= last else None

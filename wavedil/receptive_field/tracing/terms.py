@@ -43,9 +43,9 @@ class Term:
     def __hash__(self) -> int:
         return self._hash
 
-    def without(self, factor: int) -> dict[int, AxisMap]:
+    def without(self, *factors: int) -> dict[int, AxisMap]:
         """The other factors' maps."""
-        return {id: m for id, m in self.maps.items() if id != factor}
+        return {id: m for id, m in self.maps.items() if id not in factors}
 
     def renamed(self, names: dict[int, int]) -> "Term":
         """Factors under other ids."""

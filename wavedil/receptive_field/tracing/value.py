@@ -75,7 +75,7 @@ class Value:
                 *outer, a, b = value.axes[i]
                 (joined,) = new_axis(a.size * b.size)
                 terms = value.each(functools.partial(_joined, a=a, b=b, joined=joined.id))
-                axes = _with(value.axes, i, (*outer, joined))
+                axes = with_axis(value.axes, i, (*outer, joined))
                 value = Value(axes, terms)
         return value
 
@@ -95,7 +95,7 @@ class Value:
         value = self.single(i)
         axis = new_axis(reads.size)
         terms = value.each(lambda t: _read(t, value.axes[i], axis, reads))
-        return Value(_with(value.axes, i, axis), terms)
+        return Value(with_axis(value.axes, i, axis), terms)
 
     def restricted(self, i: int, seen: AxisMap) -> "Value":
         """The same array, where only the indices count at which `seen` has {0}."""
@@ -146,7 +146,8 @@ def restrict(terms: Iterable[Term], factor: Factor, seen: AxisMap) -> Terms:
     return united(restricted)
 
 
-def _with(axes: Axes, i: int, axis: Axis) -> Axes:
+def with_axis(axes: Axes, i: int, axis: Axis) -> Axes:
+    """The axes with another one in place of axis i."""
     return (*axes[:i], axis, *axes[i + 1 :])
 
 
@@ -160,12 +161,12 @@ def _over(term: Term, ids: set[int]) -> Term | None:
         if joined is None:
             return None
         base = joined
-    maps = {id: seen for id, seen in term.maps.items() if id not in gone}
+    maps = term.without(*gone)
     return tidied(replace(term, maps=maps, base=base))
 
 
 def _read(term: Term, old: Axis, new: Axis, reads: AxisMap) -> Iterable[Term | None]:
-    maps = {id: seen for id, seen in term.maps.items() if not old or id != old[0].id}
+    maps = term.without(*(factor.id for factor in old))
     seen = term.maps.get(old[0].id, full(old[0].size)) if old else full(1)
     for read in seen.then_read_by(reads):
         if new:
@@ -178,7 +179,7 @@ def _read(term: Term, old: Axis, new: Axis, reads: AxisMap) -> Iterable[Term | N
 def _joined(term: Term, a: Factor, b: Factor, joined: int) -> Iterable[Term | None]:
     if a.id not in term.maps and b.id not in term.maps:
         return [term]
-    maps = {id: seen for id, seen in term.maps.items() if id not in (a.id, b.id)}
+    maps = term.without(a.id, b.id)
     both = folding.join(term.maps.get(a.id), term.maps.get(b.id), (a.size, b.size))
     return [tidied(replace(term, maps={**maps, joined: seen})) for seen in both]
 
@@ -186,7 +187,7 @@ def _joined(term: Term, a: Factor, b: Factor, joined: int) -> Iterable[Term | No
 def _split(term: Term, joined: Factor, outer: Factor, inner: Factor) -> Iterable[Term | None]:
     if joined.id not in term.maps:
         return [term]
-    maps = {id: seen for id, seen in term.maps.items() if id != joined.id}
+    maps = term.without(joined.id)
     pairs = folding.split(term.maps[joined.id], inner.size)
     return [tidied(replace(term, maps={**maps, outer.id: a, inner.id: b})) for a, b in pairs]
 

@@ -11,7 +11,15 @@ from wavedil.receptive_field.tracing.constants import Constant
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.rules.relations import affine, listed
 from wavedil.receptive_field.tracing.terms import Term, tidied, united
-from wavedil.receptive_field.tracing.value import Axis, Factor, Value, new_axes, new_axis, union_of
+from wavedil.receptive_field.tracing.value import (
+    Axis,
+    Factor,
+    Value,
+    new_axes,
+    new_axis,
+    union_of,
+    with_axis,
+)
 
 
 def start_of(index: Seen, size: int, num_read: int) -> int | None:
@@ -52,8 +60,7 @@ def note_unknown(
 
 def read_anywhere(value: Value, i: int, size: int) -> Value:
     """Every index of axis i may be read at any index of the new one."""
-    axes = (*value.axes[:i], new_axis(size), *value.axes[i + 1 :])
-    return Value(axes, value.terms_over(value.axes[i]))
+    return Value(with_axis(value.axes, i, new_axis(size)), value.terms_over(value.axes[i]))
 
 
 def scalars_for(
@@ -143,7 +150,7 @@ def _flat_indices(
 def read_any(value: Value, i: int, reads: Sequence[AxisMap], size: int) -> Value:
     """The union over several maps of what is read."""
     if not reads:
-        return Value((*value.axes[:i], new_axis(size), *value.axes[i + 1 :]), ())
+        return Value(with_axis(value.axes, i, new_axis(size)), ())
     return union_of([value.read(i, each) for each in reads])
 
 

@@ -45,7 +45,7 @@ def running_term(term: Term, factor: Factor) -> Iterable[Term | None]:
     if factor.id not in term.maps:
         yield term
         return
-    maps = {id: seen for id, seen in term.maps.items() if id != factor.id}
+    maps = term.without(factor.id)
     alone = all(seen.bounds == (0, 0) for seen in maps.values())
     own = term.maps[factor.id].plus_set(term.base)
     for seen, window, grows in folding.running_union(own, term.window if alone else None):

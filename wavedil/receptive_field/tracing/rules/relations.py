@@ -91,11 +91,11 @@ def _pattern(indices: np.ndarray, valid: np.ndarray) -> tuple[range, int] | None
         advance = indices[part.start + period] - indices[part.start]
         both = valid[period:] & valid[:-period]
         repeats = both & (indices[period:] - indices[:-period] == advance)
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], repeats, [False]]).astype(np.int8)))
-        if not len(edges):
+        runs = _true_runs(repeats)
+        if not len(runs):
             continue
-        longest = int(np.argmax(edges[1::2] - edges[::2]))
-        low, high = int(edges[2 * longest]), int(edges[2 * longest + 1]) + period
+        low, high = runs[np.argmax(runs[:, 1] - runs[:, 0])].tolist()
+        high += period
         if 2 * (high - low) > size:
             return range(low, high), period
     return None
@@ -146,11 +146,13 @@ def mask(where: np.ndarray) -> list[AxisMap]:
         if (where[period:] == where[:-period]).all():
             here = [Taps(0, 1) if true else None for true in where[:period]]
             return [AxisMap.of(size, 0, here)] if where.any() else []
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], where, [False]]).astype(np.int8)))
+    here_alone = Formula(1, 0, (Taps(0, 1),))
     return overlaid(
-        size,
-        [
-            Piece(int(low), int(high), Formula(1, 0, (Taps(0, 1),)))
-            for low, high in zip(edges[::2], edges[1::2], strict=True)
-        ],
+        size, [Piece(low, high, here_alone) for low, high in _true_runs(where).tolist()]
     )
+
+
+def _true_runs(where: np.ndarray) -> np.ndarray:
+    """The runs of true entries, a row each: the first entry, and the one after the last."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], where, [False]]).astype(np.int8)))
+    return edges.reshape(-1, 2)
