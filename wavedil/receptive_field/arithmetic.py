@@ -88,6 +88,7 @@ class ReceptiveField:
         self._set(Fraction(stride), (seen,))
 
     def _set(self, stride: Fraction, phases: Sequence[Taps]) -> None:
+        # The instance is frozen; its fields are set here, once, from the phases that decide them.
         object.__setattr__(self, "past", -min(taps.first for taps in phases))
         object.__setattr__(self, "future", max(taps.last for taps in phases))
         object.__setattr__(self, "stride", stride)
@@ -135,6 +136,7 @@ class ReceptiveField:
         span = (kernel_size - 1) * dilation
         if padding not in get_args(Padding):
             raise UserError(f"padding is {padding!r}; use one of {', '.join(get_args(Padding))}")
+        # An odd span has no middle: the longer half lies after the output.
         past = {"causal": span, "same": span // 2, "valid": 0}[padding]
         return cls.from_phases(Fraction(stride), [Taps(-past, 1).repeated(dilation, kernel_size)])
 
@@ -150,6 +152,11 @@ class ReceptiveField:
 
     def then(self, other: "ReceptiveField") -> "ReceptiveField":
         """The chain: this layer first, and `other` on its output."""
+        # Output t of `other` reads some outputs of this layer, the middles, and each of these its inputs:
+        #
+        #     t   --other-->   middle   --self-->   floor(s1 middle) + taps of the middle's phase
+        #
+        # Their distances from the chain's own input, floor(s1 s2 t), are the taps of phase t.
         stride = self.stride * other.stride
         num_phases = _common_period(self, other)
         phases = []
@@ -174,6 +181,7 @@ class ReceptiveField:
                 f"parallel branches have strides {self.stride} and {other.stride}, so their "
                 "outputs do not line up; give every branch the same stride"
             )
+        # Branches of 2 and of 3 phases are both back at their first one after 6 outputs.
         num_phases = math.lcm(len(self._phases), len(other._phases))
         branches = (self._phases, other._phases)
         return self.from_phases(
@@ -208,6 +216,8 @@ class ReceptiveField:
     def holes(self) -> tuple[int, ...]:
         """The offsets between `-past` and `future` that no output sees, in ascending order."""
         taps = self._all_taps
+        # The lowest bit, a tap, is not among them, so this is no proper set of taps: only its offsets are
+        # asked for.
         unseen = ~taps.bits & (1 << self.size) - 1
         return Taps(taps.first, unseen).offsets
 
@@ -255,6 +265,8 @@ def own_input(stride: Fraction, t: _Times) -> _Times:
 def _common_period(first: ReceptiveField, second: ReceptiveField) -> int:
     """Outputs after which both layers of a chain are back at their first phase, an integer number of inputs on."""
     period = math.lcm(len(second._phases), second.stride.denominator)
+    # In `period` outputs of the second layer, which bring it back to its own first phase, the first one
+    # moves on by `middles` outputs; so many times over as make that a multiple of the first one's cycle.
     middles = own_input(second.stride, period)
     cycle = math.lcm(len(first._phases), first.stride.denominator)
     return period * (cycle // math.gcd(cycle, middles))
@@ -263,6 +275,7 @@ def _common_period(first: ReceptiveField, second: ReceptiveField) -> int:
 def shortest_cycle(phases: tuple[_Phase, ...]) -> tuple[_Phase, ...]:
     """The shortest run of phases that repeats to `phases`, so that equal fields compare equal."""
     count = len(phases)
+    # A cycle has to end where the list does, so only divisors of its length are cycles.
     for length in range(1, count):
         if count % length == 0 and phases[:length] * (count // length) == phases:
             return phases[:length]

@@ -86,6 +86,7 @@ class Design:
     @property
     def parameters(self) -> int:
         """Trained numbers: the weights, each used once a sample, and the biases."""
+        # 2 R for the gated convolution and R for the residual 1x1 of every layer, S for the skip sum.
         biases = self.num_layers * 3 * self.residual_channels + self.skip_channels
         if self.input_kernel_size > 1:
             biases += self.residual_channels
@@ -108,6 +109,8 @@ class Design:
     def has_holes(self) -> bool:
         """Whether a lag inside the field is reached by no path, by the rule in `holes`."""
         reach = self.input_kernel_size
+        # The layers so far reach every lag below `reach`. One more of dilation d repeats these lags at
+        # d, 2 d ...: without a gap unless d is above `reach`. The order of layers does not matter.
         for dilation in sorted(self.layer_dilations):
             if dilation > reach and self.kernel_size > 1:
                 return True

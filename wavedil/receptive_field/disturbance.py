@@ -38,8 +38,10 @@ def reached(
     other = np.array(np.nan, x.dtype) if by == "nan" else other_values(x)
 
     def run(sample: Array) -> list[Array]:
+        # The disturbed sample is data and no constant, so that one compilation serves all of them.
         at = jax.lax.broadcasted_iota(jnp.int32, x.shape, time_axis)
         leaves = jax.tree.leaves(fn(jnp.where(at == sample, other, x)))
+        # Only by which output differs is asked, not by which channel: time first, all else in one axis.
         by_time = [jnp.moveaxis(leaf, output_time_axis, 0) for leaf in leaves]
         return [leaf.reshape(leaf.shape[0], -1) for leaf in by_time]
 
@@ -56,6 +58,7 @@ def reached(
         for start in range(0, len(samples), batch_size):
             part = samples[start : start + batch_size]
             batch = np.full(batch_size, _NO_SAMPLE, np.int32)
+            # The last batch is filled up with runs that disturb nothing, so that it compiles nothing new.
             batch[: len(part)] = part
             after = _on_host(run_batch(batch))
             hits = [differs(*pair).any(axis=-1) for pair in zip(after, before, strict=True)]
@@ -83,6 +86,7 @@ def other_values(x: Array) -> Array:
       UserError: If x holds integers that are all the same.
     """
     if jnp.issubdtype(x.dtype, jnp.inexact):
+        # 1 more, so that a silent signal is moved too.
         scale = 1 + jnp.std(x).astype(x.dtype)
         return x + scale * jax.random.normal(jax.random.key(0), x.shape, x.dtype)
     low, high = x.min(), x.max()

@@ -44,6 +44,7 @@ class EffectiveField:
         if not 0 < share < 1:
             raise UserError(f"share is {share}, but it must lie above 0 and below 1; 0.9 for 90 %")
         distances = np.abs(self.offsets)
+        # Past and future at the same distance count together.
         by_distance = np.bincount(distances, weights=self.energy)
         # Energies that add up to the share have reached it, whatever their sum is rounded to.
         return int(np.searchsorted(np.cumsum(by_distance), share * (1 - 1e-9)))
@@ -129,6 +130,7 @@ def effective(
         receptive_field = _traced(fn, x, time_axis, output_time_axis)
     length = leaves[0].shape[output_time_axis]
     outputs = _complete_outputs(receptive_field, x.shape[time_axis], length)
+    # Evenly over the complete ones, the first and the last included.
     count = min(num_outputs, outputs.size)
     outputs = outputs[np.linspace(0, outputs.size - 1, count).round().astype(int)]
     energies = _energies(fn, x, outputs, time_axis, output_time_axis, seed)
@@ -180,15 +182,19 @@ def _energies(
 
     @jax.jit
     def energies(x: Array, outputs: Array) -> Array:
+        # One forward pass serves the backward passes of all outputs.
         y, gradient = jax.vjp(fn, x)
         at = jax.lax.broadcasted_iota(jnp.int32, y.shape, output_time_axis)
 
         def energy(job: tuple[Array, Array]) -> Array:
             key, t = job
+            # The gradient of sum_c s_c y_c[t] with random signs s. In the mean of its square the products of
+            # different channels cancel, so one backward pass estimates sum_c (dy_c / dx)^2.
             signs = jax.random.rademacher(key, y.shape, y.dtype)
             (g,) = gradient(jnp.where(at == t, signs, jnp.zeros_like(signs)))
             return jnp.sum(jnp.square(jnp.abs(g)), axis=others)
 
+        # One after the other: all at once would hold as many signals as outputs.
         return jax.lax.map(energy, (jax.random.split(jax.random.key(seed), outputs.size), outputs))
 
     return np.asarray(energies(x, jnp.asarray(outputs)), np.float64)
@@ -197,6 +203,7 @@ def _energies(
 def _mean_by_offset(
     energies: Float[np.ndarray, "output time"], outputs: np.ndarray, field: ReceptiveField
 ) -> Float[np.ndarray, " offset"]:
+    # Every output has its complete field inside the signal, so all rows are of one length.
     own = own_input(field.stride, outputs)
     rows = [
         row[t - field.past : t + field.future + 1] for row, t in zip(energies, own, strict=True)

@@ -86,12 +86,15 @@ class ProbedField:
         lines, period, shift = repetition
         if by_rows:
             q, p = period, shift
+            # Rows are outputs: q of them on, the same inputs come again p later.
             t, k = np.nonzero(self.seen[lines.start : lines.stop])
             t += lines.start
         else:
             q, p = shift, period
+            # Columns are inputs: p of them on, the same outputs come again q later.
             t, k = np.nonzero(self.seen[:, lines.start : lines.stop])
             k += lines.start
+        # Distances from the input at which the output stands, and its place in the cycle of q outputs.
         offsets = k + self.probed.start - t * p // q
         phases = [np.unique(offsets[t % q == phase]).tolist() for phase in range(q)]
         if not all(phases):
@@ -187,7 +190,9 @@ def _find_repetition(lines: Bool[np.ndarray, "line position"]) -> tuple[range, i
     filled = np.flatnonzero(complete & lines.any(axis=1))
     if not filled.size:
         return None
+    # The middle of those that see anything: farthest from both ends of the signal.
     middle = int(filled[(filled.size - 1) // 2])
+    # Shapes by number, so that to compare two lines is to compare two integers.
     ids: dict[bytes, int] = {b"": _EMPTY}
     shapes = [
         ids.setdefault(_shape(line), len(ids)) if keep else _CUT
@@ -195,6 +200,11 @@ def _find_repetition(lines: Bool[np.ndarray, "line position"]) -> tuple[range, i
     ]
     first = lines.argmax(axis=1).tolist()
     best: tuple[range, int, int] | None = None
+    # A period p is a distance to a line of the middle's shape, further on in its positions. It is the
+    # true one if all lines around the middle repeat so:
+    #
+    #     line 4    . . # # . . . .       shape ##, first 2
+    #     line 5    . . . . # # . .       shape ##, first 4: period 1, shift 2
     for period in range(1, len(lines) - middle):
         shift = first[middle + period] - first[middle]
         if shift <= 0 or shapes[middle + period] != shapes[middle]:
@@ -203,6 +213,7 @@ def _find_repetition(lines: Bool[np.ndarray, "line position"]) -> tuple[range, i
         # A period that is none holds for a few lines here and there; the true one holds for the most.
         if len(run) >= max(2 * period, _FEWEST) and (best is None or len(run) > len(best[0])):
             best = run, period, shift
+        # Every line that counts repeats: no other period can hold for more.
         if len(run) == np.count_nonzero(complete):
             break
     return best
@@ -214,6 +225,7 @@ def _repeating_around(
     """The lines around the middle that are followed, or preceded, by the same one a period on."""
 
     def repeats(i: int) -> bool:
+        # Lines without any position repeat wherever they are; all others have to be `shift` further on.
         same = shapes[i] == shapes[i + period] != _CUT
         return same and (shapes[i] == _EMPTY or first[i + period] - first[i] == shift)
 

@@ -139,10 +139,12 @@ def check_causal(
     leaks = field.leaks
     if not leaks.any():
         return
+    # The earliest output that leaks, and the first future input that it sees.
     t = int(leaks.any(axis=1).argmax())
     s = int(leaks[t].argmax())
     message = _describe_leak(field, t, s)
     if by == "nan":
+        # One run more, with a finite value, shows whether the leak moves any number or is wiring alone.
         moved = measure(inputs=range(s, s + 1), by="change").seen
         if not moved[t].any():
             message += (
@@ -154,6 +156,7 @@ def check_causal(
 
 def _describe_leak(field: ProbedField, t: int, s: int) -> str:
     stride = field.stride
+    # Time is counted in inputs, also where the output has another rate.
     own = own_input(stride, t)
     outputs, inputs = np.nonzero(field.leaks)
     farthest = int((inputs - own_input(stride, outputs)).max())

@@ -106,11 +106,15 @@ def table(
       8
     """
     sizes = layer_sizes(kernel_size, dilations, input_kernel_size=input_kernel_size)
+    # `layer_sizes` leaves out an input convolution of one tap; the last so many names are then those
+    # of the layers alone.
     names = [str(i) for i in range(1, len(dilations) + 1)]
     _require_room(sizes)
     rows = []
     seen = Taps(0, 1)
     for name, (size, dilation) in zip(["input", *names][-len(sizes) :], sizes, strict=True):
+        # A causal layer reads its input at lags 0, dilation, 2 dilation ..., so it sees the taps of the
+        # stack below, moved by each of these and joined.
         seen = seen.repeated(-dilation, size)
         field = ReceptiveField.from_phases(Fraction(1), [seen])
         rows.append(LayerRow(name=name, kernel_size=size, dilation=dilation, receptive_field=field))
@@ -131,6 +135,8 @@ def layer_sizes(
       >>> layer_sizes(3, (1, 2), input_kernel_size=2)
       ((2, 1), (3, 1), (3, 2))
     """
+    # NumPy's integers, which overflow in sums, become Python's; what is no integer is left as it is
+    # for the error below.
     dilations = [operator.index(d) if hasattr(d, "__index__") else d for d in dilations]
     if not dilations:
         raise UserError("the stack has no dilations, but it needs at least one layer; use 1:512")
@@ -147,6 +153,7 @@ def _require_room(layers: Sequence[tuple[int, int]]) -> None:
     """Raises for fields that would fill the memory, before any is made."""
     size = samples = 1
     for taps, dilation in layers:
+        # The table keeps the taps of every layer, a bit for each sample of its field.
         size += (taps - 1) * dilation
         samples += size
     require_span(size)
@@ -160,6 +167,7 @@ def _require_room(layers: Sequence[tuple[int, int]]) -> None:
 def _doublings(part: str, first: str, last: str) -> list[int]:
     dilations = [_dilation(first, part)]
     end = _dilation(last, part)
+    # Doubling may step over the end of the range; that is an error and not a shorter range.
     while dilations[-1] < end:
         dilations.append(2 * dilations[-1])
     if dilations[-1] != end:

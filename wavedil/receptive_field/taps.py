@@ -40,6 +40,11 @@ class Taps:
     def joined(cls, parts: Iterable[tuple[int, "Taps"]]) -> Self:
         """The union of sets, each moved by its own number of samples: pairs (samples, set)."""
         shifted = [(shift + taps.first, taps.bits) for shift, taps in parts]
+        # All sets as bits over one common axis, which begins at the earliest member:
+        #
+        #     {3, 5}    101       first 3
+        #     {4}        1 << 1
+        #     joined    111       {3, 4, 5}
         first = min(start for start, _ in shifted)
         require_span(max(start + bits.bit_length() for start, bits in shifted) - first)
         joined = 0
@@ -50,8 +55,11 @@ class Taps:
     def repeated(self, step: int, count: int) -> "Taps":
         """The set moved by 0, step, ..., (count - 1) step, joined; in log2(count) unions."""
         if step < 0:
+            # Steps backwards are steps forwards from the other end.
             return Taps(self.first + (count - 1) * step, self.bits).repeated(-step, count)
         require_span((count - 1) * step + self.bits.bit_length())
+        # One copy becomes 2, 4, 8 ... by joining all there are with themselves, further on; the last
+        # union adds only those that are missing.
         bits, done = self.bits, 1
         while done < count:
             more = min(done, count - done)
@@ -72,5 +80,6 @@ class Taps:
     @functools.cached_property
     def offsets(self) -> tuple[int, ...]:
         """The offsets in ascending order."""
+        # Found in the binary digits as text: to shift a long integer bit by bit is quadratic in its length.
         lowest_first = f"{self.bits:b}"[::-1]
         return tuple(self.first + one.start() for one in re.finditer("1", lowest_first))
