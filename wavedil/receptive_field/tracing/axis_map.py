@@ -23,6 +23,7 @@ from wavedil.receptive_field.tracing.overlay import overlay
 from wavedil.receptive_field.tracing.sets import ZERO, Set, union, within
 from wavedil.receptive_field.tracing.settling import fewest, weight
 
+# Bounds farther out than this are infinite ones, perhaps moved by a shift.
 _FAR = INFINITY >> 10
 
 
@@ -68,6 +69,7 @@ class AxisMap:
     @functools.cached_property
     def clipped(self) -> "AxisMap":
         """The same map, empty beyond the axis."""
+        # Mostly nothing sticks out, and the same object says so: `seen is seen.clipped`.
         if all(p.low >= 0 and p.high <= self.size for p in self.pieces):
             return self
         pieces = (p.within(self.size) for p in self.pieces)
@@ -76,6 +78,9 @@ class AxisMap:
     @functools.cached_property
     def anchored(self) -> tuple["AxisMap", Taps]:
         """The map split in two: without the set that all its indices add alike (or a shift at least), and that set."""
+        # t + {-2, 0} is the rule t and the set {-2, 0}. Maps that differ in that set alone get the same
+        # rule, and terms that hold it can be joined. Where pieces have several sets, only a shift can be
+        # taken out: the start of the longest piece's set.
         sets = {p.formula.sets for p in self.pieces}
         common = next(s for s in self.main.formula.sets if s is not None)
         if len(sets) == 1 and len(self.main.formula.sets) == 1:
@@ -90,6 +95,7 @@ class AxisMap:
     @functools.cached_property
     def bounds(self) -> tuple[int, int]:
         """The first and the last input that any index sees."""
+        # Sets move by a constant step, so the extremes lie at the ends of the pieces.
         ends = [seen for p in self.clipped.pieces for seen in p.ends if seen is not None]
         return min((a.first for a in ends), default=0), max((a.last for a in ends), default=0)
 
@@ -114,6 +120,7 @@ class AxisMap:
         return overlaid(
             self.size,
             [
+                # Where one of the maps is empty there are no sums: a piece for every overlap of two.
                 Piece(max(p.low, q.low), min(p.high, q.high), p.formula.plus(q.formula))
                 for p in self.pieces
                 for q in other.pieces
@@ -133,6 +140,7 @@ class AxisMap:
         pieces = []
         for p in self.clipped.pieces:
             f = p.formula
+            # Members that no index of the piece moves into the input.
             span = reach(f.advance, f.period, p.low, p.high, low, high)
             kept = Formula.of(f.advance, (within(s, *span) for s in f.sets))
             pieces.append(Piece(p.low, p.high, kept))
@@ -164,12 +172,20 @@ def _read(seen: Piece, read: Piece) -> list[Piece]:
     if seen.low == -INFINITY and seen.high == INFINITY:
         return [Piece(read.low, read.high, seen.formula.then_read_by(read.formula))]
     reads = read.formula
+    # A tap is inside the piece that is read for a run of indices. Between two bounds of such runs the
+    # same taps are inside, so there one formula says it all:
+    #
+    #     index j      0  1  2  3  4  5  6
+    #     tap 0        .  .  #  #  #  #  #        inside from j = 2 on
+    #     tap 2        #  #  #  #  #  .  .        inside up to j = 4
+    #     bounds       0     2        5     7
     bounds = {read.low, read.high}
     for cycle in _cycles_at_bounds(reads, seen):
         bounds.add(min(max(cycle * reads.period, read.low), read.high))
     pieces = []
     ordered = sorted(bounds)
     for low, high in itertools.pairwise(ordered):
+        # What is inside in the first cycle of the run is inside in all of it.
         start = reads.advance * (low // reads.period)
         inside = [within(s, seen.low - start, seen.high - start) for s in reads.sets]
         if any(s is not None for s in inside):
@@ -187,8 +203,11 @@ def _cycles_at_bounds(reads: Formula, seen: Piece) -> set[int]:
     assert offsets is not None
     cycles = set()
     for bound in (seen.low, seen.high):
+        # A piece without an end on this side is never left there.
         if abs(bound) < _FAR:
             for offset in offsets.offsets:
-                gap = bound - offset  # crossed where advance * cycle passes it
+                # The tap of cycle c reads advance c + offset. Upwards it has crossed the bound from the first
+                # cycle with advance c >= gap on, downwards from the first with advance c < gap.
+                gap = bound - offset
                 cycles.add(-(-gap // advance) if advance > 0 else gap // advance + 1)
     return cycles

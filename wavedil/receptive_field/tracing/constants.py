@@ -70,6 +70,7 @@ def computed(eqn: Any, inputs: Sequence[Constant]) -> list[Constant]:
     results: list[Any] = []
 
     def output(i: int) -> Any:
+        # All outputs are computed at once, the first time that one of them is asked for.
         if not results:
             values = [constant.value for constant in inputs]
             known = all(value is not None for value in values)
@@ -95,6 +96,7 @@ def _evaluated(eqn: Any, values: Sequence[Any]) -> list[Any] | None:
     try:
         with jax.ensure_compile_time_eval():
             arrays = [v if isinstance(v, jax.Array) else jnp.asarray(np.asarray(v)) for v in values]
+            # A scan has a jaxpr too, but of one trip, so it is bound like other primitives.
             if called is not None and eqn.primitive.name != "scan":
                 return list(jaxpr_as_fun(called)(*arrays))
             outputs = eqn.primitive.bind(*arrays, **eqn.params)

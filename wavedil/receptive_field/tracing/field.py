@@ -185,6 +185,10 @@ class TracedField:
         f = piece.formula
         if low >= high:
             return False
+        # As fast as the output's own input: all outputs of a residue see at the same distance from it, so
+        # the first of them stands for all. What it sees of the future counts if some output of the residue
+        # moves it into the signal: it is not after the end at the first, and not before the beginning at
+        # the last.
         if f.rate == self.stride:
             ends = (low, high - 1)
             for t in range(low, min(high, low + f.period)):
@@ -194,6 +198,7 @@ class TracedField:
                 if within(future, window[0] - moved, window[1]) is not None:
                     return True
             return False
+        # A set that stays lies furthest ahead of the first outputs.
         outputs = range(low, high) if f.advance else range(low, min(high, low + f.period))
         return any(
             within(f.at(t), max(own_input(self.stride, t) + 1, window[0]), window[1]) is not None

@@ -40,6 +40,8 @@ class Formula:
         """The formula whose period is the number of sets, shortened."""
         sets = tuple(sets)
         count = len(sets)
+        # A shorter period has to divide, to move by an integer, and to repeat every set moved by that:
+        # {0}, {1}, {2}, {3} with advance 4 is {0} with advance 1.
         for period in range(1, count):
             step, rest = divmod(advance * period, count)
             if (
@@ -72,6 +74,7 @@ class Formula:
         if self.period == other.period == 1:
             return Formula(1, self.advance + other.advance, (plus(self.sets[0], other.sets[0]),))
         period = math.lcm(self.period, other.period)
+        # Rates add up, and a common period makes the advance an integer.
         advance = (self.rate + other.rate) * period
         return Formula.of(int(advance), map(plus, self.over(period), other.over(period)))
 
@@ -86,8 +89,11 @@ class Formula:
     def then_read_by(self, reads: "Formula") -> "Formula":
         """The composition: index j reads the indices `reads(j)` of this formula."""
         if reads.period == 1 and self.period == 1:
+            # Without phases it is a product of advances and a sum of sets: a (b j + y) + x = a b j + (a y + x).
             seen = plus(times(reads.sets[0], self.advance), self.sets[0])
             return Formula(1, self.advance * reads.advance, (seen,))
+        # After one period of the reads they are `reads.advance` indices further on, in another phase of this
+        # formula; after so many periods they are back in the first one.
         cycles = self.period // math.gcd(self.period, reads.advance)
         period = reads.period * cycles
         advance = self.advance * (reads.advance * cycles // self.period)
@@ -128,6 +134,7 @@ class Piece:
         f = self.formula
         parts = []
         for residue, seen in enumerate(f.sets):
+            # Indices of one residue, a period apart, see the same set, moved by `advance` each time.
             first = self.low + (residue - self.low) % f.period
             if seen is not None and first < self.high:
                 count = (self.high - 1 - first) // f.period + 1
@@ -150,5 +157,6 @@ class Piece:
 
 def reach(advance: int, period: int, first: int, end: int, low: int, high: int) -> tuple[int, int]:
     """The members of a formula's sets that indices `first .. end - 1` may put into `low .. high - 1`."""
+    # An index moves its set by one of the values between these two.
     moved = advance * (first // period), advance * ((end - 1) // period)
     return low - max(moved), high - min(moved)

@@ -61,14 +61,18 @@ class Interpreter:
         return self.run(closed.jaxpr, constants, inputs)
 
     def _apply(self, eqn: Any, inputs: list[Seen]) -> Sequence[Seen]:
+        # Nothing here depends on the signal: weights, positions, masks. Numbers come when they are asked for.
         if not any(isinstance(value, Value) for value in inputs):
             return computed(eqn, [value for value in inputs if isinstance(value, Constant)])
         rule = self._rules.get(eqn.primitive.name)
         if rule is None:
             return self.without_rule(eqn)
+        # Rules of jit and of loops run inner jaxprs; the equations they are in say where the user called
+        # them, if a library wrote the inner ones.
         self._calls.append(eqn)
         outputs = rule(self, eqn, inputs)
         self._calls.pop()
+        # One answer for all outputs.
         if isinstance(outputs, Value | Constant):
             outputs = [outputs] * len(eqn.outvars)
         return [

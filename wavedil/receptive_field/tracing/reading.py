@@ -74,6 +74,7 @@ class Reading:
     @functools.cached_property
     def stride(self) -> Fraction | None:
         """Inputs per output by the formulas, if they say it."""
+        # A mean over all of time sees fixed inputs, at rate 0, and a reversal runs backwards: neither says a stride.
         rates = {f.rate for f, _ in self._interior[1] if f.rate > 0}
         return rates.pop() if len(rates) == 1 and self._most else None
 
@@ -87,6 +88,8 @@ class Reading:
         """Of all outputs, or of those that no end of the signal may have cut off."""
         if 2 * len(self.run) > self.num_outputs:
             return True
+        # A short signal has many outputs that see an end of it, and padding gives each of them a formula of
+        # its own; they are no votes against the rule of the others.
         complete = [t for t in range(self.num_outputs) if self._is_complete(t)]
         return 2 * sum(t in self.run for t in complete) > len(complete)
 
@@ -101,6 +104,7 @@ class Reading:
         for (formula, window), outputs in self._middles():
             for t in outputs:
                 seen = formula.at(t)
+                # Within the window nothing of the formula is cut off by an end of the signal.
                 past &= seen is None or seen.first >= window[0]
                 future &= seen is None or seen.last < window[1]
         return past, future
@@ -117,6 +121,7 @@ class Reading:
         for (formula, window), outputs in self._middles():
             sets = list(formula.sets)
             for t in outputs:
+                # Back to the sets of the formula, as if t were in its first period.
                 moved = formula.advance * (t // formula.period)
                 sets[t % formula.period] = shifted(within(formula.at(t), *window), -moved)
             found.append(Formula(formula.period, formula.advance, tuple(sets)))
@@ -128,6 +133,11 @@ class Reading:
         return [(one, period_around(middle, one[0].period, run)) for one in formulas]
 
     def _phases(self, formulas: Sequence[Formula] | object) -> Phases:
+        # Offsets are counted from floor(stride t), so that those of an upsampled signal repeat:
+        #
+        #     t                    0    1    2    3           stride 1/2
+        #     sees                 0   0,1   1   1,2
+        #     from floor(t / 2)    0   0,1   0   0,1          two phases
         joined = functools.reduce(Formula.union, cast(Sequence[Formula], formulas))
         stride = cast(Fraction, self.stride)
         phases = [shifted(seen, -own_input(stride, t)) for t, seen in enumerate(joined.sets)]
@@ -136,6 +146,7 @@ class Reading:
     @functools.cached_property
     def sure(self) -> bool:
         """Whether no longer signal needs to be asked: the middle sees its field well inside of this one."""
+        # On either side: the rule says that it grows, or the middle sees all of it.
         known = all(g or r for g, r in zip(self.grows, self.reached, strict=True))
         if not (self.regular and known):
             return False
@@ -154,6 +165,7 @@ class Reading:
                 for seen, window in self.parts
                 for p in seen.pieces
             ]
+        # A member of a formula has its largest offsets at the ends of the outputs that follow it.
         offsets = [
             input - own_input(stride, t)
             for formula, window, run in runs
@@ -176,6 +188,8 @@ def _extremes(formula: Formula, window: tuple[int, int], run: range) -> Iterator
         for member in members if outputs else ():
             steps = range(outputs[0] // period, outputs[-1] // period + 1)
             if advance > 0:
+                # The steps with window[0] <= member + advance step < window[1]: from the first such step, a
+                # division rounded up, to the one after the last. Downwards the bounds change places.
                 low, high = -((member - window[0]) // advance), -((member - window[1]) // advance)
                 steps = steps[max(0, low - steps[0]) : max(0, high - steps[0])]
             elif advance < 0:

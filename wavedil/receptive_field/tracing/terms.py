@@ -67,6 +67,7 @@ def tidied(term: Term) -> Term | None:
             return None
         pure, common = seen.anchored
         base = plus(base, common) or base
+        # A map that adds {0} everywhere adds nothing, and is left out.
         if pure != full(seen.size):
             maps[id] = pure
     if not maps:
@@ -84,8 +85,13 @@ def _in_fewest_pieces(term: Term) -> Term | None:
     """
     low, high = term.window
     maps = dict(term.maps)
+    # A map may say anything of inputs outside of the window, and so needs fewer pieces (see `settling`).
+    # But with two such maps the sum of two inputs outside could fall into the window:
+    #
+    #     -3 from one map and +3 from the other: input 0, which neither of them means
     beyond = {id for id, seen in maps.items() if seen is not seen.clipped}
     for id in sorted(maps, key=lambda id: id not in beyond):
+        # What this map says of an input matters only if the others and the base can move it into the window.
         others = [seen.bounds for other, seen in maps.items() if other != id]
         first = sum(b[0] for b in others) + term.base.first
         last = sum(b[1] for b in others) + term.base.last
@@ -120,6 +126,7 @@ def united(terms: Iterable[Term | None]) -> tuple[Term, ...]:
             joined = _joined(other, term)
             if joined is not None:
                 del kept[i]
+                # The joined term may join with others that neither of the two did.
                 waiting.append(joined)
                 break
         else:
@@ -158,6 +165,7 @@ def _joined(a: Term, b: Term) -> Term | None:
         for piece in (term.maps.get(free) or full(size)).plus_set(term.base).pieces
     ]
     united_maps = overlaid(size, pieces)
+    # Pieces of different rates are no one map: the terms stay two.
     if len(united_maps) > 1:
         return None
     return tidied(replace(a, maps={**maps, free: united_maps[0]}, base=ZERO, grows=grows))

@@ -81,6 +81,7 @@ def trace(
         )
     output_axis = time_axis if output_time_axis is None else output_time_axis
 
+    # The summary may ask for the same function on a longer or a shorter signal.
     def at_length(num_samples: int) -> Reading | None:
         shape = (*spec.shape[:axis], num_samples, *spec.shape[axis + 1 :])
         try:
@@ -147,6 +148,8 @@ def _signal(shape: tuple[int, ...], time_axis: int) -> Value:
     """The input: index t of the axis of time sees input t."""
     axes = new_axes(shape)
     size = shape[time_axis]
+    # The rule holds before and after the signal too, so that it has no borders of its own; the window
+    # (0, size) says which inputs there are.
     identity = AxisMap(size, (Piece(-INFINITY, INFINITY, Formula(1, 1, (ZERO,))),))
     maps = {factor.id: identity for factor in axes[time_axis]}
     return Value(axes, (Term(maps, ZERO, (0, size)),))
@@ -158,7 +161,9 @@ def _along_time(outputs: list[Seen], axes: list[int], num_outputs: int) -> list[
     parts = []
     for value, axis in zip(outputs, axes, strict=True):
         if isinstance(value, Value):
+            # Any channel, any signal of the batch: what one of them sees counts.
             others = [i for i in range(len(value.axes)) if i != axis]
             parts.append(value.over(*others).single(0))
+    # Constant outputs see nothing; with an empty part there is always something to unite.
     parts.append(Value(time, ()))
     return list(union_of(parts).terms)

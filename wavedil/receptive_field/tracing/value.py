@@ -72,6 +72,7 @@ class Value:
         value = self
         for i in which:
             while len(value.axes[i]) > 1:
+                # From the innermost pair outward, until one factor is left.
                 *outer, a, b = value.axes[i]
                 (joined,) = new_axis(a.size * b.size)
                 terms = value.each(functools.partial(_joined, a=a, b=b, joined=joined.id))
@@ -100,6 +101,7 @@ class Value:
     def restricted(self, i: int, seen: AxisMap) -> "Value":
         """The same array, where only the indices count at which `seen` has {0}."""
         value = self.single(i)
+        # An axis of size 1 has no factor to restrict: all or nothing.
         if not value.axes[i]:
             return value if seen.at(0) is not None else Value(value.axes, ())
         return Value(value.axes, restrict(value.terms, value.axes[i][0], seen))
@@ -130,6 +132,7 @@ def union_of(values: Sequence[Value]) -> Value:
     if all(v is first or v == first for v in values):
         return first
     for i in range(len(first.axes)):
+        # Axes that were folded differently have no common factors until each is one.
         if len({tuple(f.size for f in v.axes[i]) for v in values}) > 1:
             values = [v.single(i) for v in values]
     axes = values[0].axes
@@ -167,6 +170,7 @@ def _over(term: Term, ids: set[int]) -> Term | None:
 
 def _read(term: Term, old: Axis, new: Axis, reads: AxisMap) -> Iterable[Term | None]:
     maps = term.without(*(factor.id for factor in old))
+    # No map means {0} at every index; reads may still miss the axis, as in padding.
     seen = term.maps.get(old[0].id, full(old[0].size)) if old else full(1)
     for read in seen.then_read_by(reads):
         if new:
@@ -201,6 +205,7 @@ def _blocks(
     rest = list(factors)[::-1]
     for size in shape:
         sizes.append(size)
+        # (6, 4) to (3, 2, 4): 6 is 3 times 2, and 4 is 4. Reshape mixes indices inside of such a run only.
         while rest and math.prod(f.size for f in group) < math.prod(sizes):
             group.append(rest.pop())
         if math.prod(f.size for f in group) == math.prod(sizes):
@@ -212,9 +217,17 @@ def _regrouped(sizes: list[int], factors: list[Factor], terms: Terms) -> tuple[l
     """Axes of the given sizes out of factors of the same product; factors are cut where need be."""
     if not any(f.id in term.maps for f in factors for term in terms):
         return [new_axis(size) for size in sizes], terms
+    # An axis ends where a certain number of elements lie inside of it. Factors are cut at the bounds of
+    # the new axes that fall between their own:
+    #
+    #     factors      4    x    4           bounds 16   4   1
+    #     new sizes    2  x    8             bounds 16  8    1
+    #     cut          2  x 2  x 4           bounds 16  8  4  1
     bounds = _inner_sizes(sizes)
     owned = _inner_sizes([f.size for f in factors])
     every = sorted({*bounds, *owned}, reverse=True)
+    # Bounds that do not divide each other (6 elements as 2 x 3 and as 3 x 2) cut no factor evenly: all
+    # of them become one factor first, and that one has the new bounds alone.
     if any(a % b for a, b in itertools.pairwise(every)):
         value = Value((tuple(factors),), terms).single(0)
         (factors,), terms = [list(axis) for axis in value.axes], value.terms
