@@ -46,6 +46,8 @@ def running_term(term: Term, factor: Factor) -> Iterable[Term | None]:
         yield term
         return
     maps = term.without(factor.id)
+    # A smaller window (see `folding`) hides inputs from all of the term, so it may be set only where no
+    # other map of the term moves inputs about.
     alone = all(seen.bounds == (0, 0) for seen in maps.values())
     own = term.maps[factor.id].plus_set(term.base)
     for seen, window, grows in folding.running_union(own, term.window if alone else None):
@@ -72,6 +74,7 @@ def sort(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
     axis = eqn.params["dimension"]
     shape = eqn.outvars[0].aval.shape
     all_along = [mixed(v, [axis], shape) if isinstance(v, Value) else v for v in inputs]
+    # The order depends on the keys, so every output does.
     keys = [v for v in all_along[: eqn.params["num_keys"]] if isinstance(v, Value)]
     outputs: list[Seen] = []
     for value in all_along:
@@ -116,6 +119,7 @@ def matrices(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
 def solution(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
     """The solution of linear equations, as the function that solves them reads its inputs."""
     lengths = eqn.params["const_lengths"]
+    # The inputs are the constants of four functions in this order, and then the right-hand sides.
     before = lengths.matvec + lengths.vecmat
     used = inputs[before : before + lengths.solve]
     right = inputs[before + lengths.solve + lengths.transpose_solve :]
