@@ -95,8 +95,8 @@ def after_embedding(case: Case, x: Any, extras: dict[str, Any]) -> tuple[Callabl
 
     def rest(embedded: Any) -> Any:
         context = None if layer.context is None else layer.context(embedded)
-        told = extras.get("labels"), extras.get("local"), context
-        condition = layer.condition(embedded.shape[0], *told)
+        given = extras.get("labels"), extras.get("local"), context
+        condition = layer.condition(embedded.shape[0], *given)
         return layer.head(layer.stack(layer.input(embedded), condition)[1])
 
     return rest, layer.enter(x)
@@ -157,9 +157,9 @@ class _FarAndNear(nnx.Module):
     def __init__(self, rngs: nnx.Rngs) -> None:
         self.far = ContextStack(3, 4, 2, factor=4, dilations=(1, 2), rngs=rngs)
         self.near = DilatedStack(3, 5, dilations=(1, 3), condition_channels=2, rngs=rngs)
-        # The first block is told of its own sample alone; the second one's taps reach further.
-        told = self.far.receptive_field.then(self.near.blocks[1].receptive_field)
-        self.receptive_field = self.near.receptive_field.union(told)
+        # The first block is conditioned at its own sample alone; the taps of the second reach further.
+        conditioned = self.far.receptive_field.then(self.near.blocks[1].receptive_field)
+        self.receptive_field = self.near.receptive_field.union(conditioned)
 
     def __call__(self, x: Any) -> Any:
         return self.near(x, self.far(x))

@@ -7,8 +7,7 @@ import pytest
 from calculator import DEFAULTS, calculator
 from chromium import needs_chromium
 
-from wavedil.receptive_field import stack_dilations, table
-from wavedil.receptive_field.paths import holes, paths_per_lag
+from wavedil.receptive_field import holes, paths_per_lag, stack_dilations, table
 
 pytestmark = needs_chromium
 STACKS = {

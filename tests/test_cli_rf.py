@@ -9,7 +9,7 @@ import pytest
 
 from wavedil.cli.main import main
 from wavedil.models.wavenet_config import WaveNetConfig
-from wavedil.receptive_field.design import design
+from wavedil.receptive_field import design
 
 CONFIG = WaveNetConfig.tiny(kernel_size=3, sample_rate=8000, residual_channels=4, skip_channels=4)
 

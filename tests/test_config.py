@@ -4,7 +4,7 @@ import json
 from typing import get_args, get_type_hints
 
 import pytest
-from wavedil.distributions.families import Family
+from wavedil.distributions import DISTRIBUTIONS
 
 from wavedil import ContextStackConfig, LocalConditioningConfig, UserError, WaveNetConfig
 from wavedil.features import MelConfig

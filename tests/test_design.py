@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from wavedil import WaveNet, WaveNetConfig
 from wavedil.errors import UserError
 from wavedil.generation.rings import rings_from_state
-from wavedil.receptive_field.design import Design, design, target_samples
-from wavedil.receptive_field.paths import holes
+from wavedil.receptive_field import Design, design, holes, target_samples
 
 STACKS = {
     "cycles": Design(kernel_size=2, dilations=(1, 2, 4), cycles=2, residual_channels=4, skip_channels=6),

@@ -11,8 +11,7 @@ from flax import nnx
 from jax import lax
 
 import wavedil as wd
-from wavedil.receptive_field import ReceptiveField, effective
-from wavedil.receptive_field.effective_field import EffectiveField
+from wavedil.receptive_field import EffectiveField, ReceptiveField, effective
 from wavedil.report.effective_field_picture import draw_effective_field
 
 NOISE = jax.random.normal(jax.random.key(0), (2, 64, 1))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from wavedil.ops import GatedWeights, gated_stack, time_blocks
-from wavedil.ops.gated_stack import _definition
+from wavedil.ops.stack import _definition
 
 
 def make_weights(

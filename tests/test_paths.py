@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wavedil.errors import UserError
-from wavedil.receptive_field import ReceptiveField, table
-from wavedil.receptive_field.paths import evenness, holes, paths_per_lag
+from wavedil.receptive_field import ReceptiveField, evenness, holes, paths_per_lag, table
 
 KERNEL_SIZES = st.integers(1, 4)
 DILATIONS = st.lists(st.integers(1, 9), min_size=1, max_size=5).map(tuple)

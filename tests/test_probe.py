@@ -66,7 +66,7 @@ def test_inputs_of_one_output_are_exact_at_the_ends_too() -> None:
     assert [field.inputs(t) for t in (0, 5, 39)] == [(0,), (1, 5), (31, 35, 39)]
 
 
-def test_a_few_inputs_tell_the_field_of_a_model_that_treats_all_times_alike() -> None:
+def test_a_few_inputs_give_the_field_of_a_model_that_treats_all_times_alike() -> None:
     def fn(x: Any) -> Any:
         return causal_conv(3, 2)(conv(kernel_size=5, padding=(4, 0), stride=4)(x))
 
@@ -211,7 +211,7 @@ class TestWithoutAnswer:
             _ = field.size
         assert words in str(field)
 
-    def test_too_few_probed_inputs_are_told_from_too_short_a_signal(self) -> None:
+    def test_too_few_probed_inputs_are_distinguished_from_too_short_a_signal(self) -> None:
         fn = conv(kernel_size=8, padding=(7, 0), stride=4)
         with pytest.raises(wd.UserError, match="probe at least twice the stride"):
             _ = probe(fn, jnp.ones((1, 100, CHANNELS)), inputs=range(50, 52)).past

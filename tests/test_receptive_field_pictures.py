@@ -9,9 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wavedil.errors import UserError
-from wavedil.receptive_field.designed_stack import Design
-from wavedil.receptive_field.stack import layer_sizes
-from wavedil.receptive_field.tree import seen_lags
+from wavedil.receptive_field import Design, layer_sizes, seen_lags
 from wavedil.report import receptive_field_pictures
 from wavedil.report.receptive_field_pictures import draw_stack
 

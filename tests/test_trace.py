@@ -75,7 +75,7 @@ def test_stride_is_inputs_per_output() -> None:
     assert upsampled.stride == Fraction(1, 3)
 
 
-def test_phases_of_an_upsampler_are_told_apart() -> None:
+def test_phases_of_an_upsampler_are_kept_apart() -> None:
     smoothed = chain(lambda x: jnp.repeat(x, 2, axis=1), causal(2))
     field = trace(smoothed, X)
     assert field.phases == ((-1, 0), (0,))
@@ -157,7 +157,7 @@ def test_input_shorter_than_the_field_still_answers() -> None:
 
 
 def test_input_shorter_than_centred_layers_reach_has_their_field() -> None:
-    """No output sees its whole field, and no hidden sample all of its neighbours."""
+    """No output sees its complete field, and no hidden sample all of its neighbours."""
     field = trace(chain(same(9, 3), same(9, 2)), jax.ShapeDtypeStruct((1, 4, 3), jnp.float32))
     expected = ReceptiveField.conv(9, 3, padding="same").then(
         ReceptiveField.conv(9, 2, padding="same")

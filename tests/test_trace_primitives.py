@@ -1,4 +1,4 @@
-"""What each kind of operation reads, against sets written out by hand."""
+"""The indices that each family of operations reads, against sets written out by hand."""
 
 from collections.abc import Callable
 from fractions import Fraction

@@ -7,9 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wavedil.errors import UserError
-from wavedil.receptive_field.paths import holes
-from wavedil.receptive_field.stack import layer_sizes
-from wavedil.receptive_field.tree import draw_tree, seen_lags
+from wavedil.receptive_field import draw_tree, holes, layer_sizes, seen_lags
 
 WIDTH = 200
 KERNEL_SIZES = st.integers(1, 3)

@@ -59,7 +59,7 @@ def test_stages_multiply_to_the_hop(hop, factors):
 
 
 @pytest.mark.parametrize("hop", [4, 6, 5])
-def test_a_frame_governs_exactly_its_samples_and_those_of_its_context(hop):
+def test_a_frame_covers_exactly_its_samples_and_those_of_its_context(hop):
     layer, features = make("subpixel", hop), make_features()
     for frame in range(NUM_FRAMES):
         y = layer(features.at[:, frame].set(jnp.nan), NUM_FRAMES * hop)
@@ -74,7 +74,7 @@ def test_a_smoothed_frame_stays_within_its_context(hop, context_frames):
     layer, features = make("repeat", hop, context_frames), make_features()
     y = layer(features.at[:, 4].set(jnp.nan), NUM_FRAMES * hop)
     changed = np.flatnonzero(np.isnan(y).any(axis=(0, 2)))
-    # The inner frames whole, and the same part of the outermost on both sides.
+    # The inner frames complete, and the same part of the outermost on both sides.
     inner = np.arange((5 - context_frames) * hop, (4 + context_frames) * hop)
     before, after = inner[0] - changed[0], changed[-1] - inner[-1]
     assert 0 < before == after < hop

@@ -92,7 +92,7 @@ def decode(
     code_dtype(levels)
     cut, mu = _cut(levels, convention), levels - 1
     integers = require_codes(codes, levels)
-    # Every code has one sample, so a table of `levels` entries is the whole function.
+    # Every code has one sample, so a table of `levels` entries is all of the function.
     f = 2.0 * (np.arange(levels) + cut.shift) / cut.divisor - 1.0
     if convention == "nsynth":
         f[levels // 2] = 0.0
@@ -136,7 +136,7 @@ def encode_by(
     x: Float[np.ndarray, "..."] | float,
     dtype: type[np.unsignedinteger],
 ) -> UInt[np.ndarray, "..."]:
-    """What `codes_of` makes of finite samples, clipped to [-1, 1], block by block in float64.
+    """Finite samples, clipped to [-1, 1], through `codes_of`, block by block in float64.
 
     Raises:
       UserError: If a sample is not finite.
@@ -157,7 +157,7 @@ def encode_by(
 
 
 def require_codes(codes: Integer[np.ndarray, "..."] | int, levels: int) -> np.ndarray:
-    """The codes as an array, refused where they are not integers 0 .. levels - 1."""
+    """The codes as an array; an error where they are not integers 0 .. levels - 1."""
     integers = np.asarray(codes)
     if not np.issubdtype(integers.dtype, np.integer):
         raise UserError(

@@ -1,4 +1,4 @@
-"""`wavedil rf`: what a stack or a saved model sees, and stacks that see enough. JAX is loaded for a model alone."""
+"""`wavedil rf`: receptive fields of stacks and saved models, and stacks that reach a target. Only a model loads JAX."""
 
 import json
 import shutil
@@ -12,12 +12,10 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from wavedil.cli.rf_answers import Answer, of_config, of_model, of_stack, of_target
 from wavedil.errors import UserError
-from wavedil.receptive_field.designed_stack import Design
-from wavedil.receptive_field.stack import format_dilations, parse_dilations
-from wavedil.receptive_field.tree import draw_tree
+from wavedil.receptive_field import Design, draw_tree, format_dilations, parse_dilations
 
 _SAMPLE_RATE = 16000
-# What a stack is, and what it is where that is not given.
+# The options that describe a stack, and their defaults.
 _STACK: dict[str, Any] = {
     "kernel_size": 2,
     "dilations": parse_dilations("1:512"),
@@ -27,7 +25,7 @@ _STACK: dict[str, Any] = {
 _SOURCES = ("target", "model", "config")
 _LIMITS = ("max_layers", "max_parameters", "residual_channels", "skip_channels")
 
-# Reads a number as if there were no None, and says of what is no number that alone.
+# Reads a number as if None were not allowed, so that the error of tyro names a number alone.
 _WHOLE_NUMBER = PrimitiveConstructorSpec(
     nargs=1,
     metavar="INT",
@@ -42,7 +40,7 @@ _Path: TypeAlias = Optional[Path]  # noqa: UP045
 
 
 def _shown(default: str, metavar: str = "INT") -> Any:
-    """What help says of an option that has its default elsewhere."""
+    """Help of an option whose default is chosen later: by the source of the answer."""
     return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: {default})")
 
 
@@ -72,7 +70,7 @@ class Rf:
     config: Annotated[_Path, tyro.conf.arg(metavar="FILE.json")] = None
     """Config of a WaveNet, or the config.json of a run or a saved model."""
     target: Annotated[_Str, tyro.conf.arg(metavar="300ms|0.3s|4800")] = None
-    """List stacks that see this much, the best first; what else is given is kept."""
+    """List stacks that reach this receptive field, the best first; other options given stay fixed."""
     max_layers: Annotated[_Int, _shown("60")] = None
     """With --target: most layers."""
     max_parameters: Annotated[_Int, _shown("any")] = None
@@ -106,7 +104,7 @@ def rf(args: Rf) -> None:
     output = json.dumps(answer.values()) if args.json else answer.text()
     if args.tree:
         output += f"\n\n{_tree(answer.stack)}"
-    # Files come before words: what cannot be written is found out before anything is printed.
+    # Files first: one that cannot be written is an error before anything is printed.
     notes = _write_files(args, answer)
     print("\n".join([output] if args.json else [output, *notes]))
 
@@ -142,9 +140,9 @@ def _require_options_that_go_together(args: Rf) -> None:
 
 
 def _require_free(args: Rf) -> None:
-    """Refuses files of another kind, and those that exist."""
-    kinds = {"picture": (".svg", ".png", ".pdf"), "page": (".html", ".htm")}
-    for name, suffixes in kinds.items():
+    """Raises for files with another suffix, and those that exist."""
+    written = {"picture": (".svg", ".png", ".pdf"), "page": (".html", ".htm")}
+    for name, suffixes in written.items():
         file: Path | None = getattr(args, name)
         if file is None:
             continue

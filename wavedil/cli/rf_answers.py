@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wavedil.errors import UserError
-from wavedil.receptive_field.design import Design, design, target_samples
+from wavedil.receptive_field import Design, design, target_samples
 from wavedil.report.receptive_field_text import (
     comparison_text,
     context_text,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Answer:
-    """What was asked for, in words or as JSON values, and the stack that trees and files show."""
+    """One answer, as text or as JSON values, and the stack that trees and files show."""
 
     stack: Design
     sample_rate: int
@@ -38,7 +38,7 @@ class Answer:
 
 
 def of_stack(stack: Design, sample_rate: int) -> Answer:
-    """What a stack sees, layer by layer."""
+    """The receptive field of a stack, layer by layer."""
     return Answer(
         stack,
         sample_rate,
@@ -64,7 +64,7 @@ def of_target(target: str, sample_rate: int, *, dilations: Any = None, **limits:
 
 
 def of_config(path: Path) -> Answer:
-    """What a WaveNet of these settings sees.
+    """The receptive field of a WaveNet of these settings.
 
     Raises:
       UserError: If the file holds no settings of a WaveNet.
@@ -73,7 +73,7 @@ def of_config(path: Path) -> Answer:
 
 
 def of_model(folder: Path) -> Answer:
-    """What a saved model declares to see, beside what is traced through its code.
+    """The receptive field that a saved model declares, beside the one traced through its code.
 
     Raises:
       UserError: If the folder holds no model.
@@ -91,8 +91,8 @@ def of_model(folder: Path) -> Answer:
     # Twice the field, so that there are outputs with all of it inside the signal.
     codes = jax.ShapeDtypeStruct((1, 2 * declared.size), jnp.int32)
     local = model.config.local_conditioning
-    told = None if local is None else jnp.zeros((1, codes.shape[1], local.channels))
-    traced = trace(lambda codes: model(codes, local=told), codes)
+    condition = None if local is None else jnp.zeros((1, codes.shape[1], local.channels))
+    traced = trace(lambda codes: model(codes, local=condition), codes)
     fields = {"declared": declared, "traced": traced.receptive_field}
     return replace(
         answer,
@@ -102,7 +102,7 @@ def of_model(folder: Path) -> Answer:
 
 
 def _of_network(config: "WaveNetConfig") -> Answer:
-    """What a WaveNet sees: of one with a context stack, both together, and then the stack by itself."""
+    """The receptive field of a WaveNet; with a context stack, of both together and then of the stack by itself."""
     stack, context, sample_rate = _stack_of(config), config.context_stack, config.sample_rate
     answer = of_stack(stack, sample_rate)
     if context is None:

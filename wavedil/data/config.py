@@ -1,4 +1,4 @@
-"""Settings of a corpus: which recordings, and how they are read."""
+"""Config of a corpus: which recordings, and how they are read."""
 
 import dataclasses
 

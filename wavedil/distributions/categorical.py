@@ -37,7 +37,7 @@ class Categorical:
     companding: Companding = "mu_law"
 
     def __post_init__(self) -> None:
-        Quantizer(self.levels, self.companding)  # refuses what is out of range
+        Quantizer(self.levels, self.companding)  # raises where a value is out of range
 
     @property
     def quantizer(self) -> Quantizer:
@@ -46,7 +46,7 @@ class Categorical:
 
     @property
     def num_outputs(self) -> int:
-        """Numbers that the network gives for each sample."""
+        """Numbers that the network outputs for each sample."""
         return self.levels
 
     def log_prob(

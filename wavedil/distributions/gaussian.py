@@ -32,7 +32,7 @@ _MILLS = (
 class GaussianMixture(Mixture):
     """Discretised mixture of Gaussians: F(x) = integral of exp(-t^2 / 2) / sqrt(2 pi) up to x.
 
-    What `Mixture` says; `_log_mass` takes the mass of a level in log space.
+    A `Mixture` whose components are Gaussians; `_log_mass` takes the mass of a level in log space.
 
     Args:
       num_components: Components, at least 1. One is the output of ClariNet's teacher.

@@ -15,7 +15,7 @@ from wavedil.distributions.mixture import Mixture
 class LogisticMixture(Mixture):
     """Discretised mixture of logistics: F(x) = 1 / (1 + exp(-x)).
 
-    What `Mixture` says, with the mass of a level taken in log space. For a < b
+    A `Mixture` whose components are logistics, the mass of a level taken in log space. For a < b
 
         log(F(b) - F(a)) = log F(b) + log(1 - F(a)) + log(1 - exp(a - b))
 

@@ -34,7 +34,7 @@ class Mixture(abc.ABC):
         log p(code) = log sum_k w_k [F((upper - m_k) / s_k) - F((lower - m_k) / s_k)]        (nats)
 
     F is the cumulative distribution of one component, the edges are those of
-    `wavedil.quantizer.Quantizer`. From the network's numbers (a_k, b_k, c_k), in this order, come
+    `wavedil.quantizer.Quantizer`. From the network's outputs (a_k, b_k, c_k), in this order, come
 
         w = softmax(a),    m_k = C(b_k + (2 k + 1) / K - 1),    s_k = smallest + exp(c_k) s_0k
 
@@ -65,7 +65,7 @@ class Mixture(abc.ABC):
     """Standard deviation of a component of scale 1."""
 
     def __post_init__(self) -> None:
-        Quantizer(self.levels, self.companding)  # refuses what is out of range
+        Quantizer(self.levels, self.companding)  # raises where a value is out of range
         if self.num_components < 1:
             raise UserError(
                 f"num_components is {self.num_components}, but a mixture has at least 1; use 1 or 10"
@@ -78,7 +78,7 @@ class Mixture(abc.ABC):
 
     @property
     def num_outputs(self) -> int:
-        """Numbers that the network gives for each sample: a weight, a mean and a scale a component."""
+        """Numbers that the network outputs for each sample: weight, mean and scale of each component."""
         return 3 * self.num_components
 
     def log_prob(
@@ -121,7 +121,7 @@ class Mixture(abc.ABC):
 
         Args:
           key: Random key; the same key and parameters give the same codes.
-          parameters: What the network gave.
+          parameters: The outputs of the network.
           temperature: Logits of the weights are divided by it, scales multiplied.
         """
         logits, means, log_scales = self._components(checked(self, parameters))

@@ -1,4 +1,4 @@
-"""What every output distribution can do, and what it refuses."""
+"""The protocol of output distributions, and the checks of their arguments."""
 
 from typing import Protocol, runtime_checkable
 
@@ -36,7 +36,7 @@ class Distribution(Protocol):
 
     @property
     def num_outputs(self) -> int:
-        """Numbers that the network gives for each sample."""
+        """Numbers that the network outputs for each sample."""
 
     def log_prob(
         self, parameters: Float[Array, "..."], codes: Num[Array, "..."]
@@ -58,7 +58,7 @@ class Distribution(Protocol):
 
         Args:
           key: Random key.
-          parameters: What the network gave.
+          parameters: The outputs of the network.
           temperature: Above 0. At 1 codes have the probabilities of `log_prob`; below, likely ones become
             likelier. Logits are divided by it, and the scales of a mixture's components multiplied: towards
             0 a categorical draws its likeliest level, and a mixture the mean of its weightiest component.
@@ -73,7 +73,7 @@ def checked(
     parameters: Float[Array, "..."],
     samples: Num[Array, "..."] | None = None,
 ) -> Float[Array, "..."]:
-    """The parameters in at least float32, refused where their shape is not the distribution's."""
+    """The parameters in at least float32; an error where their shape is not the distribution's."""
     name, wanted = type(distribution).__name__, distribution.num_outputs
     if parameters.ndim == 0 or parameters.shape[-1] != wanted:
         raise UserError(
@@ -89,7 +89,7 @@ def checked(
 
 
 def checked_codes(codes: Num[Array, "..."], quantizer: Quantizer) -> Int[Array, "..."]:
-    """The codes as int32, refused where they are not integers."""
+    """The codes as int32; an error where they are not integers."""
     if not jnp.issubdtype(codes.dtype, jnp.integer):
         raise UserError(
             f"codes are {codes.dtype}, but codes are integers 0 to {quantizer.levels - 1}; "

@@ -1,4 +1,4 @@
-"""Settings of a context stack: a second stack, at a lower rate, that conditions the first on what was long ago."""
+"""Config of a context stack: a second stack, at a lower rate, that conditions the first on what was long ago."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Settings of a WaveNet."""
+"""Config of a WaveNet."""
 
 import dataclasses
 from collections.abc import Mapping

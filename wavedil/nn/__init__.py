@@ -4,6 +4,8 @@ from wavedil.nn.context_stack import ContextStack as ContextStack
 from wavedil.nn.conv import Conv1d as Conv1d
 from wavedil.nn.dilated_stack import DilatedStack as DilatedStack
 from wavedil.nn.gated_block import GatedBlock as GatedBlock
+from wavedil.nn.layer import Layer as Layer
+from wavedil.nn.layer import require_causal as require_causal
 from wavedil.nn.sequential import Sequential as Sequential
 from wavedil.nn.upsample import RepeatUpsample as RepeatUpsample
 from wavedil.nn.upsample import SubPixelUpsample as SubPixelUpsample

@@ -1,4 +1,4 @@
-"""A stack at a lower rate that sees far, to condition one that sees near."""
+"""A stack at a lower rate with a long receptive field, whose output conditions a stack at the sample rate."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,10 +15,10 @@ from wavedil.receptive_field import ReceptiveField
 
 
 class ContextStack(nnx.Module):
-    """Gated blocks over frames of `factor` samples, each output held until the next frame is whole.
+    """Gated blocks over frames of `factor` samples, each output held until the next frame is complete.
 
-    It costs a `factor`-th of a stack at the sample rate and sees `factor` times as far. Its output is a condition
-    for a `DilatedStack`, which then needs to see near only:
+    It costs a `factor`-th of a stack at the sample rate and its receptive field is `factor` times as long. Its output
+    is a condition for a `DilatedStack`, whose own receptive field may then be short:
 
         near(x, condition=far(x))
 
@@ -26,11 +26,11 @@ class ContextStack(nnx.Module):
                         frame     0         1
                         y      . . . a   a a a b   b b       (a sees samples 0 to 3, b those to 7)
 
-    Before the first frame is whole, the output is zero.
+    Before the first frame is complete, the output is zero.
 
     Args:
       in_channels: Channels of the input.
-      channels: Channels of the blocks; few are usual for a stack that sees far.
+      channels: Channels of the blocks; usually fewer than those of the stack that it conditions.
       out_channels: Channels of the output.
       factor: Samples of a frame.
       kernel_size: Taps of every block, in frames.
@@ -41,7 +41,7 @@ class ContextStack(nnx.Module):
     Shapes:
       __call__: [batch, time, in_channels] -> [batch, time, out_channels]
       state:    {"samples": [batch, factor - 1, in_channels], the newest; "phase": [], how many of them are of the
-                frame under way; "held": [batch, 1, out_channels], of the last whole frame; "stack": ...}
+                frame under way; "held": [batch, 1, out_channels], of the last complete frame; "stack": ...}
 
     Raises:
       ValueError: If a size is below 1.
@@ -108,24 +108,28 @@ class ContextStack(nnx.Module):
         factor, num_samples, phase = self.factor, x.shape[1], state["phase"]
         # How many frames a block completes depends on where the last one ended: one of two numbers.
         fewest, most = num_samples // factor, -(-num_samples // factor)
-        whole = (phase + num_samples) // factor
+        completed = (phase + num_samples) // factor
         seen = jnp.concatenate([state["samples"], x], axis=1)
         ahead = jnp.pad(seen, ((0, 0), (0, factor), (0, 0)))
         frames = lax.dynamic_slice_in_dim(ahead, factor - 1 - phase, most * factor, axis=1)
         y, stack = lax.cond(
-            whole == most, self._run(most, most), self._run(fewest, most), frames, state["stack"]
+            completed == most,
+            self._run(most, most),
+            self._run(fewest, most),
+            frames,
+            state["stack"],
         )
         held = jnp.concatenate([state["held"], y], axis=1)
         after = {
             "samples": seen[:, num_samples:],
             "phase": (phase + num_samples) % factor,
-            "held": lax.dynamic_slice_in_dim(held, whole, 1, axis=1),
+            "held": lax.dynamic_slice_in_dim(held, completed, 1, axis=1),
             "stack": stack,
         }
         return held[:, (phase + 1 + jnp.arange(num_samples)) // factor], after
 
     def enter(self, x: Array) -> Array:
-        """Whole frames of samples as the blocks take them: all samples of each joined."""
+        """Complete frames of samples as the blocks take them: the samples of each joined in its channels."""
         return self.frames(x.reshape(x.shape[0], x.shape[1] // self.factor, -1))
 
     def _run(self, count: int, most: int) -> Callable[[Array, Any], tuple[Array, Any]]:

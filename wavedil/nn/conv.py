@@ -9,7 +9,10 @@ from jaxtyping import Array, Float
 
 from wavedil.nn.layer import extend, past_samples, require_causal, require_sizes
 from wavedil.ops import dilated_conv
-from wavedil.receptive_field import ReceptiveField
+from wavedil.receptive_field import Padding, ReceptiveField
+
+# A layer has as many outputs as inputs, so "valid" is none of its paddings.
+LayerPadding = Literal["causal", "same"]
 
 
 class Conv1d(nnx.Module):
@@ -58,7 +61,7 @@ class Conv1d(nnx.Module):
         kernel_size: int,
         dilation: int = 1,
         groups: int = 1,
-        padding: Literal["causal", "same"] = "causal",
+        padding: LayerPadding = "causal",
         use_bias: bool = True,
         rngs: nnx.Rngs,
     ) -> None:
@@ -112,6 +115,6 @@ class Conv1d(nnx.Module):
         extended, state = extend(x, state)
         return self._convolve(extended, "valid"), state
 
-    def _convolve(self, x: Array, padding: Literal["causal", "same", "valid"]) -> Array:
+    def _convolve(self, x: Array, padding: Padding) -> Array:
         y = dilated_conv(x, self.kernel[...], self.dilation, padding)
         return y if self.bias is None else y + self.bias[...]

@@ -40,13 +40,13 @@ def past_samples(
 def extend(
     x: Float[Array, "batch time channels"], past: Float[Array, "batch past channels"]
 ) -> tuple[Float[Array, "batch past_and_time channels"], Float[Array, "batch past channels"]]:
-    """The block with the samples before it, and the samples that the next block has before it."""
+    """The block with its past samples in front, and the past samples of the next block."""
     extended = jnp.concatenate([past.astype(x.dtype), x], axis=1)
     return extended, extended[:, x.shape[1] :]
 
 
 def require_causal(field: ReceptiveField, what: str) -> None:
-    """Refuses to stream a layer that sees the future, and says what delay would make it causal."""
+    """Raises for a layer that sees the future, with the delay that would make it causal."""
     if field.future > 0:
         delay = math.ceil(field.future / field.stride)
         raise ValueError(
@@ -56,7 +56,7 @@ def require_causal(field: ReceptiveField, what: str) -> None:
 
 
 def require_sizes(**sizes: int) -> None:
-    """Refuses sizes below 1, by name."""
+    """Raises for a size below 1, by its name."""
     for name, size in sizes.items():
         if size < 1:
             raise ValueError(f"{name} is {size}, but it must be at least 1")

@@ -4,15 +4,13 @@ A transposed convolution does the same with an uneven number of taps at every ot
 as a tone (Odena et al. 2016, doi:10.23915/distill.00003), and XLA is slow at it on a CPU.
 """
 
-from typing import Literal
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from wavedil.nn.conv import Conv1d
+from wavedil.nn.conv import Conv1d, LayerPadding
 from wavedil.nn.layer import extend, past_samples, require_causal, require_sizes
 from wavedil.receptive_field import ReceptiveField
 
@@ -54,7 +52,7 @@ class RepeatUpsample(nnx.Module):
         *,
         factor: int,
         kernel_size: int = 3,
-        padding: Literal["causal", "same"] = "causal",
+        padding: LayerPadding = "causal",
         rngs: nnx.Rngs,
     ) -> None:
         require_sizes(factor=factor)
@@ -131,7 +129,7 @@ class SubPixelUpsample(nnx.Module):
         *,
         factor: int,
         kernel_size: int = 1,
-        padding: Literal["causal", "same"] = "causal",
+        padding: LayerPadding = "causal",
         rngs: nnx.Rngs,
     ) -> None:
         require_sizes(factor=factor, out_channels=out_channels)
@@ -168,7 +166,7 @@ class SubPixelUpsample(nnx.Module):
 def _orthogonal(
     kernel_size: int, in_channels: int, out_channels: int, rngs: nnx.Rngs
 ) -> Float[Array, "kernel_size in_channels out_channels"]:
-    """A mixture that keeps what it is given: layers follow each other, and random ones lose a little each."""
+    """An orthogonal mixture of channels, which keeps the norm; random ones lose a little of it in each layer."""
     make = jax.nn.initializers.orthogonal()
     flat = make(rngs.params(), (kernel_size * in_channels, out_channels), jnp.float32)
     return flat.reshape(kernel_size, in_channels, out_channels)

@@ -1,4 +1,4 @@
-"""What trace, probe and effective are given: a function, a signal's axis of time, and that of its outputs."""
+"""The arguments of trace, probe and effective: a function, and the axes of time of its input and outputs."""
 
 import functools
 import operator
@@ -29,6 +29,7 @@ def pure(fn: Function) -> Function:
 
 
 def _on_a_copy(fn: Function) -> Function:
+    # Nothing can be a Flax module unless the caller has loaded Flax; to look it up does not load it.
     nnx = sys.modules.get("flax.nnx")
     if nnx is None:
         return fn
@@ -37,6 +38,7 @@ def _on_a_copy(fn: Function) -> Function:
     module, name = getattr(fn, "__self__", fn), getattr(fn, "__name__", "__call__")
     if not isinstance(module, nnx.Module):
         return fn
+    # A module that counts or keeps statistics would leak tracers into itself; a merged copy takes them instead.
     graph, variables = nnx.split(module)
     return lambda *args, **settings: getattr(nnx.merge(graph, variables, copy=True), name)(
         *args, **settings
@@ -90,6 +92,7 @@ def output_axes(outputs: Any, axis: int) -> list[int]:
     described = ", ".join(str(leaf.shape) for leaf in leaves)
     remedy = "give output_time_axis, or lambda x: fn(x)[0] for one of several outputs"
     try:
+        # The words of this error are not shown: the one below names all outputs at once.
         axes = [require_axis(axis, leaf.shape, "", "") for leaf in leaves]
     except UserError:
         raise UserError(

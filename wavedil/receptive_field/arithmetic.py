@@ -2,16 +2,21 @@
 
 import functools
 import math
-import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, Self, get_args
+from typing import TYPE_CHECKING, Literal, Self, TypeVar, get_args
 
 from wavedil.errors import UserError
+from wavedil.receptive_field.limits import require_at_least_one
 from wavedil.receptive_field.taps import Taps
 
+if TYPE_CHECKING:
+    import numpy as np
+
 Padding = Literal["causal", "same", "valid"]
+_Phase = TypeVar("_Phase")
+_Times = TypeVar("_Times", int, "np.ndarray")
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -83,13 +88,15 @@ class ReceptiveField:
         self._set(Fraction(stride), (seen,))
 
     def _set(self, stride: Fraction, phases: Sequence[Taps]) -> None:
+        # The instance is frozen; its fields are set here, once, from the phases that decide them.
         object.__setattr__(self, "past", -min(taps.first for taps in phases))
         object.__setattr__(self, "future", max(taps.last for taps in phases))
         object.__setattr__(self, "stride", stride)
-        object.__setattr__(self, "_phases", _shortest_cycle(tuple(phases)))
+        object.__setattr__(self, "_phases", shortest_cycle(tuple(phases)))
 
     @classmethod
-    def _from_phases(cls, stride: Fraction, phases: Sequence[Taps]) -> Self:
+    def from_phases(cls, stride: Fraction, phases: Sequence[Taps]) -> Self:
+        """The field whose output t sees `floor(stride t) + phases[t % len(phases)]`."""
         field = object.__new__(cls)
         field._set(stride, phases)
         return field
@@ -129,8 +136,9 @@ class ReceptiveField:
         span = (kernel_size - 1) * dilation
         if padding not in get_args(Padding):
             raise UserError(f"padding is {padding!r}; use one of {', '.join(get_args(Padding))}")
+        # An odd span has no middle: the longer half lies after the output.
         past = {"causal": span, "same": span // 2, "valid": 0}[padding]
-        return cls._from_phases(Fraction(stride), [Taps(-past, 1).repeated(dilation, kernel_size)])
+        return cls.from_phases(Fraction(stride), [Taps(-past, 1).repeated(dilation, kernel_size)])
 
     @classmethod
     def upsample(cls, factor: int) -> Self:
@@ -144,18 +152,23 @@ class ReceptiveField:
 
     def then(self, other: "ReceptiveField") -> "ReceptiveField":
         """The chain: this layer first, and `other` on its output."""
+        # Output t of `other` reads some outputs of this layer, the middles, and each of these its inputs:
+        #
+        #     t   --other-->   middle   --self-->   floor(s1 middle) + taps of the middle's phase
+        #
+        # Their distances from the chain's own input, floor(s1 s2 t), are the taps of phase t.
         stride = self.stride * other.stride
         num_phases = _common_period(self, other)
         phases = []
         for t in range(num_phases):
-            origin = _floor(stride, t)
+            origin = own_input(stride, t)
             # As (shift, phase) pairs many of other's taps coincide: an upsampler repeats its input.
             parts = {
-                (_floor(self.stride, middle) - origin, middle % len(self._phases))
+                (own_input(self.stride, middle) - origin, middle % len(self._phases))
                 for middle in other.inputs(t)
             }
             phases.append(Taps.joined((shift, self._phases[phase]) for shift, phase in parts))
-        return self._from_phases(stride, phases)
+        return self.from_phases(stride, phases)
 
     def union(self, other: "ReceptiveField") -> "ReceptiveField":
         """Parallel branches on one input whose outputs are joined: what either of them sees.
@@ -168,9 +181,10 @@ class ReceptiveField:
                 f"parallel branches have strides {self.stride} and {other.stride}, so their "
                 "outputs do not line up; give every branch the same stride"
             )
+        # Branches of 2 and of 3 phases are both back at their first one after 6 outputs.
         num_phases = math.lcm(len(self._phases), len(other._phases))
         branches = (self._phases, other._phases)
-        return self._from_phases(
+        return self.from_phases(
             self.stride,
             [
                 Taps.joined((0, phases[t % len(phases)]) for phases in branches)
@@ -180,7 +194,7 @@ class ReceptiveField:
 
     def inputs(self, t: int) -> tuple[int, ...]:
         """The inputs that output `t` sees, in ascending order; below 0 before the signal."""
-        origin = _floor(self.stride, t)
+        origin = own_input(self.stride, t)
         return tuple(origin + tap for tap in self._phases[t % len(self._phases)].offsets)
 
     @property
@@ -202,6 +216,8 @@ class ReceptiveField:
     def holes(self) -> tuple[int, ...]:
         """The offsets between `-past` and `future` that no output sees, in ascending order."""
         taps = self._all_taps
+        # The lowest bit, a tap, is not among them, so this is no proper set of taps: only its offsets are
+        # asked for.
         unseen = ~taps.bits & (1 << self.size) - 1
         return Taps(taps.first, unseen).offsets
 
@@ -230,12 +246,6 @@ class ReceptiveField:
         return f"ReceptiveField(past={self.past}, future={self.future}{stride}{holes})"
 
 
-def require_at_least_one(name: str, value: int) -> None:
-    """Raises UserError unless `value` is a whole number of at least 1."""
-    if not hasattr(value, "__index__") or operator.index(value) < 1:
-        raise UserError(f"{name} is {value}, but it must be a whole number of at least 1")
-
-
 def _taps_of(offsets: Iterable[int], past: int, future: int) -> Taps:
     offsets = tuple(offsets)
     if not offsets or min(offsets) != -past or max(offsets) != future:
@@ -247,22 +257,25 @@ def _taps_of(offsets: Iterable[int], past: int, future: int) -> Taps:
     return Taps.at(offsets)
 
 
-def _floor(stride: Fraction, t: int) -> int:
-    """`floor(stride t)` in integers; Fraction arithmetic is many times slower."""
+def own_input(stride: Fraction, t: _Times) -> _Times:
+    """The input at which output t stands, `floor(stride t)`; in integers, many times faster than in fractions."""
     return t * stride.numerator // stride.denominator
 
 
 def _common_period(first: ReceptiveField, second: ReceptiveField) -> int:
-    """Outputs after which both layers of a chain are back at their first phase, on whole inputs."""
+    """Outputs after which both layers of a chain are back at their first phase, an integer number of inputs on."""
     period = math.lcm(len(second._phases), second.stride.denominator)
-    middles = _floor(second.stride, period)
+    # In `period` outputs of the second layer, which bring it back to its own first phase, the first one
+    # moves on by `middles` outputs; so many times over as make that a multiple of the first one's cycle.
+    middles = own_input(second.stride, period)
     cycle = math.lcm(len(first._phases), first.stride.denominator)
     return period * (cycle // math.gcd(cycle, middles))
 
 
-def _shortest_cycle(phases: tuple[Taps, ...]) -> tuple[Taps, ...]:
+def shortest_cycle(phases: tuple[_Phase, ...]) -> tuple[_Phase, ...]:
     """The shortest run of phases that repeats to `phases`, so that equal fields compare equal."""
     count = len(phases)
+    # A cycle has to end where the list does, so only divisors of its length are cycles.
     for length in range(1, count):
         if count % length == 0 and phases[:length] * (count // length) == phases:
             return phases[:length]

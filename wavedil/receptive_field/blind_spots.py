@@ -10,18 +10,18 @@ from wavedil.receptive_field.disturbance import keeps_nan_in_maxima
 
 # NaN goes in and comes out, but at the end and not wherever there is a dependence.
 _SORTING = {"sort", "top_k", "approx_top_k"}
-# The larger of NaN and a number may be the number, if XLA cannot be told otherwise.
+# The larger of NaN and a number may be the number, if XLA has no option against it.
 _COMPARING = {"reduce_max", "reduce_min", "reduce_window_max", "reduce_window_min"}
-# What these compute, they take in again: all that a round is given may depend on the input.
+# Their outputs are their inputs in the next round, so that all of these may depend on the input.
 _LOOPS = {"scan", "while"}
 
 
 def blind_spots(fn: Callable[[Any], Any], x: Any) -> tuple[str, ...]:
-    """What `fn` does with numbers that depend on the float array `x` and that may not hand on a NaN.
+    """The operations of `fn` on numbers that depend on the float array `x` through which a NaN may be lost.
 
-    - From floats it makes integers or truth values, which cannot be NaN: comparisons (and so every `where` that
-      chooses by the signal), casts, argmax.
-    - It sorts, which moves a NaN to the end.
+    - Those that make integers or truth values of floats, which cannot be NaN: comparisons (and so every `where`
+      that chooses by the signal), casts, argmax.
+    - Sorting, which moves a NaN to the end.
 
     NaN may come through all the same: `leaky_relu` compares to choose between x and 0.01 x, and both are NaN.
     """

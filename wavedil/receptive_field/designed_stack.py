@@ -4,9 +4,10 @@ import functools
 from dataclasses import dataclass
 from fractions import Fraction
 
-from wavedil.receptive_field.arithmetic import ReceptiveField, require_at_least_one
+from wavedil.receptive_field.arithmetic import ReceptiveField
+from wavedil.receptive_field.limits import require_at_least_one, require_layers
 from wavedil.receptive_field.paths import evenness, paths_per_lag
-from wavedil.receptive_field.stack import format_dilations, layer_sizes, require_layers, table
+from wavedil.receptive_field.stack import format_dilations, layer_sizes, table
 
 _FLOAT_BYTES = 4
 
@@ -76,7 +77,7 @@ class Design:
 
     @property
     def receptive_field(self) -> ReceptiveField:
-        """What an output sees, with the exact taps."""
+        """The field of the stack, with its exact taps."""
         rows = table(
             self.kernel_size, self.layer_dilations, input_kernel_size=self.input_kernel_size
         )
@@ -85,6 +86,7 @@ class Design:
     @property
     def parameters(self) -> int:
         """Trained numbers: the weights, each used once a sample, and the biases."""
+        # 2 R for the gated convolution and R for the residual 1x1 of every layer, S for the skip sum.
         biases = self.num_layers * 3 * self.residual_channels + self.skip_channels
         if self.input_kernel_size > 1:
             biases += self.residual_channels
@@ -107,6 +109,8 @@ class Design:
     def has_holes(self) -> bool:
         """Whether a lag inside the field is reached by no path, by the rule in `holes`."""
         reach = self.input_kernel_size
+        # The layers so far reach every lag below `reach`. One more of dilation d repeats these lags at
+        # d, 2 d ...: without a gap unless d is above `reach`. The order of layers does not matter.
         for dilation in sorted(self.layer_dilations):
             if dilation > reach and self.kernel_size > 1:
                 return True

@@ -15,7 +15,7 @@ Evidence = Literal["nan", "change"]
 
 # Rounding, as of a convolution by FFT, is no dependence: so many units of precision of the largest output.
 _ROUNDING = 100
-_NOBODY = -1
+_NO_SAMPLE = -1
 # YNNPACK, to which XLA gives large reductions on a CPU, takes the larger of NaN and a number to be the number.
 _WITHOUT_YNNPACK = {"xla_cpu_experimental_ynn_fusion_type": ""}
 
@@ -38,8 +38,10 @@ def reached(
     other = np.array(np.nan, x.dtype) if by == "nan" else other_values(x)
 
     def run(sample: Array) -> list[Array]:
+        # The disturbed sample is data and no constant, so that one compilation serves all of them.
         at = jax.lax.broadcasted_iota(jnp.int32, x.shape, time_axis)
         leaves = jax.tree.leaves(fn(jnp.where(at == sample, other, x)))
+        # Only by which output differs is asked, not by which channel: time first, all else in one axis.
         by_time = [jnp.moveaxis(leaf, output_time_axis, 0) for leaf in leaves]
         return [leaf.reshape(leaf.shape[0], -1) for leaf in by_time]
 
@@ -48,14 +50,15 @@ def reached(
     batch_size = min(batch_size, len(samples))
     differs = _turned_nan if by == "nan" else _moved
     columns = []
-    # jax_debug_nans would take the NaN that is looked for for a mistake.
+    # jax_debug_nans would raise at the NaN that is put in on purpose.
     with jax.debug_nans(False):
         # Every run is compared with the one in the same place of a batch, which rounds in the same way.
-        before = _on_host(run_batch(np.full(batch_size, _NOBODY, np.int32)))
+        before = _on_host(run_batch(np.full(batch_size, _NO_SAMPLE, np.int32)))
         _require_no_nan(before)
         for start in range(0, len(samples), batch_size):
             part = samples[start : start + batch_size]
-            batch = np.full(batch_size, _NOBODY, np.int32)
+            batch = np.full(batch_size, _NO_SAMPLE, np.int32)
+            # The last batch is filled up with runs that disturb nothing, so that it compiles nothing new.
             batch[: len(part)] = part
             after = _on_host(run_batch(batch))
             hits = [differs(*pair).any(axis=-1) for pair in zip(after, before, strict=True)]
@@ -65,7 +68,7 @@ def reached(
 
 @functools.cache
 def keeps_nan_in_maxima() -> bool:
-    """Whether XLA can be told to keep NaN in the maxima and minima of a reduction."""
+    """Whether this XLA has the option that keeps NaN in the maxima and minima of a reduction."""
     try:
         jax.jit(lambda: 0, compiler_options=_WITHOUT_YNNPACK)()
     except jax.errors.JaxRuntimeError:  # an option of this name is not there any more
@@ -83,6 +86,7 @@ def other_values(x: Array) -> Array:
       UserError: If x holds integers that are all the same.
     """
     if jnp.issubdtype(x.dtype, jnp.inexact):
+        # 1 more, so that a silent signal is moved too.
         scale = 1 + jnp.std(x).astype(x.dtype)
         return x + scale * jax.random.normal(jax.random.key(0), x.shape, x.dtype)
     low, high = x.min(), x.max()

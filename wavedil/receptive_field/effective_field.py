@@ -11,7 +11,9 @@ from jaxtyping import Array, Float
 
 from wavedil.errors import UserError
 from wavedil.receptive_field.arguments import output_axes, pure, require_axis
-from wavedil.receptive_field.arithmetic import ReceptiveField, require_at_least_one
+from wavedil.receptive_field.arithmetic import ReceptiveField, own_input
+from wavedil.receptive_field.limits import require_at_least_one
+from wavedil.receptive_field.tracing import trace
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,6 +44,7 @@ class EffectiveField:
         if not 0 < share < 1:
             raise UserError(f"share is {share}, but it must lie above 0 and below 1; 0.9 for 90 %")
         distances = np.abs(self.offsets)
+        # Past and future at the same distance count together.
         by_distance = np.bincount(distances, weights=self.energy)
         # Energies that add up to the share have reached it, whatever their sum is rounded to.
         return int(np.searchsorted(np.cumsum(by_distance), share * (1 - 1e-9)))
@@ -126,7 +129,8 @@ def effective(
     if receptive_field is None:
         receptive_field = _traced(fn, x, time_axis, output_time_axis)
     length = leaves[0].shape[output_time_axis]
-    outputs = _whole_outputs(receptive_field, x.shape[time_axis], length)
+    outputs = _complete_outputs(receptive_field, x.shape[time_axis], length)
+    # Evenly over the complete ones, the first and the last included.
     count = min(num_outputs, outputs.size)
     outputs = outputs[np.linspace(0, outputs.size - 1, count).round().astype(int)]
     energies = _energies(fn, x, outputs, time_axis, output_time_axis, seed)
@@ -143,28 +147,26 @@ def effective(
 def _traced(
     fn: Callable[[Any], Any], x: Array, time_axis: int, output_time_axis: int
 ) -> ReceptiveField:
-    from wavedil.receptive_field.tracing import trace
-
     spec = jax.ShapeDtypeStruct(x.shape, x.dtype)
     field = trace(fn, spec, time_axis=time_axis, output_time_axis=output_time_axis)
     return field.receptive_field
 
 
-def _whole_outputs(field: ReceptiveField, num_inputs: int, num_outputs: int) -> np.ndarray:
-    """The outputs whose whole field lies inside the signal.
+def _complete_outputs(field: ReceptiveField, num_inputs: int, num_outputs: int) -> np.ndarray:
+    """The outputs whose complete field lies inside the signal.
 
     Raises:
       UserError: If there is none.
     """
     t = np.arange(num_outputs)
-    own = t * field.stride.numerator // field.stride.denominator
-    whole = t[(own >= field.past) & (own + field.future < num_inputs)]
-    if not whole.size:
+    own = own_input(field.stride, t)
+    complete = t[(own >= field.past) & (own + field.future < num_inputs)]
+    if not complete.size:
         raise UserError(
             f"no output of a signal of {num_inputs} samples has its receptive field of {field.size} inside it; use "
             f"a longer signal, {2 * field.size} samples, say"
         )
-    return whole
+    return complete
 
 
 def _energies(
@@ -180,15 +182,19 @@ def _energies(
 
     @jax.jit
     def energies(x: Array, outputs: Array) -> Array:
+        # One forward pass serves the backward passes of all outputs.
         y, gradient = jax.vjp(fn, x)
         at = jax.lax.broadcasted_iota(jnp.int32, y.shape, output_time_axis)
 
         def energy(job: tuple[Array, Array]) -> Array:
             key, t = job
+            # The gradient of sum_c s_c y_c[t] with random signs s. In the mean of its square the products of
+            # different channels cancel, so one backward pass estimates sum_c (dy_c / dx)^2.
             signs = jax.random.rademacher(key, y.shape, y.dtype)
             (g,) = gradient(jnp.where(at == t, signs, jnp.zeros_like(signs)))
             return jnp.sum(jnp.square(jnp.abs(g)), axis=others)
 
+        # One after the other: all at once would hold as many signals as outputs.
         return jax.lax.map(energy, (jax.random.split(jax.random.key(seed), outputs.size), outputs))
 
     return np.asarray(energies(x, jnp.asarray(outputs)), np.float64)
@@ -197,7 +203,8 @@ def _energies(
 def _mean_by_offset(
     energies: Float[np.ndarray, "output time"], outputs: np.ndarray, field: ReceptiveField
 ) -> Float[np.ndarray, " offset"]:
-    own = outputs * field.stride.numerator // field.stride.denominator
+    # Every output has its complete field inside the signal, so all rows are of one length.
+    own = own_input(field.stride, outputs)
     rows = [
         row[t - field.past : t + field.future + 1] for row, t in zip(energies, own, strict=True)
     ]

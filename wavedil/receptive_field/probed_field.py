@@ -1,4 +1,4 @@
-"""What a probe answers: which output saw which input, and the field that follows from it."""
+"""The answer of a probe: which output saw which input, and the field that follows from it."""
 
 import functools
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from jaxtyping import Bool
 
 from wavedil.errors import UserError
 from wavedil.receptive_field.arguments import require_output
-from wavedil.receptive_field.arithmetic import ReceptiveField
+from wavedil.receptive_field.arithmetic import ReceptiveField, own_input
 from wavedil.receptive_field.taps import Taps
 
 # Lines without any position, which repeat wherever they are, and lines that do not count.
@@ -32,7 +32,7 @@ class ProbedField:
         output 3           . # #        cut off at the end
 
     A dependence from further away than the signal is long cannot show. Where every output reaches an end of the
-    signal, nothing tells a field that is longer from one without bound, and `receptive_field` and what follows
+    signal, a field that is longer and one without bound look the same, and `receptive_field` and what follows
     from it (`past`, `future`, `size`, `taps`) say so; `inputs(t)` and `causal` answer nevertheless.
 
     Attributes:
@@ -68,7 +68,7 @@ class ProbedField:
 
     @functools.cached_property
     def receptive_field(self) -> ReceptiveField:
-        """What the outputs in the interior of the signal see.
+        """The field of the outputs in the interior of the signal.
 
         Raises:
           UserError: If the signal is too short to say, or outputs do not repeat.
@@ -78,7 +78,7 @@ class ProbedField:
                 f"none of {self.num_outputs} outputs sees any of the {len(self.probed)} probed inputs, so there "
                 "is no field; check that the function uses its argument"
             )
-        # All inputs known, whole rows can be compared; otherwise whole columns, on which the same holds.
+        # With all inputs probed, rows are complete and can be compared; with some of them, columns are.
         by_rows = len(self.probed) == self.num_inputs
         repetition = _find_repetition(self.seen if by_rows else self.seen.T)
         if repetition is None:
@@ -86,12 +86,15 @@ class ProbedField:
         lines, period, shift = repetition
         if by_rows:
             q, p = period, shift
+            # Rows are outputs: q of them on, the same inputs come again p later.
             t, k = np.nonzero(self.seen[lines.start : lines.stop])
             t += lines.start
         else:
             q, p = shift, period
+            # Columns are inputs: p of them on, the same outputs come again q later.
             t, k = np.nonzero(self.seen[:, lines.start : lines.stop])
             k += lines.start
+        # Distances from the input at which the output stands, and its place in the cycle of q outputs.
         offsets = k + self.probed.start - t * p // q
         phases = [np.unique(offsets[t % q == phase]).tolist() for phase in range(q)]
         if not all(phases):
@@ -99,7 +102,7 @@ class ProbedField:
                 f"of every {q} outputs {phases.count([])} see no input, so no field holds for all of them; "
                 "ask inputs(t) of the others"
             )
-        return ReceptiveField._from_phases(Fraction(p, q), [Taps.at(phase) for phase in phases])
+        return ReceptiveField.from_phases(Fraction(p, q), [Taps.at(phase) for phase in phases])
 
     @property
     def past(self) -> int:
@@ -123,10 +126,10 @@ class ProbedField:
 
     @functools.cached_property
     def stride(self) -> Fraction:
-        """Inputs per output; where the interior cannot tell, the ratio of the lengths if one divides the other.
+        """Inputs per output; where the interior does not show it, the ratio of the lengths if one divides the other.
 
         Raises:
-          UserError: If neither tells.
+          UserError: If neither shows it.
         """
         try:
             return self.receptive_field.stride
@@ -144,7 +147,7 @@ class ProbedField:
     @property
     def leaks(self) -> Bool[np.ndarray, "outputs probed"]:
         """Where an output (row) sees a probed input (column) of its future."""
-        own = np.arange(self.num_outputs) * self.stride.numerator // self.stride.denominator
+        own = own_input(self.stride, np.arange(self.num_outputs))
         return self.seen & (np.asarray(self.probed)[None, :] > own[:, None])
 
     def __str__(self) -> str:
@@ -183,18 +186,25 @@ def _find_repetition(lines: Bool[np.ndarray, "line position"]) -> tuple[range, i
     A line that touches the first or the last position may be cut off there and does not count. Two periods have
     to be there, one to compare with the other, and a few lines.
     """
-    whole = ~(lines[:, 0] | lines[:, -1])
-    filled = np.flatnonzero(whole & lines.any(axis=1))
+    complete = ~(lines[:, 0] | lines[:, -1])
+    filled = np.flatnonzero(complete & lines.any(axis=1))
     if not filled.size:
         return None
+    # The middle of those that see anything: farthest from both ends of the signal.
     middle = int(filled[(filled.size - 1) // 2])
+    # Shapes by number, so that to compare two lines is to compare two integers.
     ids: dict[bytes, int] = {b"": _EMPTY}
     shapes = [
         ids.setdefault(_shape(line), len(ids)) if keep else _CUT
-        for line, keep in zip(lines, whole, strict=True)
+        for line, keep in zip(lines, complete, strict=True)
     ]
     first = lines.argmax(axis=1).tolist()
     best: tuple[range, int, int] | None = None
+    # A period p is a distance to a line of the middle's shape, further on in its positions. It is the
+    # true one if all lines around the middle repeat so:
+    #
+    #     line 4    . . # # . . . .       shape ##, first 2
+    #     line 5    . . . . # # . .       shape ##, first 4: period 1, shift 2
     for period in range(1, len(lines) - middle):
         shift = first[middle + period] - first[middle]
         if shift <= 0 or shapes[middle + period] != shapes[middle]:
@@ -203,7 +213,8 @@ def _find_repetition(lines: Bool[np.ndarray, "line position"]) -> tuple[range, i
         # A period that is none holds for a few lines here and there; the true one holds for the most.
         if len(run) >= max(2 * period, _FEWEST) and (best is None or len(run) > len(best[0])):
             best = run, period, shift
-        if len(run) == np.count_nonzero(whole):
+        # Every line that counts repeats: no other period can hold for more.
+        if len(run) == np.count_nonzero(complete):
             break
     return best
 
@@ -214,6 +225,7 @@ def _repeating_around(
     """The lines around the middle that are followed, or preceded, by the same one a period on."""
 
     def repeats(i: int) -> bool:
+        # Lines without any position repeat wherever they are; all others have to be `shift` further on.
         same = shapes[i] == shapes[i + period] != _CUT
         return same and (shapes[i] == _EMPTY or first[i + period] - first[i] == shift)
 

@@ -1,4 +1,4 @@
-"""Receptive fields by measurement: NaN in one input sample at a time, and see where it comes out."""
+"""Receptive fields by measurement: NaN in one input sample at a time, and the outputs that turn NaN."""
 
 import functools
 from typing import Any
@@ -10,10 +10,12 @@ from jaxtyping import Array
 
 from wavedil.errors import UserError
 from wavedil.receptive_field.arguments import Function, output_axes, pure, require_axis
-from wavedil.receptive_field.arithmetic import require_at_least_one
+from wavedil.receptive_field.arithmetic import own_input
 from wavedil.receptive_field.blind_spots import blind_spots
 from wavedil.receptive_field.disturbance import Evidence, reached
+from wavedil.receptive_field.limits import require_at_least_one
 from wavedil.receptive_field.probed_field import ProbedField as ProbedField
+from wavedil.receptive_field.wording import samples_text
 
 _SMALL_CHANGES = "zero weights and changes below rounding"
 
@@ -137,10 +139,12 @@ def check_causal(
     leaks = field.leaks
     if not leaks.any():
         return
+    # The earliest output that leaks, and the first future input that it sees.
     t = int(leaks.any(axis=1).argmax())
     s = int(leaks[t].argmax())
     message = _describe_leak(field, t, s)
     if by == "nan":
+        # One run more, with a finite value, shows whether the leak moves any number or is wiring alone.
         moved = measure(inputs=range(s, s + 1), by="change").seen
         if not moved[t].any():
             message += (
@@ -152,24 +156,25 @@ def check_causal(
 
 def _describe_leak(field: ProbedField, t: int, s: int) -> str:
     stride = field.stride
-    own = t * stride.numerator // stride.denominator
+    # Time is counted in inputs, also where the output has another rate.
+    own = own_input(stride, t)
     outputs, inputs = np.nonzero(field.leaks)
-    farthest = int((inputs - outputs * stride.numerator // stride.denominator).max())
+    farthest = int((inputs - own_input(stride, outputs)).max())
     message = (
-        f"output {t} sees input {s}, {_count(s - own)} after its own time (input {own}); "
-        f"{len(set(outputs.tolist()))} of {field.num_outputs} outputs see the future, up to {_count(farthest)} of it. "
+        f"output {t} sees input {s}, {samples_text(s - own)} after its own time (input {own}); "
+        f"{len(set(outputs.tolist()))} of {field.num_outputs} outputs see the future, "
+        f"up to {samples_text(farthest)} of it. "
     )
     if stride == 1 and field.num_outputs < field.num_inputs:
         missing = field.num_inputs - field.num_outputs
         return message + (
-            f"Without padding the output is {_count(missing)} shorter, and output t stands at the oldest input that "
-            f"it sees; pad {_count(missing)} before the first one"
+            f"Without padding the output is {samples_text(missing)} shorter, and output t stands at the "
+            f"oldest input that it sees; pad {samples_text(missing)} before the first one"
         )
-    return message + f"Pad before the first sample only, or delay the output by {_count(farthest)}"
-
-
-def _count(num_samples: int) -> str:
-    return f"{num_samples} sample" + "s" * (num_samples != 1)
+    return (
+        message
+        + f"Pad before the first sample only, or delay the output by {samples_text(farthest)}"
+    )
 
 
 def _signal(x: Any) -> Array:

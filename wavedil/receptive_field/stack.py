@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from wavedil.errors import UserError
-from wavedil.receptive_field.arithmetic import ReceptiveField, require_at_least_one
-from wavedil.receptive_field.taps import Taps, check_span
+from wavedil.receptive_field.arithmetic import ReceptiveField
+from wavedil.receptive_field.limits import require_at_least_one, require_layers, require_span
+from wavedil.receptive_field.taps import Taps
 
-_MOST_LAYERS = 10_000
 # The fields of all layers together; half a gigabyte of bits.
 _MOST_SAMPLES = 2**32
 # A run of doublings is written as a range from this length on; "1:2" says no more than "1,2".
@@ -88,7 +88,7 @@ def stack_dilations(text: str, cycles: int) -> tuple[int, ...]:
 def table(
     kernel_size: int, dilations: Sequence[int], *, input_kernel_size: int = 1
 ) -> tuple[LayerRow, ...]:
-    """A stack of causal convolutions layer by layer; the last row holds the field of the whole.
+    """A stack of causal convolutions layer by layer; the last row holds the field of the complete stack.
 
         size = 1 + (input_kernel_size - 1) + (kernel_size - 1) * sum(dilations)
 
@@ -106,13 +106,17 @@ def table(
       8
     """
     sizes = layer_sizes(kernel_size, dilations, input_kernel_size=input_kernel_size)
+    # `layer_sizes` leaves out an input convolution of one tap; the last so many names are then those
+    # of the layers alone.
     names = [str(i) for i in range(1, len(dilations) + 1)]
     _require_room(sizes)
     rows = []
     seen = Taps(0, 1)
     for name, (size, dilation) in zip(["input", *names][-len(sizes) :], sizes, strict=True):
+        # A causal layer reads its input at lags 0, dilation, 2 dilation ..., so it sees the taps of the
+        # stack below, moved by each of these and joined.
         seen = seen.repeated(-dilation, size)
-        field = ReceptiveField._from_phases(Fraction(1), [seen])
+        field = ReceptiveField.from_phases(Fraction(1), [seen])
         rows.append(LayerRow(name=name, kernel_size=size, dilation=dilation, receptive_field=field))
     return tuple(rows)
 
@@ -131,6 +135,8 @@ def layer_sizes(
       >>> layer_sizes(3, (1, 2), input_kernel_size=2)
       ((2, 1), (3, 1), (3, 2))
     """
+    # NumPy's integers, which overflow in sums, become Python's; what is no integer is left as it is
+    # for the error below.
     dilations = [operator.index(d) if hasattr(d, "__index__") else d for d in dilations]
     if not dilations:
         raise UserError("the stack has no dilations, but it needs at least one layer; use 1:512")
@@ -143,26 +149,14 @@ def layer_sizes(
     return layers if input_kernel_size == 1 else ((input_kernel_size, 1), *layers)
 
 
-def require_layers(num_layers: int) -> None:
-    """Refuses more layers than anybody lists.
-
-    Raises:
-      UserError: If there are more than 10,000.
-    """
-    if num_layers > _MOST_LAYERS:
-        raise UserError(
-            f"the stack has {num_layers} layers, more than the {_MOST_LAYERS} that are worked out one by one; "
-            "use fewer cycles"
-        )
-
-
 def _require_room(layers: Sequence[tuple[int, int]]) -> None:
-    """Refuses fields that would fill the memory, before there are any."""
+    """Raises for fields that would fill the memory, before any is made."""
     size = samples = 1
     for taps, dilation in layers:
+        # The table keeps the taps of every layer, a bit for each sample of its field.
         size += (taps - 1) * dilation
         samples += size
-    check_span(size)
+    require_span(size)
     if samples > _MOST_SAMPLES:
         raise UserError(
             f"a receptive field of {size} samples in {len(layers)} layers is too long to be listed layer by layer; "
@@ -173,6 +167,7 @@ def _require_room(layers: Sequence[tuple[int, int]]) -> None:
 def _doublings(part: str, first: str, last: str) -> list[int]:
     dilations = [_dilation(first, part)]
     end = _dilation(last, part)
+    # Doubling may step over the end of the range; that is an error and not a shorter range.
     while dilations[-1] < end:
         dilations.append(2 * dilations[-1])
     if dilations[-1] != end:

@@ -6,10 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from wavedil.errors import UserError
-
-# Bits cost memory: 2**30 of them take 128 MiB and span 18 hours at 16 kHz.
-_MAX_SPAN = 2**30
+from wavedil.receptive_field.limits import require_span
 
 
 @dataclass(frozen=True)
@@ -36,15 +33,20 @@ class Taps:
     @classmethod
     def between(cls, first: int, last: int) -> Self:
         """Every offset from `first` to `last`, both included."""
-        check_span(last - first + 1)
+        require_span(last - first + 1)
         return cls(first, (1 << (last - first + 1)) - 1)
 
     @classmethod
     def joined(cls, parts: Iterable[tuple[int, "Taps"]]) -> Self:
         """The union of sets, each moved by its own number of samples: pairs (samples, set)."""
         shifted = [(shift + taps.first, taps.bits) for shift, taps in parts]
+        # All sets as bits over one common axis, which begins at the earliest member:
+        #
+        #     {3, 5}    101       first 3
+        #     {4}        1 << 1
+        #     joined    111       {3, 4, 5}
         first = min(start for start, _ in shifted)
-        check_span(max(start + bits.bit_length() for start, bits in shifted) - first)
+        require_span(max(start + bits.bit_length() for start, bits in shifted) - first)
         joined = 0
         for start, bits in shifted:
             joined |= bits << (start - first)
@@ -53,8 +55,11 @@ class Taps:
     def repeated(self, step: int, count: int) -> "Taps":
         """The set moved by 0, step, ..., (count - 1) step, joined; in log2(count) unions."""
         if step < 0:
+            # Steps backwards are steps forwards from the other end.
             return Taps(self.first + (count - 1) * step, self.bits).repeated(-step, count)
-        check_span((count - 1) * step + self.bits.bit_length())
+        require_span((count - 1) * step + self.bits.bit_length())
+        # One copy becomes 2, 4, 8 ... by joining all there are with themselves, further on; the last
+        # union adds only those that are missing.
         bits, done = self.bits, 1
         while done < count:
             more = min(done, count - done)
@@ -75,18 +80,6 @@ class Taps:
     @functools.cached_property
     def offsets(self) -> tuple[int, ...]:
         """The offsets in ascending order."""
+        # Found in the binary digits as text: to shift a long integer bit by bit is quadratic in its length.
         lowest_first = f"{self.bits:b}"[::-1]
         return tuple(self.first + one.start() for one in re.finditer("1", lowest_first))
-
-
-def check_span(num_samples: int) -> None:
-    """Refuses what would fill the memory.
-
-    Raises:
-      UserError: If a set spans more samples than are worked out.
-    """
-    if num_samples > _MAX_SPAN:
-        raise UserError(
-            f"a receptive field of {num_samples} samples is longer than the {_MAX_SPAN} "
-            "that are worked out exactly; use smaller dilations, kernels or strides"
-        )

@@ -105,6 +105,9 @@ def _nodes(name: str, seen: Sequence[int], size: int, spacing: int) -> str:
 def _rails(seen: Sequence[int], taps: int, dilation: int, size: int, spacing: int) -> Iterator[str]:
     """The lines between two rows of nodes; chains that overlap lie on lines of their own."""
     reach = (taps - 1) * dilation
+    # A rail spans from the first node of a chain to the farthest input of its last node. Each goes to
+    # the first line on which the rail before it has already ended; rails that overlap, as those of large
+    # dilations do, lie on lines of their own, and strokes to a deeper line pass through those above.
     lines: list[list[list[int]]] = []
     for chain in _chains(seen, dilation, reach):
         free = (line for line in lines if line[-1][-1] + reach < chain[0])
@@ -113,6 +116,7 @@ def _rails(seen: Sequence[int], taps: int, dilation: int, size: int, spacing: in
             lines.append([chain])
         else:
             line.append(chain)
+    # The line where the stroke of a node above ends, and that of a node below begins.
     above = {lag: n for n, line in enumerate(lines) for chain in line for lag in chain}
     below = {lag + tap * dilation: n for lag, n in above.items() for tap in range(taps)}
     for n, line in enumerate(lines):
@@ -136,6 +140,8 @@ def _chains(seen: Sequence[int], dilation: int, reach: int) -> list[list[int]]:
     """The nodes that share inputs with their neighbours, a dilation or more apart."""
     chains: list[list[int]] = []
     for lag in sorted(seen, key=lambda lag: (lag % dilation, lag)):
+        # Nodes whose lags differ by a multiple of the dilation, and by no more than the kernel's reach,
+        # have an input in common; in this order of residues they follow each other.
         last = chains[-1][-1] if chains else -1
         if chains and (lag - last) % dilation == 0 and 0 < lag - last <= reach:
             chains[-1].append(lag)

@@ -7,8 +7,7 @@ from pathlib import Path
 from string import Template
 
 from wavedil.errors import UserError
-from wavedil.receptive_field import stack_dilations, table
-from wavedil.receptive_field.arithmetic import require_at_least_one
+from wavedil.receptive_field import require_at_least_one, stack_dilations, table
 
 # That of arithmetic.js, where more would make typing slow.
 _MAX_LAYERS = 1000
@@ -26,7 +25,7 @@ def write_page(
 ) -> None:
     """Write the calculator page, opening with this stack.
 
-    In the page a person sets the stack and sees its field, layers, tree, holes and paths per lag.
+    The reader of the page sets the stack and sees its field, layers, tree, holes and paths per lag.
     Its numbers are those of `wavedil.receptive_field`: `arithmetic.js` repeats that arithmetic in
     exact integers. The values live in the address after `#`, so that a link holds a stack.
 

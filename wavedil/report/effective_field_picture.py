@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wavedil.receptive_field.arithmetic import ReceptiveField
-from wavedil.receptive_field.effective_field import EffectiveField
+from wavedil.receptive_field import EffectiveField, ReceptiveField
 from wavedil.report.figures import FilePath, new_figure, open_frame, write_figure
 
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ _INK, _EACH, _FIELD, _SHARES = "#22313f", "#9bb7d4", "#eef2f5", ("#e08e0b", "#c0
 _MARKED = (0.5, 0.9, 0.99)
 # Lags are grouped so many to a tenfold, as they lie closer and closer on a logarithmic axis.
 _GROUPS_PER_DECADE = 20
-# Below this share of the largest energy a picture says no more.
+# Smaller shares of the largest energy than this are not drawn.
 _LOWEST = 1e-12
 
 
@@ -24,7 +23,7 @@ def draw_effective_field(
 ) -> None:
     """Draw the gradient energy of every lag, and how much of it lies within each lag.
 
-    Above, the energy as a share of the whole: dots for the lags, and a line for the mean of neighbouring lags.
+    Above, the energy as a share of the total: dots for the lags, and a line for the mean of neighbouring lags.
     Below, the share that all lags up to there hold together (on both sides, where the future is seen), beside what
     it would be if all of the field were used evenly. Grey is the structural field, outside of which nothing is seen
     at all; the marks are the lags within which 50, 90 and 99 % of the energy lie. The axis of lags is logarithmic,
@@ -34,7 +33,7 @@ def draw_effective_field(
       field: What `wavedil.receptive_field.effective` measured.
       path: File to write; its suffix is the format: .svg, .png or .pdf.
       sample_rate: Samples per second (Hz) of the input.
-      title: Whose field it is.
+      title: Name of the model.
 
     Raises:
       UserError: If the file cannot be written.

@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Bool
 
-from wavedil.receptive_field.designed_stack import Design
-from wavedil.receptive_field.paths import paths_per_lag
-from wavedil.receptive_field.stack import layer_sizes
+from wavedil.receptive_field import Design, layer_sizes, paths_per_lag, samples_text
 from wavedil.report.figures import FilePath, new_figure, open_frame, write_figure
-from wavedil.report.receptive_field_text import samples, spread_of_paths
+from wavedil.report.receptive_field_text import spread_of_paths
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +58,7 @@ def draw_stack(stack: Design, path: FilePath, *, sample_rate: float) -> None:
     tree, coverage = figure.subplots(2, 1, sharex=True, height_ratios=(tree_height, 1.6))
     milliseconds = stack.receptive_field.milliseconds(sample_rate)
     figure.suptitle(
-        f"{stack}\nreceptive field {samples(stack.size)}, {milliseconds:g} ms at {sample_rate:g} Hz",
+        f"{stack}\nreceptive field {samples_text(stack.size)}, {milliseconds:g} ms at {sample_rate:g} Hz",
         color=_INK, fontsize=11, x=0.01, ha="left", wrap=True,
     )  # fmt: skip
     _draw_tree(tree, layers, rows)

@@ -4,25 +4,29 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from wavedil.models.context_stack import ContextStackConfig
-from wavedil.receptive_field.arithmetic import ReceptiveField
-from wavedil.receptive_field.designed_stack import Design
-from wavedil.receptive_field.paths import paths_per_lag
-from wavedil.receptive_field.stack import format_dilations, table
+from wavedil.receptive_field import (
+    Design,
+    ReceptiveField,
+    format_dilations,
+    paths_per_lag,
+    samples_text,
+    table,
+)
 
-# Counting the paths of fields longer than this would keep a person waiting.
+# Counting the paths of longer fields may take many seconds.
 MOST_LAGS_COUNTED = 2**17
 _DESIGNS_SHOWN = 10
 
 
 def stack_text(stack: Design, sample_rate: float) -> str:
-    """What a stack sees, how often, and its layers one by one."""
+    """The field of a stack, the paths to each sample, and its layers one by one."""
     field = stack.receptive_field
     milliseconds = field.milliseconds(sample_rate)
     cycles = f", {stack.cycles} times" if stack.cycles > 1 else ""
     num_layers = stack.num_layers + (stack.input_kernel_size > 1)
     lines = [
-        f"receptive field: {samples(field.size)}, {milliseconds:g} ms at {sample_rate:g} Hz",
-        f"an output sees {samples(field.past)} before its own and {field.future} after it",
+        f"receptive field: {samples_text(field.size)}, {milliseconds:g} ms at {sample_rate:g} Hz",
+        f"an output sees {samples_text(field.past)} before its own and {field.future} after it",
         f"{num_layers} layers, kernel size {stack.kernel_size}, "
         f"dilations {format_dilations(stack.dilations)}{cycles}",
     ]
@@ -37,24 +41,19 @@ def stack_text(stack: Design, sample_rate: float) -> str:
 
 
 def context_text(context: ContextStackConfig, field: ReceptiveField, sample_rate: float) -> str:
-    """What a network with a context stack sees, and what that stack is."""
+    """The field of a network with a context stack, and the sizes of that stack."""
     far = context.receptive_field
     cycles = f", {context.cycles} times" if context.cycles > 1 else ""
     return "\n".join(
         [
-            f"with its context stack, the network sees {samples(field.size)}, "
+            f"with its context stack, the network sees {samples_text(field.size)}, "
             f"{field.milliseconds(sample_rate):g} ms at {sample_rate:g} Hz",
-            f"context stack: {len(context.layer_dilations)} layers once every {samples(context.factor)}, "
+            f"context stack: {len(context.layer_dilations)} layers once every {samples_text(context.factor)}, "
             f"kernel size {context.kernel_size}, dilations {format_dilations(context.dilations)}{cycles}; "
-            f"it sees {samples(far.size)}, {far.milliseconds(sample_rate):g} ms",
+            f"it sees {samples_text(far.size)}, {far.milliseconds(sample_rate):g} ms",
             "the stack that it conditions, by itself:",
         ]
     )
-
-
-def samples(count: int) -> str:
-    """A number of samples in words."""
-    return f"{count} sample{'s' * (count != 1)}"
 
 
 def spread_of_paths(stack: Design) -> str:
@@ -94,7 +93,7 @@ def designs_text(designs: Sequence[Design], wanted: int, sample_rate: float) -> 
     hidden = len(designs) - _DESIGNS_SHOWN
     more = [f"{hidden} more; --json lists all"] if hidden > 0 else []
     header = [
-        f"at least {samples(wanted)}, {1000 * wanted / sample_rate:g} ms at {sample_rate:g} Hz: "
+        f"at least {samples_text(wanted)}, {1000 * wanted / sample_rate:g} ms at {sample_rate:g} Hz: "
         f"{len(designs)} stacks reach it, the cheapest first",
         f"counted with {best.residual_channels} residual and {best.skip_channels} skip channels, "
         "multiply-adds for a sample, state of one signal in float32",

@@ -4,10 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wavedil.models.context_stack import ContextStackConfig
-from wavedil.receptive_field.arithmetic import ReceptiveField
-from wavedil.receptive_field.designed_stack import Design
-from wavedil.receptive_field.paths import holes
-from wavedil.receptive_field.stack import table
+from wavedil.receptive_field import Design, ReceptiveField, holes, table
 from wavedil.report.receptive_field_text import MOST_LAGS_COUNTED
 
 
@@ -40,7 +37,7 @@ def stack_values(stack: Design, sample_rate: float) -> dict[str, Any]:
 def context_values(
     context: ContextStackConfig, field: ReceptiveField, sample_rate: float
 ) -> dict[str, Any]:
-    """What changes where the stack has a context stack: the whole field, and what that stack is.
+    """The values that a context stack changes: the field of both stacks together, and the context stack's sizes.
 
     The layers stay those of the stack by itself; paths through both are not counted.
     """

@@ -19,12 +19,12 @@ _CALLED = ("jaxpr", "call_jaxpr")
 
 
 class Constant:
-    """An array of a known shape whose numbers may be had.
+    """An array of a known shape whose numbers are computed when they are asked for.
 
     Args:
       shape: Its shape.
-      make: Gives the array, or None if it cannot be told; None itself if it is certain to be unknown.
-      dtype: Its type of number; of whole numbers more are computed.
+      make: Computes the array, or gives None where it cannot; None itself where the array is known to be unknown.
+      dtype: Its type of number; larger arrays of integers than of floats are computed.
     """
 
     __slots__ = ("_known", "_limit", "_make", "_value", "shape")
@@ -33,8 +33,8 @@ class Constant:
         self, shape: Sequence[int], make: Callable[[], Any] | None, dtype: Any = None
     ) -> None:
         self.shape = tuple(shape)
-        whole = isinstance(dtype, np.dtype) and dtype.kind in "biu"
-        self._limit = _MAX_INDICES if whole else _MAX_ELEMENTS
+        integers = isinstance(dtype, np.dtype) and dtype.kind in "biu"
+        self._limit = _MAX_INDICES if integers else _MAX_ELEMENTS
         self._make = make
         self._known = False
         self._value: Any = None
@@ -70,6 +70,7 @@ def computed(eqn: Any, inputs: Sequence[Constant]) -> list[Constant]:
     results: list[Any] = []
 
     def output(i: int) -> Any:
+        # All outputs are computed at once, the first time that one of them is asked for.
         if not results:
             values = [constant.value for constant in inputs]
             known = all(value is not None for value in values)
@@ -95,6 +96,7 @@ def _evaluated(eqn: Any, values: Sequence[Any]) -> list[Any] | None:
     try:
         with jax.ensure_compile_time_eval():
             arrays = [v if isinstance(v, jax.Array) else jnp.asarray(np.asarray(v)) for v in values]
+            # A scan has a jaxpr too, but of one trip, so it is bound like other primitives.
             if called is not None and eqn.primitive.name != "scan":
                 return list(jaxpr_as_fun(called)(*arrays))
             outputs = eqn.primitive.bind(*arrays, **eqn.params)

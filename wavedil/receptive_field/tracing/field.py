@@ -1,4 +1,4 @@
-"""What `trace` answers: the inputs of every output, and the field that they have in common."""
+"""The answer of `trace`: the inputs of every output, and the field that outputs have in common."""
 
 import functools
 import math
@@ -7,11 +7,12 @@ from fractions import Fraction
 
 from wavedil.errors import UserError
 from wavedil.receptive_field.arguments import require_output
-from wavedil.receptive_field.arithmetic import ReceptiveField
+from wavedil.receptive_field.arithmetic import ReceptiveField, own_input
 from wavedil.receptive_field.tracing.formula import Piece
 from wavedil.receptive_field.tracing.reading import Phases, Reading
 from wavedil.receptive_field.tracing.sets import union, within
 from wavedil.receptive_field.tracing.summary import Summary
+from wavedil.receptive_field.wording import samples_text
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class TracedField:
     Attributes:
       num_inputs: Samples of the input.
       num_outputs: Samples of the output.
-      upper_bounds: Where in the function more may be said to be seen than is, as
+      upper_bounds: The places in the function where the answer may be more than is seen, as
         "where by a two-dimensional mask (model.py:12, in attend)"; empty where the answer is exact.
 
     Example:
@@ -47,7 +48,7 @@ class TracedField:
 
     @classmethod
     def of(cls, reading: Reading, summary: Summary) -> "TracedField":
-        """What a trace read, and what it comes to."""
+        """The field of a reading and its summary."""
         return cls(reading.num_inputs, reading.num_outputs, reading.upper_bounds, reading, summary)
 
     def inputs(self, t: int) -> tuple[int, ...]:
@@ -81,7 +82,7 @@ class TracedField:
                 f"of every {len(phases)} outputs, those at {blind} see nothing, so they have no "
                 "receptive field; inputs(t) says what output t sees"
             )
-        return ReceptiveField._from_phases(self.stride, [p for p in phases if p is not None])
+        return ReceptiveField.from_phases(self.stride, [p for p in phases if p is not None])
 
     @property
     def past(self) -> int | float:
@@ -152,7 +153,7 @@ class TracedField:
         else:
             count, size = len(self.taps), int(self.size)
             seen = f"output t sees inputs {_offset(at, -int(self.past))} .. {_offset(at, int(self.future))}: "
-            seen += _samples(size) if count == size else f"{count} of {_samples(size)}"
+            seen += samples_text(size) if count == size else f"{count} of {samples_text(size)}"
             if len(self.phases) > 1:
                 seen += f" ({len(self.phases)} phases)"
         answer = f"{seen}, {'causal' if self.causal else 'not causal'}, {self._where()}"
@@ -167,7 +168,7 @@ class TracedField:
         return f"the same at outputs {inside.start} .. {inside.stop - 1} of {self.num_outputs}"
 
     def _bounded(self, what: str) -> Phases:
-        """What interior outputs see, if it has bounds."""
+        """The taps of interior outputs, phase by phase; an error where they have no bounds."""
         if math.inf in (self.past, self.future):
             raise UserError(
                 f"what an output sees grows with the input, so there is no {what}; "
@@ -184,24 +185,25 @@ class TracedField:
         f = piece.formula
         if low >= high:
             return False
+        # As fast as the output's own input: all outputs of a residue see at the same distance from it, so
+        # the first of them stands for all. What it sees of the future counts if some output of the residue
+        # moves it into the signal: it is not after the end at the first, and not before the beginning at
+        # the last.
         if f.rate == self.stride:
             ends = (low, high - 1)
             for t in range(low, min(high, low + f.period)):
-                future = within(f.at(t), math.floor(self.stride * t) + 1, window[1] + f.advance)
+                future = within(f.at(t), own_input(self.stride, t) + 1, window[1] + f.advance)
                 last = t + (ends[1] - t) // f.period * f.period
                 moved = f.advance * ((last - t) // f.period)
                 if within(future, window[0] - moved, window[1]) is not None:
                     return True
             return False
+        # A set that stays lies furthest ahead of the first outputs.
         outputs = range(low, high) if f.advance else range(low, min(high, low + f.period))
         return any(
-            within(f.at(t), max(math.floor(self.stride * t) + 1, window[0]), window[1]) is not None
+            within(f.at(t), max(own_input(self.stride, t) + 1, window[0]), window[1]) is not None
             for t in outputs
         )
-
-
-def _samples(count: int) -> str:
-    return f"{count} sample{'s' * (count != 1)}"
 
 
 def _offset(at: str, by: int) -> str:

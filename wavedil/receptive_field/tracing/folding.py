@@ -14,41 +14,49 @@ _MAX_WRITTEN_OUT = 4096
 _MAX_PERIOD = 16384
 
 
-def split(whole: AxisMap, inner: int) -> Iterator[tuple[AxisMap, AxisMap]]:
+def split(joined: AxisMap, inner: int) -> Iterator[tuple[AxisMap, AxisMap]]:
     """The map of index `j = inner a + b` as sums of a map of a and a map of b.
 
     A formula of period p is F(inner a + b) = F(b) + rate inner a where p divides `inner`. Where
-    it does not, the rows a fall into `lcm(p, inner) / inner` kinds, each with its own map of b.
+    it does not, the rows a fall into `lcm(p, inner) / inner` classes, each with its own map of b.
     """
-    outer = whole.size // inner
-    for piece in whole.pieces:
+    outer = joined.size // inner
+    for piece in joined.pieces:
         f = piece.formula
-        kinds = math.lcm(f.period, inner) // inner
-        step = f.advance * kinds * inner // f.period
+        num_classes = math.lcm(f.period, inner) // inner
+        # Rows of an axis of 12 folded by 4, where the formula has period 6: the pattern starts anew in
+        # every third row, after lcm(6, 4) = 12 indices, so there are 3 classes of rows.
+        #
+        #     row 0    a b c d
+        #     row 1    e f a b
+        #     row 2    c d e f
+        step = f.advance * num_classes * inner // f.period
         for rows, columns in _rectangles(piece, inner):
-            for kind in range(kinds):
-                sets = [ZERO if residue == kind else None for residue in range(kinds)]
-                row = _one_row(f.then_read_by(Formula(1, 1, (Taps(kind * inner, 1),))), inner)
-                for a in overlaid(outer, [Piece(*rows, Formula(kinds, step, tuple(sets)))]):
+            for this in range(num_classes):
+                sets = [ZERO if residue == this else None for residue in range(num_classes)]
+                row = _one_row(f.then_read_by(Formula(1, 1, (Taps(this * inner, 1),))), inner)
+                for a in overlaid(outer, [Piece(*rows, Formula(num_classes, step, tuple(sets)))]):
                     for b in overlaid(inner, [Piece(*columns, row)]):
                         yield a, b
 
 
 def _one_row(f: Formula, inner: int) -> Formula:
-    """A formula for one row alone: any rate may be said of it, and the steadiest one is shortest."""
+    """A formula for one row alone: it may have any rate, and that of its first step has the shortest period."""
     if f.period < inner or f.period == 1:
         return f
+    # The rows' own map says how far one row is from the next, so the rate here is free.
     first, second = f.at(0), f.at(1)
     step = 0 if first is None or second is None else second.first - first.first
     return Formula.of(step * inner, [f.at(j) for j in range(inner)])
 
 
 def _rectangles(piece: Piece, inner: int) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """The indices of a piece as rows and columns: whole rows, and what is left of the first and last."""
+    """The indices of a piece as rows and columns: the complete rows, and the rests of the first and the last."""
     first = piece.low // inner if piece.low > -INFINITY else -INFINITY
     before = piece.low % inner if piece.low > -INFINITY else 0
     last = piece.high // inner if piece.high < INFINITY else INFINITY
     after = piece.high % inner if piece.high < INFINITY else 0
+    # Piece 2 .. 10 on rows of 4:   . . # # | # # # # | # # . .   two rests and one row between.
     if first == last:
         yield (first, first + 1), (before, after)
         return
@@ -65,9 +73,12 @@ def join(outer: AxisMap | None, inner: AxisMap | None, sizes: tuple[int, int]) -
     """The maps of `j = inner_size a + b` where a and b see sums; None sees {0} everywhere."""
     rows, columns = outer or full(sizes[0]), inner or full(sizes[1])
     size = sizes[0] * sizes[1]
+    # The sums of all pairs can be written in three ways; the shortest first.
     runs_on = _runs_on(rows, columns)
     if runs_on is not None:
         return overlaid(size, runs_on)
+    # One formula whose period is a row, where each row sees inputs a step after the last one's, or rows
+    # are many and short; else a piece for every row.
     repeats = rows.moves and sizes[1] <= _MAX_PERIOD
     if repeats or sizes[0] > sizes[1]:
         return overlaid(size, _table(rows, columns))
@@ -75,23 +86,17 @@ def join(outer: AxisMap | None, inner: AxisMap | None, sizes: tuple[int, int]) -
 
 
 def _runs_on(rows: AxisMap, columns: AxisMap) -> list[Piece] | None:
-    """Where each row goes on as the one before ends, one formula says it all."""
+    """One formula for all rows, where each row goes on as the one before ends; None elsewhere."""
     n = columns.size
     piece = columns.pieces[0]
     f = piece.formula
     if len(columns.pieces) > 1 or piece.low > 0 or piece.high < n or n % f.period:
         return None
+    # How far the formula of the columns moves in a row: rows that move by as much continue it.
     step = f.advance * n // f.period
     if any(p.formula.period > 1 or p.formula.advance != step for p in rows.pieces):
         return None
-    return [
-        Piece(
-            p.low * n if p.low > -INFINITY else -INFINITY,
-            p.high * n if p.high < INFINITY else INFINITY,
-            f.plus(Formula(1, 0, p.formula.sets)),
-        )
-        for p in rows.pieces
-    ]
+    return [Piece(*_in_elements(p, n), f.plus(Formula(1, 0, p.formula.sets))) for p in rows.pieces]
 
 
 def _row_by_row(rows: AxisMap, columns: AxisMap) -> list[Piece]:
@@ -100,6 +105,7 @@ def _row_by_row(rows: AxisMap, columns: AxisMap) -> list[Piece]:
     for a in range(rows.size):
         seen = rows.at(a)
         for p in columns.pieces if seen is not None else ():
+            # Index j of row a is column j - a n.
             moved = p.formula.then_read_by(Formula(1, 1, (Taps(-a * n, 1),)))
             low, high = max(p.low, 0), min(p.high, n)
             pieces.append(Piece(a * n + low, a * n + high, moved.plus(Formula(1, 0, (seen,)))))
@@ -120,25 +126,29 @@ def _table(rows: AxisMap, columns: AxisMap) -> list[Piece]:
                 if key not in sums:
                     sums[key] = plus(seen, place)
                 sets.append(sums[key])
-        low = p.low * n if p.low > -INFINITY else -INFINITY
-        high = p.high * n if p.high < INFINITY else INFINITY
-        pieces.append(Piece(low, high, Formula.of(p.formula.advance, sets)))
+        pieces.append(Piece(*_in_elements(p, n), Formula.of(p.formula.advance, sets)))
     return pieces
+
+
+def _in_elements(rows: Piece, inner: int) -> tuple[int, int]:
+    """The bounds of rows as bounds of the joined index; infinity stays as it is."""
+    low = rows.low * inner if rows.low > -INFINITY else -INFINITY
+    return low, rows.high * inner if rows.high < INFINITY else INFINITY
 
 
 def running_union(
     seen: AxisMap, window: tuple[int, int] | None
 ) -> Iterator[tuple[AxisMap, tuple[int, int] | None, int]]:
-    """What the running union over the indices up to j sees, as in a cumulative sum.
+    """The running union: index j sees the inputs that any index up to j sees, as in a cumulative sum.
 
     Args:
       seen: What an index sees.
-      window: The inputs that there are, where nothing else is added to what the map says; a
-        running union may then be told by a formula and a smaller window. None elsewhere.
+      window: The inputs that there are, where nothing else is added to what the map says; a running
+        union may then be written as a formula and a smaller window. None elsewhere.
 
     Yields:
-      Maps, whose union is meant; the window that holds for each; and whether what it sees grows
-      with j to the past (-1), to the future (1) or not (0).
+      Maps, whose union is meant; the window of each; and whether its inputs reach, with growing j,
+      ever further into the past (-1), into the future (1) or neither (0).
     """
     for piece in seen.pieces:
         low, high = max(piece.low, 0), min(piece.high, seen.size)
@@ -146,7 +156,8 @@ def running_union(
             continue
         found = list(_running_in(piece, seen.size, window))
         if high < seen.size:
-            everything = piece.within(seen.size).whole
+            # Indices after the piece have seen all of it.
+            everything = piece.within(seen.size).all_seen
             found.append((Piece(high, seen.size, Formula(1, 0, (everything,))), window, 0))
         for part, part_window, grows in found:
             for each in overlaid(seen.size, [part]):
@@ -159,6 +170,10 @@ def _running_in(
     f = piece.formula
     low, high = max(piece.low, 0), min(piece.high, size)
     direction = (f.advance < 0) - (f.advance > 0)
+    # From the shortest answer to the longest. A constant set stays as it is. A moving one becomes "this
+    # and all before", which is right if the formula holds before the piece too, or if a smaller window
+    # hides what it says there. Else single offsets may have such a window, or it is written out;
+    # what is too long even for that is an upper bound.
     if f.advance == 0 and f.period == 1:
         yield Piece(low, high, f), window, 0
     elif piece.low == -INFINITY:
@@ -172,7 +187,7 @@ def _running_in(
     elif high - low <= _MAX_WRITTEN_OUT:
         yield _written_out(f, low, high), window, 0
     else:  # more than what it sees, never less
-        everything = Piece(low, high, f).whole
+        everything = Piece(low, high, f).all_seen
         yield Piece(low, high, Formula(1, 0, (everything,))), window, direction
 
 
@@ -183,6 +198,11 @@ def _all_before(f: Formula, size: int) -> Formula:
 def _cut(piece: Piece, size: int, window: tuple[int, int]) -> tuple[int, int] | None:
     """A window that hides what the formula goes on to say before the piece, if there is one."""
     f, low = piece.formula, piece.low
+    # A piece that begins at index 3, with formula j, of which "all before" also claims 0, 1 and 2:
+    #
+    #     index     3  4  5  6
+    #     sees      3  3-4  3-5  3-6            the running union
+    #     claimed   0-3  0-4  0-5  0-6          inputs from 3 on: the window that makes the two equal
     real = AxisMap(size, (piece,)).bounds
     cut = (
         (max(window[0], real[0]), window[1])
@@ -192,6 +212,7 @@ def _cut(piece: Piece, size: int, window: tuple[int, int]) -> tuple[int, int] | 
     reach = _overlap(f)
     if reach > _MAX_WRITTEN_OUT:
         return None
+    # Indices farther before see nothing that the window leaves.
     before = union(f.at(j) for j in range(low - reach, low))
     return cut if contains(f.at(low), within(before, *cut)) else None
 

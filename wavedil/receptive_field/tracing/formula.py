@@ -1,4 +1,4 @@
-"""A rule of one period for which input times an index sees.
+"""Formulas: the input times that an index sees, by a rule with one period.
 
 Time inside a network moves in steps that repeat: index j of a strided, dilated or upsampled
 signal sees the inputs of a formula of one period,
@@ -23,7 +23,7 @@ from fractions import Fraction
 from wavedil.receptive_field.taps import Taps
 from wavedil.receptive_field.tracing.sets import Set, plus, shifted, times, union
 
-# Bounds that no index reaches. Whole numbers, so that arithmetic on bounds stays exact.
+# Bounds that no index reaches. Integers, so that arithmetic on bounds stays exact.
 INFINITY = 1 << 60
 
 
@@ -40,6 +40,8 @@ class Formula:
         """The formula whose period is the number of sets, shortened."""
         sets = tuple(sets)
         count = len(sets)
+        # A shorter period has to divide, to move by an integer, and to repeat every set moved by that:
+        # {0}, {1}, {2}, {3} with advance 4 is {0} with advance 1.
         for period in range(1, count):
             step, rest = divmod(advance * period, count)
             if (
@@ -56,7 +58,7 @@ class Formula:
         return Fraction(self.advance, self.period)
 
     def at(self, j: int) -> Set:
-        """What index j sees."""
+        """The inputs that index j sees."""
         return shifted(self.sets[j % self.period], self.advance * (j // self.period))
 
     def over(self, period: int) -> tuple[Set, ...]:
@@ -64,19 +66,20 @@ class Formula:
         return self.sets if period == self.period else tuple(self.at(j) for j in range(period))
 
     def plus_set(self, a: Taps) -> "Formula":
-        """What j sees is every sum with a member of a."""
+        """Index j sees every sum of an input that it saw and a member of a."""
         return Formula(self.period, self.advance, tuple(plus(s, a) for s in self.sets))
 
     def plus(self, other: "Formula") -> "Formula":
-        """What j sees is every sum of what it sees in the two formulas."""
+        """Index j sees every sum of an input of one formula and an input of the other."""
         if self.period == other.period == 1:
             return Formula(1, self.advance + other.advance, (plus(self.sets[0], other.sets[0]),))
         period = math.lcm(self.period, other.period)
+        # Rates add up, and a common period makes the advance an integer.
         advance = (self.rate + other.rate) * period
         return Formula.of(int(advance), map(plus, self.over(period), other.over(period)))
 
     def union(self, other: "Formula") -> "Formula":
-        """What j sees in either formula; the rates are equal."""
+        """Index j sees the inputs of either formula; the rates are equal."""
         if self == other:
             return self
         period = math.lcm(self.period, other.period)
@@ -84,10 +87,13 @@ class Formula:
         return Formula.of(int(self.rate * period), map(union, pairs))
 
     def then_read_by(self, reads: "Formula") -> "Formula":
-        """What j sees that reads the indices `reads(j)` of this one."""
+        """The composition: index j reads the indices `reads(j)` of this formula."""
         if reads.period == 1 and self.period == 1:
+            # Without phases it is a product of advances and a sum of sets: a (b j + y) + x = a b j + (a y + x).
             seen = plus(times(reads.sets[0], self.advance), self.sets[0])
             return Formula(1, self.advance * reads.advance, (seen,))
+        # After one period of the reads they are `reads.advance` indices further on, in another phase of this
+        # formula; after so many periods they are back in the first one.
         cycles = self.period // math.gcd(self.period, reads.advance)
         period = reads.period * cycles
         advance = self.advance * (reads.advance * cycles // self.period)
@@ -123,11 +129,12 @@ class Piece:
         return any(f.sets[j % f.period] is not None for j in range(self.low, self.high))
 
     @property
-    def whole(self) -> Set:
-        """What its indices see together."""
+    def all_seen(self) -> Set:
+        """The inputs that its indices see together."""
         f = self.formula
         parts = []
         for residue, seen in enumerate(f.sets):
+            # Indices of one residue, a period apart, see the same set, moved by `advance` each time.
             first = self.low + (residue - self.low) % f.period
             if seen is not None and first < self.high:
                 count = (self.high - 1 - first) // f.period + 1
@@ -137,7 +144,7 @@ class Piece:
 
     @property
     def ends(self) -> list[Set]:
-        """What the first and the last index of every residue see: the bounds of all lie among them."""
+        """The inputs of the first and the last index of every residue: the bounds of all lie among them."""
         period = self.formula.period
         first = range(self.low, min(self.low + period, self.high))
         last = range(max(self.high - period, self.low), self.high)
@@ -150,5 +157,6 @@ class Piece:
 
 def reach(advance: int, period: int, first: int, end: int, low: int, high: int) -> tuple[int, int]:
     """The members of a formula's sets that indices `first .. end - 1` may put into `low .. high - 1`."""
+    # An index moves its set by one of the values between these two.
     moved = advance * (first // period), advance * ((end - 1) // period)
     return low - max(moved), high - min(moved)

@@ -23,6 +23,8 @@ def interior(parts: Sequence[Part], num_outputs: int) -> tuple[range, tuple[Wind
         mirrored, 2 - t     2  1    0 -1 -2 -3      leaves the signal after output 2
         interior, t - 2    -2 -1    0  1  2  3      from output 2 on
     """
+    # Formulas that see none of the signal in the middle are reflections that have left it. All of them
+    # may be such where the signal is short: then they stay.
     run, formulas = _most_common(parts, num_outputs)
     middle = (run.start + run.stop) // 2
     inside = tuple(one for one in formulas if _sees(one, middle, run)) or formulas
@@ -36,6 +38,8 @@ def interior(parts: Sequence[Part], num_outputs: int) -> tuple[range, tuple[Wind
 def following(follows: Callable[[int], bool], run: range, num_outputs: int) -> range:
     """The outputs around a run that follow a rule, given that the run's own do but for some at its ends."""
     low, high = run.start, run.stop
+    # First inwards, past outputs at the ends that do not follow, then outwards, over neighbours whose
+    # formulas are others but whose inputs are the same.
     while low < high and not follows(low):
         low += 1
     while high > low and not follows(high - 1):
@@ -48,7 +52,7 @@ def following(follows: Callable[[int], bool], run: range, num_outputs: int) -> r
 
 
 def seen_at(parts: Sequence[Part], t: int) -> Set:
-    """What output t sees."""
+    """The inputs that output t sees."""
     return union(within(seen.at(t), *window) for seen, window in parts)
 
 
@@ -60,6 +64,7 @@ def period_around(middle: int, period: int, run: range) -> range:
 
 def _most_common(parts: Sequence[Part], num_outputs: int) -> tuple[range, tuple[Windowed, ...]]:
     """The formulas that hold for the most outputs, and the longest run of them without a break."""
+    # Between two bounds of any pieces all outputs follow the same formulas.
     bounds = {0, num_outputs}
     for seen, _ in parts:
         bounds |= {min(max(b, 0), num_outputs) for p in seen.pieces for b in (p.low, p.high)}
@@ -75,6 +80,7 @@ def _most_common(parts: Sequence[Part], num_outputs: int) -> tuple[range, tuple[
             runs[formulas].append(range(low, high))
     if not runs:
         return range(num_outputs), ()
+    # Runs apart from each other count together; the longest of them stands for all.
     formulas = max(runs, key=lambda one: sum(map(len, runs[one])))
     return max(runs[formulas], key=len), formulas
 

@@ -1,4 +1,4 @@
-"""Runs a jaxpr on what its arrays see instead of on numbers."""
+"""Abstract interpretation of a jaxpr: on the inputs that its arrays see, instead of on numbers."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -18,15 +18,15 @@ Rule = Callable[["Interpreter", Any, list[Seen]], Seen | Sequence[Seen]]
 
 
 class Interpreter:
-    """What each equation's outputs see, given what its inputs see.
+    """Works out the inputs that each equation's outputs see, from those that its operands see.
 
     An equation none of whose inputs depends on the signal is a constant, whatever its primitive;
     it is computed only where an index or a mask turns out to be needed.
 
     Args:
       num_inputs: Samples of the signal.
-      rules: What to do for a primitive, by its name.
-      unknown: "error", or "all": a primitive without a rule sees the whole signal.
+      rules: The rule of each primitive, by its name.
+      unknown: "error", or "all": a primitive without a rule sees all of the signal.
     """
 
     def __init__(self, num_inputs: int, rules: dict[str, Rule], unknown: Unknown) -> None:
@@ -38,7 +38,7 @@ class Interpreter:
         self._upper_bounds: dict[str, None] = {}
 
     def run(self, jaxpr: Any, constants: Sequence[Seen], inputs: Sequence[Seen]) -> list[Seen]:
-        """What the outputs of a jaxpr see."""
+        """The inputs that the outputs of a jaxpr see."""
         seen: dict[Any, Seen] = {}
         seen.update(zip(jaxpr.constvars, constants, strict=True))
         seen.update(zip(jaxpr.invars, inputs, strict=True))
@@ -61,14 +61,18 @@ class Interpreter:
         return self.run(closed.jaxpr, constants, inputs)
 
     def _apply(self, eqn: Any, inputs: list[Seen]) -> Sequence[Seen]:
+        # Nothing here depends on the signal: weights, positions, masks. Numbers come when they are asked for.
         if not any(isinstance(value, Value) for value in inputs):
             return computed(eqn, [value for value in inputs if isinstance(value, Constant)])
         rule = self._rules.get(eqn.primitive.name)
         if rule is None:
             return self.without_rule(eqn)
+        # Rules of jit and of loops run inner jaxprs; the equations they are in say where the user called
+        # them, if a library wrote the inner ones.
         self._calls.append(eqn)
         outputs = rule(self, eqn, inputs)
         self._calls.pop()
+        # One answer for all outputs.
         if isinstance(outputs, Value | Constant):
             outputs = [outputs] * len(eqn.outvars)
         return [
@@ -77,7 +81,7 @@ class Interpreter:
         ]
 
     def without_rule(self, eqn: Any) -> Sequence[Seen]:
-        """What a primitive sees of which nobody knows what it reads."""
+        """The outputs of a primitive that has no rule: all of the signal, or an error."""
         if self._unknown == "all":
             self.note(f"the primitive {eqn.primitive.name!r}, which no rule knows", eqn)
             return [self.everything(var.aval.shape) for var in eqn.outvars]
@@ -89,11 +93,11 @@ class Interpreter:
 
     @property
     def upper_bounds(self) -> tuple[str, ...]:
-        """Where more may have been said to be seen than is."""
+        """The places where the answer may be more than is seen."""
         return tuple(self._upper_bounds)
 
     def note(self, what: str, eqn: Any) -> None:
-        """Notes that an equation may see less than is said."""
+        """Notes that an equation may see less than its rule answers."""
         self._upper_bounds[f"{what}{self._source_line(eqn)}"] = None
 
     def _source_line(self, eqn: Any) -> str:
@@ -101,14 +105,14 @@ class Interpreter:
         return next(filter(None, map(source_line, (eqn, *self._calls[::-1]))), "")
 
     def everything(self, shape: Sequence[int]) -> Value:
-        """An array whose every element sees the whole signal."""
+        """An array whose every element sees all of the signal."""
         return Value(
             new_axes(shape), (Term({}, Taps.between(0, self.num_inputs - 1), self.window),)
         )
 
 
 def _or_constant(value: Seen, shape: Sequence[int]) -> Seen:
-    """A value that sees nothing, or has no elements, is a constant, though nobody knows which."""
+    """A value that sees nothing, or has no elements, is a constant whose numbers are unknown."""
     if isinstance(value, Value) and (not value.terms or 0 in shape):
         return Constant(shape, None)
     return value

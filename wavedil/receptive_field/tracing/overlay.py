@@ -25,6 +25,8 @@ def _single_indices_adopted(pieces: list[Piece]) -> list[Piece]:
     """A piece of one index has any rate: that of the longest piece, or of two neighbours, so that they join."""
     longest = max(pieces, key=lambda p: p.length)
     rate = longest.formula.rate if longest.length > 1 else _rate_of_neighbours(pieces)
+    # Formulas are united where their rates are equal. One index alone fits any rate: as the single set
+    # of its residue, put back by the advance up to it.
     adopted = []
     for p in pieces:
         if p.length == 1 and p.formula.rate != rate:
@@ -50,6 +52,8 @@ def _rate_of_neighbours(pieces: list[Piece]) -> Fraction:
     rates: Counter[Fraction] = Counter()
     for a, b in itertools.pairwise(ordered):
         first, second = a.formula.at(a.low), b.formula.at(b.low)
+        # Two neighbours that see the same set, moved: the step is the rate. Sets that grow, as of a running
+        # sum, keep one end, and the other one's step is the rate.
         if a.high == b.low and first is not None and second is not None:
             moved = second.first - first.first, second.last - first.last
             if first.bits == second.bits or 0 in moved:
@@ -59,6 +63,12 @@ def _rate_of_neighbours(pieces: list[Piece]) -> Fraction:
 
 def _united(pieces: list[Piece]) -> tuple[Piece, ...]:
     """The union of pieces of one rate, as pieces that do not overlap."""
+    # A sweep from bound to bound: between two of them the same pieces are active.
+    #
+    #     pieces     |-------a-------|
+    #                        |-------b-------|
+    #     bounds     |       |       |       |
+    #     united     |   a   |  a|b  |   b   |
     bounds = sorted({b for p in pieces for b in (p.low, p.high)})
     pieces = sorted(pieces, key=lambda p: p.low)
     united: list[Piece] = []
@@ -72,6 +82,7 @@ def _united(pieces: list[Piece]) -> tuple[Piece, ...]:
         if not active:
             continue
         formula = functools.reduce(Formula.union, (p.formula for p in active))
+        # What continues with the same formula is no border.
         if united and united[-1].high == low and united[-1].formula == formula:
             united[-1] = Piece(united[-1].low, high, formula)
         else:

@@ -1,14 +1,12 @@
-"""What one trace, at one length of the signal, says of the field that outputs have in common."""
+"""A trace at one length of the signal, and the field that its outputs have in common."""
 
 import functools
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import cast
 
-from wavedil.receptive_field.arithmetic import _shortest_cycle
-from wavedil.receptive_field.taps import Taps
+from wavedil.receptive_field.arithmetic import own_input, shortest_cycle
 from wavedil.receptive_field.tracing.axis_map import AxisMap
 from wavedil.receptive_field.tracing.formula import Formula
 from wavedil.receptive_field.tracing.interior import (
@@ -36,8 +34,8 @@ class Reading:
       num_inputs: Samples of the input.
       num_outputs: Samples of the output.
       parts: Maps from outputs to inputs, and the inputs that there are; their union is meant.
-      grows: Whether a rule knows that ever more of the past, and of the future, is seen.
-      upper_bounds: Where more may be said to be seen than is.
+      grows: Whether a rule knows that the field grows with the signal, into the past and into the future.
+      upper_bounds: The places where the answer may be more than is seen.
     """
 
     num_inputs: int
@@ -61,7 +59,7 @@ class Reading:
         return cls(num_inputs, num_outputs, tuple(parts), grows, tuple(bounds))
 
     def inputs(self, t: int) -> Set:
-        """What output t sees."""
+        """The inputs that output t sees."""
         return seen_at(self.parts, t)
 
     @functools.cached_property
@@ -76,6 +74,7 @@ class Reading:
     @functools.cached_property
     def stride(self) -> Fraction | None:
         """Inputs per output by the formulas, if they say it."""
+        # A mean over all of time sees fixed inputs, at rate 0, and a reversal runs backwards: neither says a stride.
         rates = {f.rate for f, _ in self._interior[1] if f.rate > 0}
         return rates.pop() if len(rates) == 1 and self._most else None
 
@@ -89,10 +88,12 @@ class Reading:
         """Of all outputs, or of those that no end of the signal may have cut off."""
         if 2 * len(self.run) > self.num_outputs:
             return True
-        whole = [t for t in range(self.num_outputs) if self._is_whole(t)]
-        return 2 * sum(t in self.run for t in whole) > len(whole)
+        # A short signal has many outputs that see an end of it, and padding gives each of them a formula of
+        # its own; they are no votes against the rule of the others.
+        complete = [t for t in range(self.num_outputs) if self._is_complete(t)]
+        return 2 * sum(t in self.run for t in complete) > len(complete)
 
-    def _is_whole(self, t: int) -> bool:
+    def _is_complete(self, t: int) -> bool:
         seen = self.inputs(t)
         return seen is not None and seen.first > 0 and seen.last < self.num_inputs - 1
 
@@ -103,6 +104,7 @@ class Reading:
         for (formula, window), outputs in self._middles():
             for t in outputs:
                 seen = formula.at(t)
+                # Within the window nothing of the formula is cut off by an end of the signal.
                 past &= seen is None or seen.first >= window[0]
                 future &= seen is None or seen.last < window[1]
         return past, future
@@ -119,6 +121,7 @@ class Reading:
         for (formula, window), outputs in self._middles():
             sets = list(formula.sets)
             for t in outputs:
+                # Back to the sets of the formula, as if t were in its first period.
                 moved = formula.advance * (t // formula.period)
                 sets[t % formula.period] = shifted(within(formula.at(t), *window), -moved)
             found.append(Formula(formula.period, formula.advance, tuple(sets)))
@@ -130,14 +133,20 @@ class Reading:
         return [(one, period_around(middle, one[0].period, run)) for one in formulas]
 
     def _phases(self, formulas: Sequence[Formula] | object) -> Phases:
+        # Offsets are counted from floor(stride t), so that those of an upsampled signal repeat:
+        #
+        #     t                    0    1    2    3           stride 1/2
+        #     sees                 0   0,1   1   1,2
+        #     from floor(t / 2)    0   0,1   0   0,1          two phases
         joined = functools.reduce(Formula.union, cast(Sequence[Formula], formulas))
         stride = cast(Fraction, self.stride)
-        phases = [shifted(seen, -math.floor(stride * t)) for t, seen in enumerate(joined.sets)]
-        return cast(Phases, _shortest_cycle(cast(tuple[Taps, ...], tuple(phases))))
+        phases = [shifted(seen, -own_input(stride, t)) for t, seen in enumerate(joined.sets)]
+        return shortest_cycle(tuple(phases))
 
     @functools.cached_property
     def sure(self) -> bool:
         """Whether no longer signal needs to be asked: the middle sees its field well inside of this one."""
+        # On either side: the rule says that it grows, or the middle sees all of it.
         known = all(g or r for g, r in zip(self.grows, self.reached, strict=True))
         if not (self.regular and known):
             return False
@@ -150,14 +159,15 @@ class Reading:
         if self._most:
             runs = [(f, window, self.run) for f, window in self._interior[1]]
         else:
-            whole = range(self.num_outputs)
+            every = range(self.num_outputs)
             runs = [
-                (p.formula, window, whole[max(p.low, 0) : max(p.high, 0)])
+                (p.formula, window, every[max(p.low, 0) : max(p.high, 0)])
                 for seen, window in self.parts
                 for p in seen.pieces
             ]
+        # A member of a formula has its largest offsets at the ends of the outputs that follow it.
         offsets = [
-            input - math.floor(stride * t)
+            input - own_input(stride, t)
             for formula, window, run in runs
             for t, input in _extremes(formula, window, run)
         ]
@@ -178,6 +188,8 @@ def _extremes(formula: Formula, window: tuple[int, int], run: range) -> Iterator
         for member in members if outputs else ():
             steps = range(outputs[0] // period, outputs[-1] // period + 1)
             if advance > 0:
+                # The steps with window[0] <= member + advance step < window[1]: from the first such step, a
+                # division rounded up, to the one after the last. Downwards the bounds change places.
                 low, high = -((member - window[0]) // advance), -((member - window[1]) // advance)
                 steps = steps[max(0, low - steps[0]) : max(0, high - steps[0])]
             elif advance < 0:

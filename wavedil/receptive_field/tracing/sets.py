@@ -1,4 +1,4 @@
-"""Sets of whole numbers as the bits of one integer: `Taps`, or None for the empty set."""
+"""Sets of integers as the bits of one integer: `Taps`, or None for the empty set."""
 
 from collections.abc import Iterable
 
@@ -13,6 +13,7 @@ def of_bits(first: int, bits: int) -> Set:
     """The set whose member `first + i` bit i stands for; the lowest bits may be 0."""
     if not bits:
         return None
+    # `bits & -bits` is the lowest bit alone.
     zeros = (bits & -bits).bit_length() - 1
     return Taps(first + zeros, bits >> zeros)
 
@@ -23,7 +24,8 @@ def shifted(a: Set, by: int) -> Set:
 
 
 def union(sets: Iterable[Set]) -> Set:
-    """What is in any of the sets."""
+    """The members of any of the sets."""
+    # Many parts are often the same set; then there is nothing to join.
     members = {(a.first, a.bits) for a in sets if a is not None}
     if len(members) <= 1:
         return Taps(*members.pop()) if members else None
@@ -31,7 +33,7 @@ def union(sets: Iterable[Set]) -> Set:
 
 
 def difference(a: Set, b: Set) -> Set:
-    """What is in one of the two sets and not in the other."""
+    """The members of one of the two sets that are not in the other: the symmetric difference."""
     if a is None or b is None:
         return a or b
     first = min(a.first, b.first)
@@ -61,6 +63,7 @@ def plus(a: Set, b: Set) -> Set:
     """Every sum of a member of one and a member of the other."""
     if a is None or b is None:
         return None
+    # The smaller set moves the larger one, once for each member; an interval does it by doubling.
     if a.count > b.count:
         a, b = b, a
     if a.count == 1:
@@ -78,6 +81,7 @@ def times(a: Set, factor: int) -> Set:
         return a
     if factor == 0:
         return ZERO
+    # Zeros between binary digits: 3 {0, 2} is 101 spread to 1000001. A negative factor reverses them.
     digits = f"{a.bits:b}"
     if factor < 0:
         digits = digits[::-1]

@@ -9,23 +9,23 @@ One question decides: what do the outputs in the middle see, of this signal and 
 A signal in whose middle outputs see all that they ever would, well inside of it, needs no second look.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from wavedil.receptive_field.arithmetic import own_input
 from wavedil.receptive_field.taps import Taps
 from wavedil.receptive_field.tracing.interior import following
 from wavedil.receptive_field.tracing.reading import Phases, Reading, Sides, ends
 from wavedil.receptive_field.tracing.sets import Set, shifted, within
 
 # A multiple of it has the same remainder for most strides, on which "same" padding depends.
-_WHOLE_STRIDES = 180
+_COMMON_MULTIPLE = 180
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What outputs have in common.
+    """The field that outputs have in common.
 
     Attributes:
       stride: Inputs per output.
@@ -49,6 +49,8 @@ def summary(reading: Reading, at_length: Callable[[int], Reading | None]) -> Sum
     if not reading.parts:
         stride = Fraction(reading.num_inputs, reading.num_outputs)
         return Summary(stride, (False, False), (0, 0), (None,), range(reading.num_outputs), reading)
+    # An upper bound may be a matter of length: loops and masks are read exactly up to a size. A shorter
+    # signal that is read with fewer bounds answers for this one.
     shorter = at_length(_shorter_than(reading)) if reading.upper_bounds else None
     if (
         shorter is not None
@@ -58,6 +60,8 @@ def summary(reading: Reading, at_length: Callable[[int], Reading | None]) -> Sum
         return _stretched(summary(shorter, at_length), shorter, reading)
     if reading.sure:
         return _ruled(reading, reading, reading.phases, reading.grows)
+    # The middle of this signal does not show enough. A longer one does, unless the function does not
+    # take it, or it is read less exactly.
     longer = at_length(_longer_than(reading))
     if longer is None or not longer.parts or set(longer.upper_bounds) - set(reading.upper_bounds):
         return _alone(reading)
@@ -67,7 +71,7 @@ def summary(reading: Reading, at_length: Callable[[int], Reading | None]) -> Sum
 def _longer_than(reading: Reading) -> int:
     """At least twice as long, and four times the field if it is one."""
     size = sum(ends(reading.phases), 1) if reading.regular else 1
-    more = _WHOLE_STRIDES
+    more = _COMMON_MULTIPLE
     while more < max(reading.num_inputs, 4 * size):
         more *= 2
     return reading.num_inputs + more
@@ -75,14 +79,14 @@ def _longer_than(reading: Reading) -> int:
 
 def _shorter_than(reading: Reading) -> int:
     """An eighth as long at most, or as long where that would be next to nothing."""
-    less = _WHOLE_STRIDES
+    less = _COMMON_MULTIPLE
     while 32 * less <= reading.num_inputs:
         less *= 2
     return min(reading.num_inputs % less + less, reading.num_inputs)
 
 
 def _stretched(shorter: Summary, source: Reading, reading: Reading) -> Summary:
-    """What holds for a signal that is too long to be read exactly holds for a shorter one: borders stay as wide."""
+    """The summary of a shorter signal that is read exactly, for a longer one that is not: borders stay as wide."""
     after = source.num_outputs - shorter.interior.stop
     inside = range(shorter.interior.start, reading.num_outputs - after)
     return replace(shorter, interior=inside if shorter.interior else range(0))
@@ -97,11 +101,14 @@ def _beside(reading: Reading, longer: Reading) -> Summary:
         return _ruled(reading, longer, longer.phases, longer.grows)
     both = reading.regular and longer.regular
     if both and not any((*reading.grows, *longer.grows)):
+        # Neither is sure, though both have a rule. The middle of the longer signal sees no further than the
+        # rule of this one: more signal, and no more seen, so that is all of it.
         middle = longer.phases_in_the_middle
         claimed = ends(reading.phases)
         if all(a <= b for a, b in zip(ends(middle), claimed, strict=True)):
             return _ruled(reading, longer, middle, (False, False))
     stride = _clock(reading, longer)
+    # No rule that both share: on each side the field is unbounded if it has grown with the signal.
     before, after = reading.extents(stride), longer.extents(stride)
     grown = tuple(b > a for a, b in zip(before, after, strict=True))
     return _unruled(reading, stride, (grown[0], grown[1]))
@@ -109,6 +116,7 @@ def _beside(reading: Reading, longer: Reading) -> Summary:
 
 def _clock(reading: Reading, longer: Reading) -> Fraction:
     """How many more inputs make one more output."""
+    # Without padding the output is shorter by a constant, which a difference of two lengths leaves out.
     more = longer.num_outputs - reading.num_outputs
     if more <= 0:
         return Fraction(reading.num_inputs, reading.num_outputs)
@@ -138,7 +146,7 @@ def _ruled(
     else:
 
         def expected(t: int) -> Set:
-            return shifted(phases[t % len(phases)], math.floor(stride * t))
+            return shifted(phases[t % len(phases)], own_input(stride, t))
 
         inside = _following(reading, expected)
     return Summary(stride, unbounded, ends(phases), phases, inside, reading)
@@ -152,7 +160,8 @@ def _unruled(reading: Reading, stride: Fraction, grown: tuple[bool, bool]) -> Su
         return _ruled(reading, reading, reading.phases, unbounded)
 
     def expected(t: int) -> Set:
-        own = math.floor(stride * t)
+        own = own_input(stride, t)
+        # Everything on a side without bound, and as far as the extent on the other.
         first = 0 if unbounded[0] else max(0, own - past)
         last = reading.num_inputs - 1 if unbounded[1] else min(reading.num_inputs - 1, own + future)
         return Taps.between(first, last) if first <= last else None

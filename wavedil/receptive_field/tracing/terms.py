@@ -1,4 +1,4 @@
-"""What the elements of an array see of the input: unions of sums of maps along its axes.
+"""Terms: the inputs that the elements of an array see, as unions of sums of maps along its axes.
 
 A term has a map for some of the array's axes, and element (i, j, ...) sees every sum of what the
 maps say of its indices:
@@ -43,9 +43,9 @@ class Term:
     def __hash__(self) -> int:
         return self._hash
 
-    def without(self, factor: int) -> dict[int, AxisMap]:
+    def without(self, *factors: int) -> dict[int, AxisMap]:
         """The other factors' maps."""
-        return {id: m for id, m in self.maps.items() if id != factor}
+        return {id: m for id, m in self.maps.items() if id not in factors}
 
     def renamed(self, names: dict[int, int]) -> "Term":
         """Factors under other ids."""
@@ -67,6 +67,7 @@ def tidied(term: Term) -> Term | None:
             return None
         pure, common = seen.anchored
         base = plus(base, common) or base
+        # A map that adds {0} everywhere adds nothing, and is left out.
         if pure != full(seen.size):
             maps[id] = pure
     if not maps:
@@ -84,8 +85,13 @@ def _in_fewest_pieces(term: Term) -> Term | None:
     """
     low, high = term.window
     maps = dict(term.maps)
+    # A map may say anything of inputs outside of the window, and so needs fewer pieces (see `settling`).
+    # But with two such maps the sum of two inputs outside could fall into the window:
+    #
+    #     -3 from one map and +3 from the other: input 0, which neither of them means
     beyond = {id for id, seen in maps.items() if seen is not seen.clipped}
     for id in sorted(maps, key=lambda id: id not in beyond):
+        # What this map says of an input matters only if the others and the base can move it into the window.
         others = [seen.bounds for other, seen in maps.items() if other != id]
         first = sum(b[0] for b in others) + term.base.first
         last = sum(b[1] for b in others) + term.base.last
@@ -101,7 +107,7 @@ def _in_fewest_pieces(term: Term) -> Term | None:
 
 
 def trimmed(term: Term) -> Term | None:
-    """A term of one map, without what it says of inputs that do not exist."""
+    """A term of one map, without the inputs that do not exist."""
     if len(term.maps) != 1:
         return term
     ((id, seen),) = term.maps.items()
@@ -120,6 +126,7 @@ def united(terms: Iterable[Term | None]) -> tuple[Term, ...]:
             joined = _joined(other, term)
             if joined is not None:
                 del kept[i]
+                # The joined term may join with others that neither of the two did.
                 waiting.append(joined)
                 break
         else:
@@ -158,11 +165,12 @@ def _joined(a: Term, b: Term) -> Term | None:
         for piece in (term.maps.get(free) or full(size)).plus_set(term.base).pieces
     ]
     united_maps = overlaid(size, pieces)
+    # Pieces of different rates are no one map: the terms stay two.
     if len(united_maps) > 1:
         return None
     return tidied(replace(a, maps={**maps, free: united_maps[0]}, base=ZERO, grows=grows))
 
 
 def _differ(a: AxisMap | None, b: AxisMap | None) -> bool:
-    """Whether two maps differ on their axis; what they say beyond it is no claim."""
+    """Whether two maps differ on their axis; beyond it a map claims nothing."""
     return a is not b and (a is None or b is None or (a != b and a.clipped != b.clipped))

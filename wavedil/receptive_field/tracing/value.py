@@ -1,4 +1,4 @@
-"""What a traced function's arrays are to the tracer: named axes, and terms over them.
+"""Values: the arrays of a traced function as named axes, and terms over them.
 
 An axis is a product of *factors*, outer to inner, as after folding batch and time into one:
 reshape then moves bounds between axes and touches no term. A term's maps belong to factors, so
@@ -72,10 +72,11 @@ class Value:
         value = self
         for i in which:
             while len(value.axes[i]) > 1:
+                # From the innermost pair outward, until one factor is left.
                 *outer, a, b = value.axes[i]
                 (joined,) = new_axis(a.size * b.size)
                 terms = value.each(functools.partial(_joined, a=a, b=b, joined=joined.id))
-                axes = _with(value.axes, i, (*outer, joined))
+                axes = with_axis(value.axes, i, (*outer, joined))
                 value = Value(axes, terms)
         return value
 
@@ -95,11 +96,12 @@ class Value:
         value = self.single(i)
         axis = new_axis(reads.size)
         terms = value.each(lambda t: _read(t, value.axes[i], axis, reads))
-        return Value(_with(value.axes, i, axis), terms)
+        return Value(with_axis(value.axes, i, axis), terms)
 
     def restricted(self, i: int, seen: AxisMap) -> "Value":
         """The same array, where only the indices count at which `seen` has {0}."""
         value = self.single(i)
+        # An axis of size 1 has no factor to restrict: all or nothing.
         if not value.axes[i]:
             return value if seen.at(0) is not None else Value(value.axes, ())
         return Value(value.axes, restrict(value.terms, value.axes[i][0], seen))
@@ -125,11 +127,12 @@ class Value:
 
 
 def union_of(values: Sequence[Value]) -> Value:
-    """What either of several arrays of one shape sees, element by element."""
+    """The union of several arrays of one shape, element by element."""
     first = values[0]
     if all(v is first or v == first for v in values):
         return first
     for i in range(len(first.axes)):
+        # Axes that were folded differently have no common factors until each is one.
         if len({tuple(f.size for f in v.axes[i]) for v in values}) > 1:
             values = [v.single(i) for v in values]
     axes = values[0].axes
@@ -146,7 +149,8 @@ def restrict(terms: Iterable[Term], factor: Factor, seen: AxisMap) -> Terms:
     return united(restricted)
 
 
-def _with(axes: Axes, i: int, axis: Axis) -> Axes:
+def with_axis(axes: Axes, i: int, axis: Axis) -> Axes:
+    """The axes with another one in place of axis i."""
     return (*axes[:i], axis, *axes[i + 1 :])
 
 
@@ -156,16 +160,17 @@ def _over(term: Term, ids: set[int]) -> Term | None:
         return term
     base = term.base
     for id in gone:
-        joined = plus(base, term.maps[id].whole)
+        joined = plus(base, term.maps[id].all_seen)
         if joined is None:
             return None
         base = joined
-    maps = {id: seen for id, seen in term.maps.items() if id not in gone}
+    maps = term.without(*gone)
     return tidied(replace(term, maps=maps, base=base))
 
 
 def _read(term: Term, old: Axis, new: Axis, reads: AxisMap) -> Iterable[Term | None]:
-    maps = {id: seen for id, seen in term.maps.items() if not old or id != old[0].id}
+    maps = term.without(*(factor.id for factor in old))
+    # No map means {0} at every index; reads may still miss the axis, as in padding.
     seen = term.maps.get(old[0].id, full(old[0].size)) if old else full(1)
     for read in seen.then_read_by(reads):
         if new:
@@ -178,16 +183,16 @@ def _read(term: Term, old: Axis, new: Axis, reads: AxisMap) -> Iterable[Term | N
 def _joined(term: Term, a: Factor, b: Factor, joined: int) -> Iterable[Term | None]:
     if a.id not in term.maps and b.id not in term.maps:
         return [term]
-    maps = {id: seen for id, seen in term.maps.items() if id not in (a.id, b.id)}
+    maps = term.without(a.id, b.id)
     both = folding.join(term.maps.get(a.id), term.maps.get(b.id), (a.size, b.size))
     return [tidied(replace(term, maps={**maps, joined: seen})) for seen in both]
 
 
-def _split(term: Term, whole: Factor, outer: Factor, inner: Factor) -> Iterable[Term | None]:
-    if whole.id not in term.maps:
+def _split(term: Term, joined: Factor, outer: Factor, inner: Factor) -> Iterable[Term | None]:
+    if joined.id not in term.maps:
         return [term]
-    maps = {id: seen for id, seen in term.maps.items() if id != whole.id}
-    pairs = folding.split(term.maps[whole.id], inner.size)
+    maps = term.without(joined.id)
+    pairs = folding.split(term.maps[joined.id], inner.size)
     return [tidied(replace(term, maps={**maps, outer.id: a, inner.id: b})) for a, b in pairs]
 
 
@@ -200,6 +205,7 @@ def _blocks(
     rest = list(factors)[::-1]
     for size in shape:
         sizes.append(size)
+        # (6, 4) to (3, 2, 4): 6 is 3 times 2, and 4 is 4. Reshape mixes indices inside of such a run only.
         while rest and math.prod(f.size for f in group) < math.prod(sizes):
             group.append(rest.pop())
         if math.prod(f.size for f in group) == math.prod(sizes):
@@ -211,24 +217,32 @@ def _regrouped(sizes: list[int], factors: list[Factor], terms: Terms) -> tuple[l
     """Axes of the given sizes out of factors of the same product; factors are cut where need be."""
     if not any(f.id in term.maps for f in factors for term in terms):
         return [new_axis(size) for size in sizes], terms
+    # An axis ends where a certain number of elements lie inside of it. Factors are cut at the bounds of
+    # the new axes that fall between their own:
+    #
+    #     factors      4    x    4           bounds 16   4   1
+    #     new sizes    2  x    8             bounds 16  8    1
+    #     cut          2  x 2  x 4           bounds 16  8  4  1
     bounds = _inner_sizes(sizes)
     owned = _inner_sizes([f.size for f in factors])
     every = sorted({*bounds, *owned}, reverse=True)
+    # Bounds that do not divide each other (6 elements as 2 x 3 and as 3 x 2) cut no factor evenly: all
+    # of them become one factor first, and that one has the new bounds alone.
     if any(a % b for a, b in itertools.pairwise(every)):
         value = Value((tuple(factors),), terms).single(0)
         (factors,), terms = [list(axis) for axis in value.axes], value.terms
         every = sorted(set(bounds), reverse=True)
     cut: list[Factor] = []
     inner = math.prod(f.size for f in factors)
-    for whole in factors:
-        inner //= whole.size
-        for bound in (b for b in every if inner < b < inner * whole.size):
+    for factor in factors:
+        inner //= factor.size
+        for bound in (b for b in every if inner < b < inner * factor.size):
             # From outer to inner: each bound cuts the outer part off.
-            (a,), (b,) = new_axis(inner * whole.size // bound), new_axis(bound // inner)
-            terms = united(n for t in terms for n in _split(t, whole, a, b))
+            (a,), (b,) = new_axis(inner * factor.size // bound), new_axis(bound // inner)
+            terms = united(n for t in terms for n in _split(t, factor, a, b))
             cut.append(a)
-            whole = b
-        cut.append(whole)
+            factor = b
+        cut.append(factor)
     axes: list[Axis] = []
     rest = cut[::-1]
     for size in sizes:

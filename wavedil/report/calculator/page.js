@@ -11,12 +11,12 @@ const NAMES = {
 const element = (id) => document.getElementById(id);
 
 let result = null; // the last good one
-let lastEdited = "dilations"; // a stack that is too long is told where it became so
+let lastEdited = "dilations"; // where the message about a stack that is too long appears
 
 function readField(field) {
   const input = element(field);
   if (field === "dilations") return parseDilations(input.value) && input.value;
-  // What is no number at all leaves a number field empty, and only this flag tells.
+  // What is no number at all leaves a number field empty, and only this flag shows it.
   return wholeNumber(NAMES[field], input.validity.badInput ? "no number" : input.value);
 }
 

@@ -1,4 +1,4 @@
-"""What each primitive of JAX reads, a family a file."""
+"""The rules: which elements each primitive of JAX reads, one file for each family."""
 
 from wavedil.receptive_field.tracing.interpreter import Rule
 from wavedil.receptive_field.tracing.rules import (

@@ -32,6 +32,8 @@ def together(values: Sequence[Value], shape: Sequence[int]) -> Value:
     """The union of arrays that are broadcast to a shape: of that rank, or scalars."""
     if len(values) == 1 and values[0].shape == tuple(shape):
         return values[0]
+    # Along each axis the factors of an array that has some, so that its terms need no change; union_of
+    # then renames those of the others.
     axes = list(new_axes(shape))
     for value in values:
         for i, axis in enumerate(value.axes):
@@ -56,6 +58,7 @@ def select(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     shape = eqn.outvars[0].aval.shape
     chosen = which.numpy if isinstance(which, Constant) else None
     values = [which] if isinstance(which, Value) else []
+    # A mask that depends on the signal is seen itself, and both cases; that is exact.
     if chosen is None and not values:
         tracer.note("where by a mask that is not known here", eqn)
     for i, case in enumerate(cases):
@@ -74,6 +77,7 @@ def _where(value: Value, chosen: np.ndarray) -> Value | None:
         return Value(value.axes, ())
     if chosen.all():
         return value
+    # A mask that is the same along all axes but one cuts that axis.
     for axis in range(chosen.ndim):
         others = tuple(a for a in range(chosen.ndim) if a != axis)
         along = np.asarray(chosen.any(others))

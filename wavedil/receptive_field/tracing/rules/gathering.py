@@ -11,11 +11,20 @@ from wavedil.receptive_field.tracing.constants import Constant
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.rules.relations import affine, listed
 from wavedil.receptive_field.tracing.terms import Term, tidied, united
-from wavedil.receptive_field.tracing.value import Axis, Factor, Value, new_axes, new_axis, union_of
+from wavedil.receptive_field.tracing.value import (
+    Axis,
+    Factor,
+    Value,
+    new_axes,
+    new_axis,
+    union_of,
+    with_axis,
+)
 
 
 def start_of(index: Seen, size: int, num_read: int) -> int | None:
     """The start of a slice as JAX clamps it, or None where it is not known."""
+    # A slice of all there is can start nowhere else.
     if num_read == size:
         return 0
     known = index.numpy if isinstance(index, Constant) else None
@@ -52,8 +61,7 @@ def note_unknown(
 
 def read_anywhere(value: Value, i: int, size: int) -> Value:
     """Every index of axis i may be read at any index of the new one."""
-    axes = (*value.axes[:i], new_axis(size), *value.axes[i + 1 :])
-    return Value(axes, value.terms_over(value.axes[i]))
+    return Value(with_axis(value.axes, i, new_axis(size)), value.terms_over(value.axes[i]))
 
 
 def scalars_for(
@@ -91,7 +99,13 @@ def gather(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
 def _of_operand(eqn: Any, value: Value, known: np.ndarray | None, batch: list[int]) -> Value:
     numbers, sizes = eqn.params["dimension_numbers"], eqn.params["slice_sizes"]
     shape = eqn.outvars[0].aval.shape
+    # In mode fill, slices that do not fit are filled with a number; in the others they are moved inside.
     drops = "FILL" in str(eqn.params.get("mode"))
+    # The output's axes are those of the indices, the batch, and those of the slices, the offsets. Into
+    # `placed` goes every axis of the operand, at the place in the output where it is read:
+    #
+    #     operand [time, channel], indices [frame], slices of 400 times and all channels
+    #     output  [frame, 400, channel]     frame, 400 <- time        channel <- channel
     gone = {*numbers.collapsed_slice_dims, *numbers.operand_batching_dims}
     kept = [d for d in range(len(sizes)) if d not in gone]
     offset_place = dict(zip(kept, numbers.offset_dims, strict=True))
@@ -112,6 +126,7 @@ def _of_operand(eqn: Any, value: Value, known: np.ndarray | None, batch: list[in
             value = read_anywhere(value, d, 1)
         else:
             starts = known[..., numbers.start_index_map.index(d)]
+            # All reads of an axis as one long list of indices, which is then folded into frames and places.
             moving, flat, valid, inner = _flat_indices(starts, sizes[d], size, drops)
             value = read_any(value, d, listed(flat, None if valid.all() else valid), len(flat))
             value, axes = _unfolded(value, d, inner)
@@ -131,6 +146,7 @@ def _flat_indices(
 ) -> tuple[list[int], np.ndarray, np.ndarray, list[int]]:
     """The axes along which starts vary, and the indices read over these axes and the slice's."""
     moving = varying(starts)
+    # Axes along which the starts do not vary are read once.
     ours = tuple(slice(None) if i in moving else 0 for i in range(starts.ndim))
     own = starts[ours].astype(np.int64)
     last = size - num_read
@@ -143,7 +159,7 @@ def _flat_indices(
 def read_any(value: Value, i: int, reads: Sequence[AxisMap], size: int) -> Value:
     """The union over several maps of what is read."""
     if not reads:
-        return Value((*value.axes[:i], new_axis(size), *value.axes[i + 1 :]), ())
+        return Value(with_axis(value.axes, i, new_axis(size)), ())
     return union_of([value.read(i, each) for each in reads])
 
 
@@ -166,6 +182,7 @@ def _assembled(value: Value, shape: Sequence[int], placed: dict[int, list[Axis]]
             single = Value(tuple(mine), terms).single(*range(len(mine)))
             terms = single.terms
             for other in single.axes[1:]:
+                # As x[i, i] does: element i of the output reads index i of both axes.
                 terms = diagonal(terms, single.axes[0][0], other[0])
             mine = [single.axes[0]]
         axes.append(mine[0] if mine else new_axis(size))

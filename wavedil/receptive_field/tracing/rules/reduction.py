@@ -1,4 +1,4 @@
-"""Operations over whole axes: reductions, running sums, sorting, Fourier transforms, factorizations."""
+"""Operations over complete axes: reductions, running sums, sorting, Fourier transforms, factorizations."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -14,7 +14,7 @@ from wavedil.receptive_field.tracing.value import Factor, Value, new_axis
 
 
 def reduce(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
-    """Sums, products, extremes and their places: the reduced axes are seen as a whole."""
+    """Sums, products, extremes and their places: an output reads all indices of the reduced axes."""
     axes = eqn.params["dimensions" if "dimensions" in eqn.params else "axes"]
     values = [v.over(*axes) if v.shape else v for v in inputs if isinstance(v, Value)]
     return together(values, eqn.outvars[0].aval.shape)
@@ -45,7 +45,9 @@ def running_term(term: Term, factor: Factor) -> Iterable[Term | None]:
     if factor.id not in term.maps:
         yield term
         return
-    maps = {id: seen for id, seen in term.maps.items() if id != factor.id}
+    maps = term.without(factor.id)
+    # A smaller window (see `folding`) hides inputs from all of the term, so it may be set only where no
+    # other map of the term moves inputs about.
     alone = all(seen.bounds == (0, 0) for seen in maps.values())
     own = term.maps[factor.id].plus_set(term.base)
     for seen, window, grows in folding.running_union(own, term.window if alone else None):
@@ -71,10 +73,11 @@ def sort(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
     """Every place sees all keys along the axis, and all of its own operand."""
     axis = eqn.params["dimension"]
     shape = eqn.outvars[0].aval.shape
-    whole = [mixed(v, [axis], shape) if isinstance(v, Value) else v for v in inputs]
-    keys = [v for v in whole[: eqn.params["num_keys"]] if isinstance(v, Value)]
+    all_along = [mixed(v, [axis], shape) if isinstance(v, Value) else v for v in inputs]
+    # The order depends on the keys, so every output does.
+    keys = [v for v in all_along[: eqn.params["num_keys"]] if isinstance(v, Value)]
     outputs: list[Seen] = []
-    for value in whole:
+    for value in all_along:
         values = [*keys, value] if isinstance(value, Value) else keys
         outputs.append(together(values, shape) if values else value)
     return outputs
@@ -116,6 +119,7 @@ def matrices(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
 def solution(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
     """The solution of linear equations, as the function that solves them reads its inputs."""
     lengths = eqn.params["const_lengths"]
+    # The inputs are the constants of four functions in this order, and then the right-hand sides.
     before = lengths.matvec + lengths.vecmat
     used = inputs[before : before + lengths.solve]
     right = inputs[before + lengths.solve + lengths.transpose_solve :]

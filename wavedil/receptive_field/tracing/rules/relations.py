@@ -14,25 +14,33 @@ from wavedil.receptive_field.tracing.sets import Set
 
 @functools.cache
 def affine(size: int, scale: int, offset: int, divisor: int = 1) -> AxisMap:
-    """Output j reads `(scale j + offset) / divisor` where that is whole: slice, pad, rev."""
+    """Output j reads `(scale j + offset) / divisor` where that is an integer: slice, pad, rev."""
     return window(size, (offset,), scale, divisor)
 
 
 @functools.cache
 def window(size: int, offsets: Sequence[int], stride: int, base_dilation: int = 1) -> AxisMap:
-    """Output j reads `(stride j + offset) / base_dilation` of every offset for which that is whole."""
+    """Output j reads `(stride j + offset) / base_dilation` of every offset for which that is an integer."""
+    # Between the samples of a dilated base lie zeros, which stand for no input. Which taps meet samples
+    # repeats when the stride has come to a multiple of the base dilation:
+    #
+    #     base         a . . b . . c        base_dilation 3, stride 1, two taps
+    #     output 0     |-|                  a
+    #     output 1       |-|                nothing
+    #     output 2         |-|              b
     period = base_dilation // math.gcd(stride, base_dilation)
     sets: list[Set] = []
     for j in range(period):
         places = [stride * j + offset for offset in offsets]
-        whole = [place // base_dilation for place in places if place % base_dilation == 0]
-        sets.append(Taps.at(whole) if whole else None)
+        read = [place // base_dilation for place in places if place % base_dilation == 0]
+        sets.append(Taps.at(read) if read else None)
     return AxisMap.of(size, stride * period // base_dilation, sets)
 
 
 @functools.cache
 def groups(size: int, num_groups: int, num_read: int) -> AxisMap:
     """Output j of a group reads the `num_read` inputs of its group."""
+    # Output j of group g reads from g num_read on: one period for every group.
     own = size // num_groups
     return AxisMap.of(size, num_read, [Taps.between(0, num_read - 1)] * own)
 
@@ -61,6 +69,7 @@ def listed(indices: np.ndarray, valid: np.ndarray | None = None) -> list[AxisMap
     for j in inside[:period]:
         sets[j % period] = Taps(int(indices[j]) - advance * (j // period), 1)
     repeated = Piece(inside.start, inside.stop, Formula.of(advance, sets))
+    # Indices around the pattern are runs of their own: frames that padding has cut short.
     before, after = valid.copy(), valid.copy()
     before[inside.start :] = after[: inside.stop] = False
     around = [*_runs(indices, before), *_runs(indices, after)] if len(inside) < size else []
@@ -69,7 +78,7 @@ def listed(indices: np.ndarray, valid: np.ndarray | None = None) -> list[AxisMap
 
 
 def _cut_at(piece: Piece, period: int) -> list[Piece]:
-    """A piece cut where the pattern beside it begins anew, so that frames stay whole."""
+    """A piece cut where the pattern beside it begins anew, so that frames stay in one piece."""
     bounds = [*range(-(-piece.low // period) * period, piece.high, period), piece.high]
     lows = [piece.low, *bounds]
     return [
@@ -84,18 +93,21 @@ def _pattern(indices: np.ndarray, valid: np.ndarray) -> tuple[range, int] | None
     size = len(indices)
     if size < 2:
         return (range(size), 1) if size and valid.all() else None
+    # All of the indices, or their middle half, or the second half: padding may break the pattern at
+    # either end, and the period shows in what is left.
     for part in (slice(0, size), slice(size // 4, size - size // 4), slice(size // 2, size)):
         period = _period(indices[part])
         if period is None:
             continue
         advance = indices[part.start + period] - indices[part.start]
         both = valid[period:] & valid[:-period]
+        # Where indices follow the period; a run of these and the period after it are the pattern.
         repeats = both & (indices[period:] - indices[:-period] == advance)
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], repeats, [False]]).astype(np.int8)))
-        if not len(edges):
+        runs = _true_runs(repeats)
+        if not len(runs):
             continue
-        longest = int(np.argmax(edges[1::2] - edges[::2]))
-        low, high = int(edges[2 * longest]), int(edges[2 * longest + 1]) + period
+        low, high = runs[np.argmax(runs[:, 1] - runs[:, 0])].tolist()
+        high += period
         if 2 * (high - low) > size:
             return range(low, high), period
     return None
@@ -107,6 +119,7 @@ def _period(indices: np.ndarray) -> int | None:
     steps = np.diff(indices)
     if size <= 1:
         return None
+    # A slice: every step is the same.
     if (steps == steps[0]).all():
         return 1
     # A period begins where the first step comes again, and ends with a step that stands out.
@@ -133,6 +146,7 @@ def _runs(indices: np.ndarray, valid: np.ndarray) -> list[Piece]:
         step = int(indices[end] - indices[start]) if end < size and valid[end] else 0
         while end < size and valid[end] and indices[end] - indices[end - 1] == step:
             end += 1
+        # The formula counts from index 0 of the axis and not from the start of the run.
         first = int(indices[start]) - step * start
         pieces.append(Piece(start, end, Formula(1, step, (Taps(first, 1),))))
         start = end
@@ -142,15 +156,18 @@ def _runs(indices: np.ndarray, valid: np.ndarray) -> list[Piece]:
 def mask(where: np.ndarray) -> list[AxisMap]:
     """{0} at the indices where a mask is true."""
     size = len(where)
+    # A stride keeps every n-th index: one short period rather than a piece for each.
     for period in range(1, min(size // 2, 64) + 1):
         if (where[period:] == where[:-period]).all():
             here = [Taps(0, 1) if true else None for true in where[:period]]
             return [AxisMap.of(size, 0, here)] if where.any() else []
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], where, [False]]).astype(np.int8)))
+    here_alone = Formula(1, 0, (Taps(0, 1),))
     return overlaid(
-        size,
-        [
-            Piece(int(low), int(high), Formula(1, 0, (Taps(0, 1),)))
-            for low, high in zip(edges[::2], edges[1::2], strict=True)
-        ],
+        size, [Piece(low, high, here_alone) for low, high in _true_runs(where).tolist()]
     )
+
+
+def _true_runs(where: np.ndarray) -> np.ndarray:
+    """The runs of true entries, a row each: the first entry, and the one after the last."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], where, [False]]).astype(np.int8)))
+    return edges.reshape(-1, 2)

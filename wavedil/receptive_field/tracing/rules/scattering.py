@@ -53,6 +53,12 @@ def _outside(operand: Value, covered: Sequence[np.ndarray | None]) -> list[Value
         return [operand]
     parts = []
     for i, along in enumerate(covered):
+        # Outside of the box lies what is outside along one axis or along another; the parts overlap at the
+        # corners, and a union may.
+        #
+        #     . . . .
+        #     . # # .        rows without #, and columns without #
+        #     . . . .
         parts += [operand.restricted(i, seen) for seen in mask(~along)]  # type: ignore[operator]
     return [part for part in parts if part.terms]
 
@@ -67,6 +73,7 @@ def scatter(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     window, places = _windows(eqn, shape, updates.shape)
     values = []
     if isinstance(operand, Value):
+        # Added updates leave the operand to be seen; only those that replace it cover it.
         covered = _covered(eqn, shape, known, window) if eqn.primitive.name == "scatter" else [None]
         values += _outside(operand, covered)
     if isinstance(updates, Value):
@@ -116,6 +123,8 @@ def _covered(
         else:
             along[: window[d]] = True
         covered.append(along)
+    # Starts that vary along the same axis of the indices for two axes of the operand write a diagonal,
+    # which is no box: then nothing counts as covered.
     return covered if len(used) == len(set(used)) else [None]
 
 
@@ -130,6 +139,8 @@ def _of_updates(
     """The updates at their places in the operand's shape."""
     numbers = eqn.params["dimension_numbers"]
     scattered = [i for i in range(len(updates.shape)) if i not in places.values()]
+    # Window axes of the updates go to the operand's axes as they are. The others count the windows: the
+    # starts say where along the operand's axes each one lies.
     axes = {d: updates.axes[i] for d, i in places.items()}
     left = {i: updates.axes[i] for i in scattered}
     terms = updates.terms
@@ -143,13 +154,14 @@ def _of_updates(
             starts, valid = _starts(eqn, known, d, shape[d] - window[d])
             moving = varying(starts)
         if known is None or any(scattered[i] not in left for i in moving):
-            # Not known, or already told by another axis of the operand: anywhere.
+            # Not known, or the axis has already placed another one of the operand: anywhere.
             axes[d], terms = new_axis(shape[d]), _over(terms, own)
             continue
         pick = tuple(slice(None) if i in moving else 0 for i in range(starts.ndim))
         flat = (starts[pick][..., None] + np.arange(window[d])).reshape(-1)
         written = np.repeat(valid[pick].reshape(-1), window[d])
         joined = tuple(itertools.chain(*(left.pop(scattered[i]) for i in moving), own))
+        # A write of update j to index i is a read by index i of update j.
         reads = inverted(flat, written, shape[d])
         placed = read_any(Value((joined,), terms), 0, reads, shape[d])
         axes[d], terms = placed.axes[0], placed.terms
@@ -167,11 +179,13 @@ def inverted(indices: np.ndarray, valid: np.ndarray, size: int) -> list[AxisMap]
     pieces = []
     for run in (p for m in listed(indices, valid) for p in _constant_steps(m)):
         first, step = run.formula.sets[0].first, run.formula.advance  # type: ignore[union-attr]
+        # Many updates written to one index: it reads all of them.
         if step == 0 or run.length == 1:
             at = first + step * run.low
             pieces.append(Piece(at, at + 1, Formula(1, 0, (Taps.between(run.low, run.high - 1),))))
             continue
         ends = (first + step * run.low, first + step * (run.high - 1))
+        # i = first + step j, solved for j: (i - first) / step where that is an integer.
         sign = 1 if step > 0 else -1
         reads = affine(size, sign, -sign * first, abs(step)).pieces[0].formula
         pieces.append(Piece(min(ends), max(ends) + 1, reads))

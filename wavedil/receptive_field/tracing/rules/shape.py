@@ -95,6 +95,7 @@ def pad(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     values = []
     if isinstance(value, Value):
         for i, (low, high, interior) in enumerate(eqn.params["padding_config"]):
+            # In the padding (j - low) lies outside of the axis, where nothing is seen; a negative padding cuts.
             if low or high or interior:
                 value = value.read(i, affine(shape[i], 1, -int(low), int(interior) + 1))
         values.append(value)
@@ -108,6 +109,7 @@ def concatenate(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     """Output j reads j - start of the part that it lies in."""
     axis = eqn.params["dimension"]
     size = eqn.outvars[0].aval.shape[axis]
+    # Outside of its own part each array is read beyond its ends, and adds nothing to the union.
     starts = itertools.accumulate((v.shape[axis] for v in inputs), initial=0)
     parts = [
         value.read(axis, affine(size, 1, -start))
@@ -136,6 +138,7 @@ def stacked(arrays: Sequence[Seen], axis: int) -> Seen:
     parts = []
     for i, value in enumerate(arrays):
         if isinstance(value, Value):
+            # An axis of size 1, read at index i alone.
             axes = (*value.axes[:axis], (), *value.axes[axis:])
             parts.append(Value(axes, value.terms).read(axis, affine(len(arrays), 1, -i)))
     shape = arrays[0].shape
@@ -143,10 +146,11 @@ def stacked(arrays: Sequence[Seen], axis: int) -> Seen:
 
 
 def tile(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
-    """Every axis repeated as a whole."""
+    """The array repeated along every axis."""
     value = _operand(inputs)
     shape = value.shape
     reps = eqn.params["reps"]
+    # (rep, size) for every axis: repeated as a new outer axis, and folded into the old one.
     axes = [
         axis for rep, own in zip(reps, value.axes, strict=True) for axis in (new_axis(rep), own)
     ]

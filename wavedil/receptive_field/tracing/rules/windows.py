@@ -29,6 +29,7 @@ def _of_signal(eqn: Any, signal: Value, kernel_shape: Sequence[int]) -> Value:
         num_taps = kernel_shape[rhs[2 + i]]
         dilation, padding = int(params["rhs_dilation"][i]), int(params["padding"][i][0])
         stride, base = int(params["window_strides"][i]), int(params["lhs_dilation"][i])
+        # A 1x1 convolution moves nothing, and reading would join folded axes.
         if (num_taps, stride, base, padding) == (1, 1, 1, 0) and size == signal.shape[axis]:
             continue
         offsets = tuple(dilation * k - padding for k in range(num_taps))
@@ -39,6 +40,7 @@ def _of_signal(eqn: Any, signal: Value, kernel_shape: Sequence[int]) -> Value:
         return _batch_groups(eqn, signal, batches, features)
     axes: dict[int, Axis] = {out[0]: signal.axes[lhs[0]]}
     axes.update({o: signal.axes[i] for i, o in zip(lhs[2:], out[2:], strict=True)})
+    # Without groups every output channel reads all input channels; with them, those of its group.
     if num_groups == 1:
         terms = signal.terms_over(signal.axes[lhs[1]])
         axes[out[1]] = new_axis(features)
@@ -64,6 +66,7 @@ def _batch_groups(eqn: Any, signal: Value, batches: int, features: int) -> Value
     order = (lhs[0], lhs[1], *lhs[2:])
     moved = Value(tuple(signal.axes[i] for i in order), signal.terms)
     sizes = moved.shape
+    # The batch split into (group, entry of the group): output features of group g read that group alone.
     folded = moved.reshaped((count, batches, *sizes[1:])).over(2)
     folded = folded.read(0, groups(features, count, 1))
     # Now (features, batches, *space), to be laid out as the output is.
@@ -84,6 +87,7 @@ def _of_kernel(eqn: Any, signal_shape: Sequence[int], kernel: Value) -> Value:
             reads = affine(
                 size, int(params["window_strides"][i]), offset, int(params["lhs_dilation"][i])
             )
+            # A map from samples to the one tap k, read by every output at the sample that its tap k meets.
             inside = constant(num_read, k)
             pieces += [p for m in inside.then_read_by(reads) for p in m.pieces]
         kernel = union_of([kernel.read(rhs[2 + i], m) for m in overlaid(size, pieces)])
@@ -94,7 +98,7 @@ def _of_kernel(eqn: Any, signal_shape: Sequence[int], kernel: Value) -> Value:
 
 
 def dot(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
-    """Contracted axes are seen as a whole; batch axes come first, then the left's, then the right's."""
+    """An output reads all indices of contracted axes; batch axes come first, then the left's, then the right's."""
     contracted, batch = eqn.params["dimension_numbers"]
     axes = new_axes(eqn.outvars[0].aval.shape)
     num_batch = len(batch[0])
@@ -106,6 +110,9 @@ def dot(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
         start = num_batch + (0 if side == 0 else len(axes) - num_batch - len(free))
         if isinstance(value, Value):
             placed = list(axes)
+            # Each side sees its own free axes and the shared batch axes; the other side's stay new axes.
+            #
+            #     output    batch | free of the left | free of the right
             placed[:num_batch] = [value.axes[i] for i in shared]
             placed[start : start + len(free)] = [value.axes[i] for i in free]
             if _may_leave_out(value, own, inputs[1 - side]):
@@ -117,6 +124,8 @@ def dot(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
 
 def _may_leave_out(value: Value, contracted: Sequence[int], other: Seen) -> bool:
     """Whether a known matrix has zeros where it meets different times, as to interpolate or to mask."""
+    # Only where contracted indices see different times may a zero hide one; channels that are masked see
+    # the same times as those that are not.
     ids = {factor.id for i in contracted for factor in value.axes[i]}
     moving = any(id in ids and seen.moves for t in value.terms for id, seen in t.maps.items())
     known = other.numpy if moving and isinstance(other, Constant) else None
@@ -165,6 +174,7 @@ def scatter_to_selected(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Se
         padding = int(params["padding"][i][0])
         offsets = tuple(padding - k for k in range(taps))
         if (taps, stride, padding) != (1, 1, 0):
+            # The window turned round: base dilation is the stride, as in a transposed convolution.
             sent = sent.read(i, window(size, offsets, 1, stride))
     return sent
 

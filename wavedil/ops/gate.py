@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from wavedil.ops.dilated_conv import dilated_conv
+from wavedil.ops.convolution import dilated_conv
 
 
 class GatedWeights(NamedTuple):

@@ -7,8 +7,9 @@ from fractions import Fraction
 from typing import Any
 
 from wavedil.errors import UserError
-from wavedil.receptive_field.arithmetic import require_at_least_one
-from wavedil.receptive_field.designed_stack import Design as Design
+from wavedil.receptive_field.designed_stack import Design
+from wavedil.receptive_field.limits import require_at_least_one
+from wavedil.receptive_field.wording import samples_text
 
 _KERNEL_SIZES = range(2, 9)
 
@@ -74,6 +75,7 @@ def design(
         residual_channels=residual_channels,
         skip_channels=skip_channels,
     )
+    # Stacks with a given number of cycles stand as they are; the others are repeated until they reach.
     most = math.inf if max_parameters is None else max_parameters
     cycles_to_try = _cycles_to_try(start, wanted, kernel_size, rates, max_layers)
     tried = [
@@ -111,6 +113,7 @@ def _cycles_to_try(
             for length in range(1, len(family) + 1):
                 cycle = replace(start, kernel_size=size, dilations=family[:length])
                 yield cycle
+                # Longer dilations than these reach too, and only cost more.
                 if cycle.size >= wanted:
                     break
 
@@ -126,6 +129,8 @@ def _families(kernel_size: int, length: int) -> Iterable[tuple[int, ...]]:
 
 def _repeated(cycle: Design, wanted: int, max_layers: int, max_parameters: float) -> Design:
     """As many cycles as reach the target, or as the limits let through."""
+    # Every cycle adds as much as the second one did, to the field as to the parameters, so that the
+    # number of cycles is a division. Kernels of one tap gain nothing.
     longer = replace(cycle, cycles=2)
     gain = longer.size - cycle.size
     missing = max(0, wanted - cycle.size)
@@ -137,6 +142,7 @@ def _repeated(cycle: Design, wanted: int, max_layers: int, max_parameters: float
 
 
 def _rank(found: Design) -> tuple[Any, ...]:
+    # Dilations come last: they make the order total, so that one question always has one answer.
     cost = (found.multiply_adds, found.state_bytes, found.num_layers)
     return (found.has_holes, *cost, found.kernel_size, found.layer_dilations)
 
@@ -147,7 +153,7 @@ def target_samples(
     milliseconds: float | None = None,
     sample_rate: float | None = None,
 ) -> int:
-    """A target given in samples, or in milliseconds at a sample rate, in whole samples; parts count as one.
+    """A target given in samples, or in milliseconds at a sample rate, in samples; a fraction is rounded up.
 
     Raises:
       UserError: If both are given or none, or a number is not above 0.
@@ -182,9 +188,7 @@ def _out_of_reach(
     limits: str,
 ) -> str:
     def length(size: int) -> str:
-        return f"{size} sample{'s' * (size > 1)}" + (
-            f" ({1000 * size / sample_rate:g} ms)" if sample_rate else ""
-        )
+        return samples_text(size) + (f" ({1000 * size / sample_rate:g} ms)" if sample_rate else "")
 
     if not tried:
         return (

@@ -51,7 +51,7 @@ def trace(
         channels or other signals of the batch, count as one.
       output_time_axis: The axis along which outputs are counted; `time_axis` by default. Of
         several outputs it is the union, provided that they have equally many samples.
-      unknown: "error", or "all": primitives without a rule see the whole signal, which is safe
+      unknown: "error", or "all": primitives without a rule see all of the signal, which is safe
         and may be too much.
 
     Returns:
@@ -81,6 +81,7 @@ def trace(
         )
     output_axis = time_axis if output_time_axis is None else output_time_axis
 
+    # The summary may ask for the same function on a longer or a shorter signal.
     def at_length(num_samples: int) -> Reading | None:
         shape = (*spec.shape[:axis], num_samples, *spec.shape[axis + 1 :])
         try:
@@ -124,7 +125,7 @@ def _spec(x: Any) -> jax.ShapeDtypeStruct:
 
 
 def _jaxpr(fn: Function, spec: jax.ShapeDtypeStruct) -> tuple[Any, Any]:
-    """The function's jaxpr and the shapes of its outputs; JAX's refusals are told in the caller's terms."""
+    """The function's jaxpr and the shapes of its outputs; JAX's errors in the caller's terms."""
     try:
         return jax.make_jaxpr(pure(fn), return_shape=True)(spec)
     except (jax.errors.ConcretizationTypeError, jax.errors.NonConcreteBooleanIndexError) as error:
@@ -147,6 +148,8 @@ def _signal(shape: tuple[int, ...], time_axis: int) -> Value:
     """The input: index t of the axis of time sees input t."""
     axes = new_axes(shape)
     size = shape[time_axis]
+    # The rule holds before and after the signal too, so that it has no borders of its own; the window
+    # (0, size) says which inputs there are.
     identity = AxisMap(size, (Piece(-INFINITY, INFINITY, Formula(1, 1, (ZERO,))),))
     maps = {factor.id: identity for factor in axes[time_axis]}
     return Value(axes, (Term(maps, ZERO, (0, size)),))
@@ -158,7 +161,9 @@ def _along_time(outputs: list[Seen], axes: list[int], num_outputs: int) -> list[
     parts = []
     for value, axis in zip(outputs, axes, strict=True):
         if isinstance(value, Value):
+            # Any channel, any signal of the batch: what one of them sees counts.
             others = [i for i in range(len(value.axes)) if i != axis]
             parts.append(value.over(*others).single(0))
+    # Constant outputs see nothing; with an empty part there is always something to unite.
     parts.append(Value(time, ()))
     return list(union_of(parts).terms)

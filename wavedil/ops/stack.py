@@ -1,6 +1,6 @@
 """A stack of gated layers with one skip matmul, and the backward pass that makes training fast.
 
-What the forward pass means stands in `_definition`: gated layers in a row, the
+`_definition` is the forward pass as it is defined: gated layers in a row, the
 gated activations of all of them joined, one matmul to the skip channels. When a
 gradient is asked for, the same numbers are computed in another order:
 
@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from wavedil.ops.gated_block import GatedWeights, gated_block
+from wavedil.ops.gate import GatedWeights, gated_block
 from wavedil.ops.time_blocks import from_blocks, matmul, outer, sum_over_time, to_blocks
 
 
@@ -223,7 +223,7 @@ def _gate_gradient(dz: Array, activation: Array) -> Array:
 
 
 def _zero_sums(weights: Any, batch_size: int) -> Any:
-    """What the gradients of the weights are summed in: kernels, and biases still apart for each signal."""
+    """Zeros that the weight gradients are summed into: kernels, and biases still apart for each signal."""
     layers, skip_kernel, skip_bias = weights
     zeros = functools.partial(jnp.zeros, dtype=skip_kernel.dtype)
     sums = []

@@ -1,13 +1,12 @@
 """The dilated convolution, in one, two and three dimensions."""
 
 import math
-from typing import Literal
 
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-Padding = Literal["causal", "same", "valid"]
+from wavedil.receptive_field import Padding
 
 # Past this many taps, laying the shifted signals side by side costs more memory than it saves time.
 _MAX_JOINED_TAPS = 16
