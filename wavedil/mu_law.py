@@ -57,6 +57,7 @@ def encode(
     dtype, cut, mu = code_dtype(levels), _cut(levels, convention), levels - 1
 
     def codes_of(x: np.ndarray) -> np.ndarray:
+        # log1p keeps the digits of quiet samples, which 1 + mu |x| would round away.
         f = np.copysign(np.log1p(mu * np.abs(x)), x) / np.log1p(mu)
         return np.minimum(np.floor((f + 1.0) * (0.5 * cut.span) + cut.offset), mu)
 
@@ -96,6 +97,7 @@ def decode(
     f = 2.0 * (np.arange(levels) + cut.shift) / cut.divisor - 1.0
     if convention == "nsynth":
         f[levels // 2] = 0.0
+    # (1 + mu)^|f| - 1 = expm1(|f| log1p(mu)), exact near silence too.
     table = np.sign(f) * np.expm1(np.abs(f) * np.log1p(mu)) / mu
     return np.asarray(table.astype(np.float32)[integers])
 

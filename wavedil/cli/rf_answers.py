@@ -91,6 +91,7 @@ def of_model(folder: Path) -> Answer:
     # Twice the field, so that there are outputs with all of it inside the signal.
     codes = jax.ShapeDtypeStruct((1, 2 * declared.size), jnp.int32)
     local = model.config.local_conditioning
+    # Zeros: which codes are seen does not depend on the values of the condition.
     condition = None if local is None else jnp.zeros((1, codes.shape[1], local.channels))
     traced = trace(lambda codes: model(codes, local=condition), codes)
     fields = {"declared": declared, "traced": traced.receptive_field}

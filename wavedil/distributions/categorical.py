@@ -87,8 +87,10 @@ def draw(
     temperature: float | Float[Array, ""],
 ) -> Int[Array, "*samples"]:
     """The choice at which the cumulative softmax of logits / temperature passes `uniform` in [0, 1)."""
+    # Without the largest logit no exponential overflows; the total takes the place of normalising.
     shifted = logits - jnp.max(logits, axis=-1, keepdims=True)
     cumulative = jnp.cumsum(jnp.exp(shifted / temperature), axis=-1)
     threshold = uniform * cumulative[..., -1]
     choices = jnp.sum(cumulative <= threshold[..., None], axis=-1)
+    # A number next to 1 times the total may round up to the total, past the last choice.
     return jnp.minimum(choices, logits.shape[-1] - 1).astype(jnp.int32)

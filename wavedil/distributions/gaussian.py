@@ -117,11 +117,13 @@ def _mass(
     exp(-width m) is known without subtracting squares. All is relative to f(base), and base^2 / 2 is
     subtracted at the end, so that neither form underflows however far the tail.
     """
+    # Reflected so that the middle is at least 0: every tail is then the upper one, Q small.
     reflected = lower + upper < 0.0
     near = jnp.where(reflected, -upper, lower)
     far = jnp.where(reflected, -lower, upper)
     middle = 0.5 * (near + far)
     narrow = width * far < 0.25
+    # 0 for wide levels, so that the series stays finite where it is not taken.
     half = jnp.where(narrow, 0.5 * width, 0.0)
     base = jnp.where(narrow, middle, jnp.maximum(near, 0.0))
     # f(near) and f(far), relative to f(base).
@@ -129,14 +131,17 @@ def _mass(
         narrow, half * (middle - 0.5 * half), -0.5 * jnp.square(jnp.minimum(near, 0.0))
     )
     at_near = jnp.exp(log_near)
+    # f(far) - f(near) over f(near), without a difference of two nearly equal numbers.
     falling = jnp.expm1(-width * middle)
     at_far = at_near * (1.0 + falling)
     beyond_near, beyond_far = at_near * _mills_ratio(jnp.abs(near)), at_far * _mills_ratio(far)
+    # All in units of f(base); across the mean 1 is sqrt(2 pi) f(0).
     wide_mass = jnp.where(near < 0.0, _ROOT_2_PI - beyond_near, beyond_near) - beyond_far
     mass = jnp.where(narrow, width * _mean_density(middle * half, half), wide_mass)
     return _Mass(
         log=jnp.log(mass) - 0.5 * jnp.square(base) - math.log(_ROOT_2_PI),
         reflected=reflected,
+        # d p / d near = f(far) - f(near) at a constant width, and d p / d width = f(far).
         by_near=at_near * falling / mass,
         by_width=at_far / mass,
     )
@@ -156,6 +161,7 @@ def _mean_density(
 def _mills_ratio(x: Float[Array, "..."]) -> Float[Array, "..."]:
     """(1 - F(x)) / F'(x) for x >= 0: from sqrt(pi / 2) at 0 down to 1 / x."""
     q = (x - 3.75) / (x + 3.75)
+    # Horner's rule, highest power first.
     value = jnp.full_like(q, _MILLS[-1])
     for coefficient in reversed(_MILLS[:-1]):
         value = value * q + coefficient

@@ -96,10 +96,12 @@ def _mass(
     log F(b) = min(b, 0) - log(1 + exp(-|b|)), so exponents are never positive.
     """
     below, above = jnp.exp(-jnp.abs(lower)), jnp.exp(-jnp.abs(upper))
+    # 1 - exp(-width), which keeps its digits in the narrowest level.
     inside = -jnp.expm1(-width)
     tails = jnp.minimum(upper, 0.0) - jnp.maximum(lower, 0.0)
     return _Mass(
         log=jnp.log(inside / ((1.0 + below) * (1.0 + above))) + tails,
+        # -F(lower), 1 - F(upper), and exp(-width) / (1 - exp(-width)), of the same exponentials.
         by_lower=-jnp.where(lower < 0.0, below, 1.0) / (1.0 + below),
         by_upper=jnp.where(upper < 0.0, 1.0, above) / (1.0 + above),
         by_width=(1.0 - inside) / inside,

@@ -89,7 +89,10 @@ class Mixture(abc.ABC):
         inverse = jnp.exp(-log_scales)
         index = checked_codes(codes, self.quantizer)[..., None]
         coarse, fine = (jnp.asarray(table, means.dtype) for table in _edge_tables(self.quantizer))
+        # A code beyond the levels has no edges: NaN, where JAX would take the last ones.
         at = functools.partial(jnp.take, mode="fill", fill_value=jnp.nan)
+        # Each edge is coarse + fine. The coarse difference is taken first, and its fine rest added: near the
+        # mean, and between two neighbouring edges, nothing is left of the large numbers to round.
         lower, lower_rest = at(coarse, index), at(fine, index)
         upper, upper_rest = at(coarse, index + 1), at(fine, index + 1)
         log_mass = self._log_mass(
@@ -158,10 +161,12 @@ class Mixture(abc.ABC):
         logits, means, log_scales = jnp.split(parameters, 3, axis=-1)
         number = self.num_components
         centres = (2.0 * np.arange(number) + 1.0) / number - 1.0
+        # Every component begins in the middle of its own K-th part of the levels, as broad as that part.
         parts = np.diff(self._expanded(np.linspace(-1.0, 1.0, number + 1), np))
         start = np.log(0.5 * parts / self.unit_deviation)
         smallest = math.log(_NARROWEST * _narrowest_width(self.quantizer))
         starts = jnp.asarray(start - smallest, log_scales.dtype)
+        # log s = log(smallest + exp(c) s_0), with c + log s_0 taken relative to log smallest.
         above = jnp.minimum(log_scales, _MAX_LOG_SCALE) + starts
         # log(smallest + exp(c) s_0); jnp.logaddexp, which minds infinities, would double the time of the loss.
         log_scales = smallest + jnp.maximum(above, 0.0) + jnp.log1p(jnp.exp(-jnp.abs(above)))
@@ -173,6 +178,7 @@ class Mixture(abc.ABC):
         if self.companding == "linear":
             return numpy.clip(y, -_FARTHEST_MEAN, _FARTHEST_MEAN)
         mu = self.levels - 1
+        # The bound in companded numbers, before the exponential could overflow.
         farthest = math.log1p(mu * _FARTHEST_MEAN) / math.log1p(mu)
         y = numpy.clip(y, -farthest, farthest)
         side = numpy.where(y < 0.0, -1.0, 1.0)
@@ -203,6 +209,7 @@ class Mixture(abc.ABC):
 
 def _mixed(logits: Float[Array, "..."], log_values: Float[Array, "..."]) -> Float[Array, "..."]:
     """log sum_k softmax(logits)_k exp(log_values_k)."""
+    # The normaliser of the weights comes off at the end: two sums over components and no softmax.
     total = jax.nn.logsumexp(logits + log_values, axis=-1)
     return total - jax.nn.logsumexp(logits, axis=-1)
 
@@ -212,6 +219,7 @@ def _edge_tables(
     quantizer: Quantizer,
 ) -> tuple[Float32[np.ndarray, " edges"], Float32[np.ndarray, " edges"]]:
     """Edges as coarse + fine, so that at 65536 levels a width keeps 7 digits; entry k is below level k."""
+    # In float64, of which the two float32 hold 48 bits.
     edges = np.concatenate([[-_FAR], quantizer.edges, [_FAR]])
     coarse = edges.astype(np.float32)
     return coarse, (edges - coarse).astype(np.float32)

@@ -90,6 +90,11 @@ class ContextStack(nnx.Module):
         missing = self.factor - num_samples % self.factor
         frames = self.enter(jnp.pad(x, ((0, 0), (0, missing), (0, 0))))
         _, y = self.stack(frames)
+        # Sample t has the output of the last frame that is complete with it, (t + 1) // factor - 1:
+        #
+        #     t                0  1  2  3  4  5  6  7          factor 4
+        #     repeated         .  .  .  .  a  a  a  a  b       after a frame of zeros
+        #     held: from 1     .  .  .  a  a  a  a  b          sample 3 completes frame a
         held = jnp.repeat(jnp.pad(y, ((0, 0), (1, 0), (0, 0))), self.factor, axis=1)
         return held[:, 1 : 1 + num_samples]
 
@@ -109,6 +114,11 @@ class ContextStack(nnx.Module):
         # How many frames a block completes depends on where the last one ended: one of two numbers.
         fewest, most = num_samples // factor, -(-num_samples // factor)
         completed = (phase + num_samples) // factor
+        # The frame under way began `phase` samples before the block; from there on samples are cut into
+        # frames. An incomplete last one is filled with zeros and not run.
+        #
+        #     samples    . p p | x x x x x x        factor 4, so 3 in the state; phase 2
+        #     frames       |-------|-------|
         seen = jnp.concatenate([state["samples"], x], axis=1)
         ahead = jnp.pad(seen, ((0, 0), (0, factor), (0, 0)))
         frames = lax.dynamic_slice_in_dim(ahead, factor - 1 - phase, most * factor, axis=1)
@@ -119,6 +129,7 @@ class ContextStack(nnx.Module):
             frames,
             state["stack"],
         )
+        # Entry n is the output held after n more frames; outputs that were not run are never reached.
         held = jnp.concatenate([state["held"], y], axis=1)
         after = {
             "samples": seen[:, num_samples:],
@@ -136,6 +147,7 @@ class ContextStack(nnx.Module):
         """The stack over the first `count` of `most` frames, and its state after them."""
 
         def run(frames: Array, state: Any) -> tuple[Array, Any]:
+            # The state of the stack stays as it is, and its outputs are not read.
             if count == 0:
                 return jnp.zeros((frames.shape[0], most, self._sizes[1])), state
             (_, y), state = self.stack.step(self.enter(frames[:, : count * self.factor]), state)

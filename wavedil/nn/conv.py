@@ -83,6 +83,7 @@ class Conv1d(nnx.Module):
         self.padding = padding
         self.receptive_field = ReceptiveField.conv(kernel_size, dilation, padding=padding)
         shape = (kernel_size, in_channels // groups, out_channels)
+        # An output of inputs with variance 1 then has variance 1.
         scale = (kernel_size * in_channels // groups) ** -0.5
         self.kernel = nnx.Param(scale * jax.random.normal(rngs.params(), shape))
         self.bias = nnx.Param(jnp.zeros(out_channels)) if use_bias else None
@@ -113,6 +114,7 @@ class Conv1d(nnx.Module):
     ) -> tuple[Float[Array, "batch time out_channels"], Float[Array, "batch past in_channels"]]:
         require_causal(self.receptive_field, f"Conv1d with padding={self.padding!r}")
         extended, state = extend(x, state)
+        # The past stands where padding would, so the valid outputs are those of the block.
         return self._convolve(extended, "valid"), state
 
     def _convolve(self, x: Array, padding: Padding) -> Array:

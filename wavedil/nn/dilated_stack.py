@@ -88,6 +88,7 @@ class DilatedStack(nnx.Module):
     def __call__(
         self, x: Float[Array, "batch time channels"], condition: Condition | None = None
     ) -> tuple[Float[Array, "batch time channels"], Float[Array, "batch time skip_channels"]]:
+        # A condition that is the same at every sample is part of the biases and costs nothing a sample.
         local = is_local(condition, x)
         return gated_stack(
             x,
@@ -114,6 +115,7 @@ class DilatedStack(nnx.Module):
             (x, z), past = block.step(x, past, condition)
             gated.append(z)
             after.append(past)
+        # One matmul over all blocks: the sum of their skip outputs.
         skip = jnp.concatenate(gated, axis=-1) @ self.skip_kernel[...] + self.skip_bias_or_zeros()
         return (x, skip), after
 

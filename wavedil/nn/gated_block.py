@@ -115,6 +115,7 @@ class GatedBlock(nnx.Module):
         bias = self.conv.bias_or_zeros()[None]
         condition_kernel = None if self.condition is None else self.condition.kernel[0]
         if condition is not None and condition_kernel is not None and not local:
+            # V c is the same at every sample, so it is worked out once for each signal.
             bias = bias + jnp.squeeze(condition, 1) @ condition_kernel
         return GatedWeights(
             kernel=self.conv.kernel[...],

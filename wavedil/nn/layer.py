@@ -41,6 +41,10 @@ def extend(
     x: Float[Array, "batch time channels"], past: Float[Array, "batch past channels"]
 ) -> tuple[Float[Array, "batch past_and_time channels"], Float[Array, "batch past channels"]]:
     """The block with its past samples in front, and the past samples of the next block."""
+    # past         a b c
+    # x                  d e
+    # extended     a b c d e
+    # next past        c d e       of the same length, however short the block
     extended = jnp.concatenate([past.astype(x.dtype), x], axis=1)
     return extended, extended[:, x.shape[1] :]
 

@@ -63,6 +63,7 @@ class RepeatUpsample(nnx.Module):
         )
         # Starts as a smooth repetition; taps drawn one by one would start as noise at every step.
         bell = np.array([1.0])
+        # Binomial weights, which add up to 1: a constant input stays as it is.
         for _ in range(kernel_size - 1):
             bell = np.convolve(bell, [0.5, 0.5])
         mixture = _orthogonal(1, in_channels, out_channels, rngs)
@@ -84,6 +85,12 @@ class RepeatUpsample(nnx.Module):
         state: Float[Array, "batch past in_channels"],
     ) -> tuple[Float[Array, "batch out_time out_channels"], Float[Array, "batch past in_channels"]]:
         _, after = extend(x, state)
+        # The state holds inputs. The convolution has a past of output samples, and of those that the oldest
+        # input is repeated to it may need the last ones alone:
+        #
+        #     state       a       b
+        #     repeated    a a a a b b b b           factor 4
+        #     past              a b b b b           of a convolution with 6 taps
         past = jnp.repeat(state, self.factor, axis=1)
         past = past[:, past.shape[1] - self.conv.receptive_field.past :]
         y, _ = self.conv.step(jnp.repeat(x, self.factor, axis=1), past)
@@ -139,6 +146,7 @@ class SubPixelUpsample(nnx.Module):
             in_channels, factor * out_channels, kernel_size=kernel_size, padding=padding, rngs=rngs
         )
         mixture = _orthogonal(kernel_size, in_channels, out_channels, rngs)
+        # The same mixture for all `factor` samples: the layer starts as a repetition, without a tone of its own.
         self.conv.kernel[...] = jnp.tile(mixture, factor)
         self.receptive_field = self.conv.receptive_field.then(ReceptiveField.upsample(factor))
 
@@ -160,6 +168,7 @@ class SubPixelUpsample(nnx.Module):
         return self._spread(y), state
 
     def _spread(self, y: Array) -> Array:
+        # Channels p C .. (p + 1) C - 1 are the C channels of sample p.
         return y.reshape(y.shape[0], y.shape[1] * self.factor, -1)
 
 

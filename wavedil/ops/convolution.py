@@ -68,7 +68,9 @@ def dilated_conv(
         "valid": [(0, 0) for _ in spans],
     }[padding]
     if flip:
+        # XLA correlates, so a convolution is the correlation with the reversed filter.
         kernel = jnp.flip(kernel, range(num_axes))
+    # A kernel for a third of the channels is one kernel for each of three groups.
     groups = x.shape[-1] // kernel.shape[-2]
     if num_axes == 1 and groups == 1 and kernel.shape[0] <= _MAX_JOINED_TAPS:
         return _joined_taps(jnp.pad(x, [(0, 0), *pads, (0, 0)]), kernel, rate)
@@ -89,6 +91,10 @@ def _joined_taps(x: Array, kernel: Array, rate: int) -> Array:
 
     On CPU the gradient of XLA's own dilated convolution is several times slower than this.
     """
+    # x        0 1 2 3 4 5          kernel_size 2, rate 2
+    # tap 0    0 1 2 3
+    # tap 1    2 3 4 5
+    # y        . . . .              a matmul from 2 in_channels to out_channels at each
     kernel_size = kernel.shape[0]
     num_samples = x.shape[1] - (kernel_size - 1) * rate
     taps = [x[:, k * rate : k * rate + num_samples] for k in range(kernel_size)]

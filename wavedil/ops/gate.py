@@ -43,9 +43,11 @@ def gated_block(
       The residual output y and the gated activation z, `past` samples shorter than x.
     """
     past = (weights.kernel.shape[0] - 1) * dilation
+    # Filter and gate see the same samples, so one convolution to twice the channels serves both.
     joint = dilated_conv(x, weights.kernel, dilation, padding="valid") + weights.bias[:, None]
     if condition is not None and weights.condition_kernel is not None:
         joint = joint + condition @ weights.condition_kernel
     filtered, gate = jnp.split(joint, 2, axis=-1)
     gated = jnp.tanh(filtered) * jax.nn.sigmoid(gate)
+    # The shortcut is the newest tap: the sample at which the output stands.
     return x[:, past:] + (gated @ weights.residual_kernel + weights.residual_bias), gated

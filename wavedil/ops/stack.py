@@ -72,6 +72,10 @@ def _forward(dilations: tuple[int, ...], x: Array, weights: Any, condition: Any)
 
     def block(pasts: list[Array], signals: tuple[Array, Array | None]) -> Any:
         y, c = signals
+        # Every layer has its own past, the last inputs that it had in the blocks before:
+        #
+        #     input of the layer    |---- past ----|---------- this block ----------|
+        #     handed on                                             |---- past ----|
         pasts_after, gated, activations = [], [], []
         block_input = y
         for layer, dilation, past in zip(layers, dilations, pasts, strict=True):
@@ -84,6 +88,8 @@ def _forward(dilations: tuple[int, ...], x: Array, weights: Any, condition: Any)
             gated.append(z)
             activations.append(activation)
         skip = matmul(skip_kernel.T, jnp.concatenate(gated)) + skip_bias[:, None, None]
+        # Kept for the backward pass: the tanh of every layer, the pasts, and the input of the first layer,
+        # from which those of the others follow.
         return pasts_after, (y, skip, (block_input, pasts, activations))
 
     _, (y, skip, saved) = lax.scan(block, _no_pasts(layers, dilations, x), blocks)
@@ -98,6 +104,8 @@ def _backward(dilations: tuple[int, ...], residuals: Any, gradients: Any) -> Any
     num_samples = gradients[0].shape[1]
 
     def block(carry: Any, signals: Any) -> Any:
+        # Blocks come last to first. `dpasts` is the gradient, by layer, of the samples that this block has
+        # handed on to the next one; it ends with that of the samples which it was handed itself.
         dpasts, sums = carry
         dy, dskip, c, saved = signals
         y, pasts, activations = saved
@@ -113,12 +121,15 @@ def _backward(dilations: tuple[int, ...], residuals: Any, gradients: Any) -> Any
         dpasts_before: list[Array] = []
         dc = None if c is None else jnp.zeros_like(c)
         for i in reversed(range(len(layers))):
+            # dy is the gradient of the layer's residual output. The gated activation has gradients from there
+            # and from the skip sum; the layer's input from the shortcut and from its taps, below.
             dz = dgated[i] + matmul(layers[i].residual_kernel, dy)
             djoint = _gate_gradient(dz, activations[i])
             taps = _taps(extended[i], layers[i], dilations[i], c)
             dtaps = matmul(_joint_kernel(layers[i]), djoint)
             dlayers.append(
                 (
+                    # Of the joint kernel, its bias, the residual kernel, and its bias.
                     outer(taps, djoint),
                     sum_over_time(djoint),
                     outer(gated[i], dy),
@@ -132,6 +143,8 @@ def _backward(dilations: tuple[int, ...], residuals: Any, gradients: Any) -> Any
         dweights = dlayers[::-1], outer(jnp.concatenate(gated), dskip), sum_over_time(dskip)
         return (dpasts_before[::-1], jax.tree.map(jnp.add, sums, dweights)), (dy, dc)
 
+    # Blocks end in zeros where the signal has no more samples. Their gradients are zeros too, so these
+    # samples add nothing to any sum.
     dy, dskip = map(to_blocks, gradients)
     carry = _no_pasts(layers, dilations, gradients[0]), _zero_sums(weights, gradients[0].shape[0])
     (_, sums), (dx, dc) = lax.scan(block, carry, (dy, dskip, condition, saved), reverse=True)
@@ -160,6 +173,7 @@ def _taps(extended: Array, layer: GatedWeights, dilation: int, condition: Array 
     """The rows that meet the joint kernel: every tap of the extended signal, then the condition."""
     kernel_size = layer.kernel.shape[0]
     num_samples = extended.shape[2] - (kernel_size - 1) * dilation
+    # Oldest tap first, as in the kernel.
     rows = [extended[:, :, k * dilation : k * dilation + num_samples] for k in range(kernel_size)]
     return jnp.concatenate(rows if condition is None else [*rows, condition])
 
@@ -172,6 +186,11 @@ def _taps_gradient(
     Tap k reaches from `k dilation` samples into the extended signal; the last `past` samples of that are
     also what the next block sees as its past, with gradient `dpast`.
     """
+    # extended    |------ past ------|--------- block ---------|        kernel_size 3
+    # tap 0       |========= block =========|
+    # tap 1                |========= block =========|
+    # tap 2                          |========= block =========|
+    # dpast                                 |===== past =======|        as the next block sees it
     kernel_size, num_channels = layer.kernel.shape[:2]
     past = dpast.shape[2]
     *rows, dcondition = jnp.split(dtaps, [num_channels * (k + 1) for k in range(kernel_size)])
@@ -180,6 +199,7 @@ def _taps_gradient(
     for k, row in enumerate(rows[1:-1], start=1):
         dextended = dextended + jnp.pad(row, ((0, 0), (0, 0), (k * dilation, past - k * dilation)))
     dinput = dextended[:, :, past:]
+    # The last tap lies on the block itself, so it is added there and not padded.
     return dextended[:, :, :past], dinput + rows[-1] if kernel_size > 1 else dinput, dcondition
 
 
@@ -213,11 +233,13 @@ def _residual(layer: GatedWeights, z: Array) -> Array:
 
 def _gate(activation: Array) -> Array:
     filtered, gate = jnp.split(activation, 2)
+    # gate is tanh(s / 2), so this is tanh(f) sigmoid(s).
     return filtered * (0.5 + 0.5 * gate)
 
 
 def _gate_gradient(dz: Array, activation: Array) -> Array:
     filtered, gate = jnp.split(activation, 2)
+    # By f and by s / 2; `_layer_gradient` puts the half into the gradients of the weights.
     dfiltered = dz * (0.5 + 0.5 * gate) * (1 - filtered * filtered)
     return jnp.concatenate([dfiltered, dz * (0.5 * filtered) * (1 - gate * gate)])
 
@@ -229,6 +251,7 @@ def _zero_sums(weights: Any, batch_size: int) -> Any:
     sums = []
     for layer in layers:
         gate, channels = layer.residual_kernel.shape
+        # A bias may differ from signal to signal, as where it holds a condition, so its sums do.
         rows = _joint_kernel(layer).shape[0]
         kernels = zeros((rows, 2 * gate)), zeros((gate, channels))
         biases = zeros((2 * gate, batch_size)), zeros((channels, batch_size))

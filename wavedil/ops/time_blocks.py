@@ -20,6 +20,7 @@ def to_blocks(x: Array) -> Array:
     on_cpu = jax.default_backend() == "cpu"
     limit = max(1, (_SAMPLES_ON_CPU if on_cpu else _SAMPLES_ON_ACCELERATOR) // batch_size)
     num_blocks = -(-num_samples // limit)
+    # As few blocks as the limit allows, and then as short as that number allows.
     block = -(-num_samples // num_blocks)
     x = jnp.pad(x, ((0, 0), (0, num_blocks * block - num_samples), (0, 0)))
     return x.reshape(batch_size, num_blocks, block, num_channels).transpose(1, 3, 0, 2)

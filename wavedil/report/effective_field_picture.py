@@ -83,6 +83,7 @@ def _draw_share(axes: "Axes", field: EffectiveField, ms: float) -> None:
 def _grouped(lags: np.ndarray, energy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean lag and mean energy of groups of neighbours, narrow near lag 0 and as wide as a tenfold's share far off."""
     decade = np.sign(lags) * np.floor(_GROUPS_PER_DECADE * np.log10(np.maximum(np.abs(lags), 1)))
+    # Lag 0, and lags 1 and -1, have the same logarithm here; half the sign keeps them apart.
     starts = np.flatnonzero(np.diff(decade + np.sign(lags) / 2, prepend=np.inf))
     sizes = np.diff(starts, append=len(lags))
     return np.add.reduceat(lags, starts) / sizes, np.add.reduceat(energy, starts) / sizes

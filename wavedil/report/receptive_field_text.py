@@ -61,6 +61,7 @@ def spread_of_paths(stack: Design) -> str:
     paths = paths_per_lag(
         stack.kernel_size, stack.layer_dilations, input_kernel_size=stack.input_kernel_size
     )
+    # Counts of deep stacks are beyond any float.
     fewest, most = (str(n) if n < 10**9 else f"{Decimal(n):.3g}" for n in (min(paths), max(paths)))
     spread = fewest if fewest == most else f"{fewest} to {most}"
     return f"{spread}, evenness {float(stack.evenness):.3g}"
