@@ -163,6 +163,14 @@ class TestBlindness:
         blind = probe(lambda x: lax.scan(body, x[:, 0], x.swapaxes(0, 1))[1].swapaxes(0, 1), NOISE)
         assert blind.blind == ("gt (float32 to bool)",)
 
+    def test_is_found_inside_of_what_jax_calls_one_operation(self) -> None:
+        def root(x: Any) -> Any:
+            return lax.custom_root(
+                lambda y: y - x, x, lambda f, y: jnp.where(f(y) > 0, y, -y), lambda f, y: y
+            )
+
+        assert probe(root, NOISE).blind == ("gt (float32 to bool)",)
+
     def test_is_empty_where_nothing_can_be_lost(self) -> None:
         mask = jnp.arange(40)[:, None] > 3
         assert probe(lambda x: jax.nn.relu(jnp.where(mask, x, 0.0)), NOISE).blind == ()

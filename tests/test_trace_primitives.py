@@ -111,9 +111,16 @@ own_derivative.defjvp(lambda x, dx: (x[0], dx[0]))
 # name: (function, the inputs of output t)
 CASES: dict[str, tuple[Callable[[Any], Any], Callable[[int], Any]]] = {
     "elementwise": (lambda x: jnp.tanh(x) * 2 + jax.nn.gelu(x) ** 2, clipped(0)),
+    "exponents": (lambda x: jnp.ldexp(*jnp.frexp(x)) + jnp.log2(x), clipped(0)),
+    "gradient of activations": (
+        jax.grad(lambda x: (jnp.tanh(x) + jax.nn.gelu(x)).sum()),
+        clipped(0),
+    ),
+    "polynomial": (lambda x: jnp.polyval(jnp.arange(12.0), x), clipped(0)),
     "difference with itself": (lambda x: x - x, clipped(0)),
     "times zero": (lambda x: 0.0 * x, clipped(0)),
     "integers": (lambda x: jnp.arange(9.0)[x.astype(int)], clipped(0)),
+    "intervals": (lambda x: jnp.searchsorted(jnp.arange(9.0), x), clipped(0)),
     "one-hot": (lambda x: jax.nn.one_hot(x.astype(int), 5).sum(-1), clipped(0)),
     "convolution": (lambda x: conv(x, 3), clipped(0, 1, 2)),
     "convolution same": (lambda x: conv(x, 3, padding=[(1, 1)]), clipped(-1, 0, 1)),
@@ -332,6 +339,13 @@ CASES: dict[str, tuple[Callable[[Any], Any], Callable[[int], Any]]] = {
         lambda t: {t, N - 1 - t, 0, 1},
     ),
     "jit": (lambda x: jax.jit(lambda y: y[::-1])(x), lambda t: {N - 1 - t}),
+    "composite": (lax.composite(lambda x: x[::-1], "wavedil.reversed"), lambda t: {N - 1 - t}),
+    "root": (
+        lambda x: lax.custom_root(
+            lambda y: jnp.roll(y, 1) - x, x, lambda f, y: y[::-1] - f(y), lambda f, y: y
+        ),
+        lambda t: {t, (t - 1) % N, N - 1 - t},
+    ),
     "remat": (lambda x: jax.checkpoint(lambda y: conv(y, 2))(x), clipped(0, 1)),
     "custom derivative forward": (own_derivative, lambda t: {N - 1 - t}),
     "custom derivative backward": (own_gradient, clipped(-1)),

@@ -1,5 +1,8 @@
 """From mel spectra to sound without a model: what a vocoder has to beat."""
 
+import inspect
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float, Float32
 
@@ -44,6 +47,9 @@ def griffin_lim(
         )
     import librosa
 
+    # librosa 1.0 calls `random_state` `rng`.
+    renamed = "rng" in inspect.signature(librosa.griffinlim).parameters
+    random: dict[str, Any] = {"rng" if renamed else "random_state": np.random.RandomState(0)}
     # Where the samples end with a frame, a centred transform of an even size has one more around the end.
     missing = 1 + (num_samples - fft_size % 2) // hop - len(frames)
     bands = settings.smallest ** (1.0 - np.pad(frames, ((0, missing), (0, 0)), mode="edge").T)
@@ -65,6 +71,6 @@ def griffin_lim(
         n_fft=fft_size,
         window=settings.window,
         length=num_samples,
-        random_state=0,
+        **random,
     )
     return np.clip(np.asarray(sound, np.float32), -1.0, 1.0)

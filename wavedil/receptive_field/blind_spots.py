@@ -1,12 +1,13 @@
 """Where a NaN on its way through a function may be lost: the probe's blind spots, read off the jaxpr."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from wavedil.receptive_field.disturbance import keeps_nan_in_maxima
+from wavedil.receptive_field.tracing.jax_internals import inner_jaxprs, opened
 
 # NaN goes in and comes out, but at the end and not wherever there is a dependence.
 _SORTING = {"sort", "top_k", "approx_top_k"}
@@ -26,7 +27,7 @@ def blind_spots(fn: Callable[[Any], Any], x: Any) -> tuple[str, ...]:
     NaN may come through all the same: `leaky_relu` compares to choose between x and 0.01 x, and both are NaN.
     """
     # A new function: of one that it knows JAX would hand out the jaxpr of before.
-    jaxpr = jax.make_jaxpr(lambda x: fn(x))(x).jaxpr
+    jaxpr, _ = opened(jax.make_jaxpr(lambda x: fn(x))(x))
     found: dict[str, None] = {}
     _walk(jaxpr, [True] * len(jaxpr.invars), found)
     return tuple(found)
@@ -41,7 +42,7 @@ def _walk(jaxpr: Any, depends: list[bool], found: dict[str, None]) -> None:
         if not any(given):
             continue
         dependent.update(equation.outvars)
-        inner = list(_inner_jaxprs(equation.params.values()))
+        inner = list(inner_jaxprs(equation))
         for part in inner:
             known = len(part.invars) == len(given) and equation.primitive.name not in _LOOPS
             _walk(part, given if known else [True] * len(part.invars), found)
@@ -62,14 +63,3 @@ def _note(equation: Any, given: list[bool], found: dict[str, None]) -> None:
 
 def _can_be_nan(aval: Any) -> bool:
     return hasattr(aval, "dtype") and jnp.issubdtype(aval.dtype, jnp.inexact)
-
-
-def _inner_jaxprs(values: Iterable[Any]) -> Iterable[Any]:
-    """The jaxprs among an equation's parameters, closed ones opened."""
-    for value in values:
-        if isinstance(value, tuple | list):
-            yield from _inner_jaxprs(value)
-        elif hasattr(value, "eqns"):
-            yield value
-        elif hasattr(value, "jaxpr"):
-            yield value.jaxpr

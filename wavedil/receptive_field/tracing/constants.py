@@ -8,14 +8,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import jaxpr_as_fun
+
+from wavedil.receptive_field.tracing.jax_internals import called, opened
 
 # Weights are larger.
 _MAX_ELEMENTS = 2**22
 # Indices and masks, of frames that overlap: a minute at 16 kHz in frames of 1024 at a hop of 160 has 6 million.
 _MAX_INDICES = 2**24
-# Parameters that hold the function which jit and custom derivatives call with their inputs.
-_CALLED = ("jaxpr", "call_jaxpr")
 
 
 class Constant:
@@ -92,13 +91,13 @@ def computed(eqn: Any, inputs: Sequence[Constant]) -> list[Constant]:
 def _evaluated(eqn: Any, values: Sequence[Any]) -> list[Any] | None:
     if eqn.effects:
         return None
-    called = next((eqn.params[name] for name in _CALLED if name in eqn.params), None)
     try:
-        with jax.ensure_compile_time_eval():
+        with jax.ensure_compile_time_eval(), jax.debug_nans(False):
             arrays = [v if isinstance(v, jax.Array) else jnp.asarray(np.asarray(v)) for v in values]
             # A scan has a jaxpr too, but of one trip, so it is bound like other primitives.
-            if called is not None and eqn.primitive.name != "scan":
-                return list(jaxpr_as_fun(called)(*arrays))
+            function = called(eqn)
+            if function is not None:
+                return list(jax.core.eval_jaxpr(*opened(function), *arrays))
             outputs = eqn.primitive.bind(*arrays, **eqn.params)
             return list(outputs) if eqn.primitive.multiple_results else [outputs]
     except Exception:  # what cannot be computed here is not known here, and every index is possible

@@ -8,6 +8,7 @@ from jax.extend.core import Literal as JaxprLiteral
 from wavedil.errors import UserError
 from wavedil.receptive_field.taps import Taps
 from wavedil.receptive_field.tracing.constants import Constant, computed
+from wavedil.receptive_field.tracing.jax_internals import opened
 from wavedil.receptive_field.tracing.source import source_line
 from wavedil.receptive_field.tracing.terms import Term
 from wavedil.receptive_field.tracing.value import Value, new_axes
@@ -55,10 +56,8 @@ class Interpreter:
 
     def run_closed(self, closed: Any, inputs: Sequence[Seen]) -> list[Seen]:
         """The same for a jaxpr that holds its constants, or that has none."""
-        if not hasattr(closed, "jaxpr"):
-            return self.run(closed, (), inputs)
-        constants = [Constant.holding(value) for value in closed.consts]
-        return self.run(closed.jaxpr, constants, inputs)
+        jaxpr, constants = opened(closed)
+        return self.run(jaxpr, [Constant.holding(value) for value in constants], inputs)
 
     def _apply(self, eqn: Any, inputs: list[Seen]) -> Sequence[Seen]:
         # Nothing here depends on the signal: weights, positions, masks. Numbers come when they are asked for.

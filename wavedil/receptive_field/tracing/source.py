@@ -6,6 +6,8 @@ from typing import Any
 
 import jax
 
+from wavedil.receptive_field.tracing.jax_internals import traceback
+
 _LIBRARIES = tuple(
     str(path)
     for path in (
@@ -19,15 +21,10 @@ _LIBRARIES = tuple(
 
 def source_line(eqn: Any) -> str:
     """` (file.py:12, in encoder)` for the innermost line of the user's own, or nothing."""
-    # JAX has no public name for this; an answer without the line is still an answer.
-    try:
-        frame = eqn.source_info.traceback.as_python_traceback()
-    except AttributeError:
-        return ""
-    found = None
+    frame, found = traceback(eqn), ""
     while frame is not None:
         code = frame.tb_frame.f_code
         if not code.co_filename.startswith(_LIBRARIES):
             found = f" ({code.co_filename}:{frame.tb_lineno}, in {code.co_name})"
         frame = frame.tb_next
-    return found or ""
+    return found

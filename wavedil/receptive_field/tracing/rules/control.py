@@ -5,31 +5,14 @@ from typing import Any
 
 from wavedil.receptive_field.tracing.constants import Constant
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
+from wavedil.receptive_field.tracing.jax_internals import CALLS, called
 from wavedil.receptive_field.tracing.rules.elementwise import together
 from wavedil.receptive_field.tracing.value import Value
-
-# The parameter that holds the function which a primitive calls with its own inputs.
-_CALLS = {
-    "jit": "jaxpr",
-    "pjit": "jaxpr",
-    "closed_call": "call_jaxpr",
-    "core_call": "call_jaxpr",
-    "remat": "jaxpr",
-    "remat2": "jaxpr",
-    "checkpoint": "jaxpr",
-    "custom_jvp_call": "call_jaxpr",
-    "custom_vjp_call": "call_jaxpr",
-    "custom_vjp_call_jaxpr": "fun_jaxpr",
-    "custom_vmap_call": "call",
-    "composite": "jaxpr",
-}
 
 
 def call(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
     """What the function that is called sees."""
-    inner = eqn.params.get(_CALLS[eqn.primitive.name])
-    inner = inner if inner is not None else eqn.params["call_jaxpr"]
-    return tracer.run_closed(inner, inputs)
+    return tracer.run_closed(called(eqn), inputs)
 
 
 def sharded(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Sequence[Seen]:
@@ -73,7 +56,7 @@ def callback(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Sequence[Seen
 
 
 RULES: dict[str, Rule] = {
-    **dict.fromkeys(_CALLS, call),
+    **dict.fromkeys(CALLS, call),
     "shard_map": sharded,
     "cond": cond,
     **dict.fromkeys(["debug_callback", "debug_print", "inspect_sharding", "check"], nothing),

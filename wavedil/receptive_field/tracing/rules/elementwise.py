@@ -14,10 +14,11 @@ _NAMES = """
 abs acos acosh add add_any and asin asinh atan atan2 atanh bessel_i0e bessel_i1e cbrt ceil clamp
 clz complex conj convert_element_type copy cos cosh digamma div eq eq_to erf erf_inv erfc
 exp exp2 expm1 floor ge gt igamma igamma_grad_a igammac imag integer_pow is_finite le le_to
-lgamma log log1p logistic lt lt_to max min mul mulhi name ne neg nextafter not or polygamma
-population_count pow real reduce_precision regularized_incomplete_beta rem round rsqrt
+lgamma log log1p log2 logistic lt lt_to max min mul mulhi name ne neg nextafter not
+one_minus_square or philox2x32 philox4x32 polygamma polynomial population_count pow real
+reduce_precision regularized_incomplete_beta rem round rsqrt
 shift_left shift_right_arithmetic shift_right_logical sign sin sinh square sqrt stop_gradient sub
-tan tanh threefry2x32 xor zeta device_put sharding_constraint layout_constraint reshard pvary
+tan tanh threefry2x32 threefry4x32 xor zeta device_put sharding_constraint layout_constraint reshard pvary
 pcast random_clone
 """.split()
 
@@ -90,5 +91,6 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(_NAMES, elementwise),
     "select_n": select,
     "optimization_barrier": one_by_one,
-    "reduced_vary_cast_p": one_by_one,
+    "reduced_vary_cast": one_by_one,
+    "reduced_vary_cast_p": one_by_one,  # its name before JAX 0.12
 }

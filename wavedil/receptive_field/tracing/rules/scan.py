@@ -16,6 +16,7 @@ from typing import Any
 
 from wavedil.receptive_field.tracing.constants import Constant
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
+from wavedil.receptive_field.tracing.jax_internals import scan_inputs
 from wavedil.receptive_field.tracing.rules import trips as hidden
 from wavedil.receptive_field.tracing.rules.control import either
 from wavedil.receptive_field.tracing.rules.relations import affine
@@ -31,34 +32,30 @@ from wavedil.receptive_field.tracing.value import Axis, Value, new_axis
 
 def scan(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
     """What is carried out of the last trip, and what every trip gives, one after the other."""
-    params = eqn.params
-    split = params["num_consts"], params["num_consts"] + params["num_carry"]
-    constants, first, scanned = inputs[: split[0]], inputs[split[0] : split[1]], inputs[split[1] :]
-    body = params["jaxpr"]
+    constants, first, scanned = scan_inputs(eqn, inputs)
+    length = eqn.params["length"]
     alone = not any(isinstance(value, Value) for value in scanned)
-    if params["length"] <= 1 or (alone and params["length"] * num_equations(body) <= MAX_EQUATIONS):
-        return _trip_by_trip(tracer, body, params, constants, first, scanned)
+    if length <= 1 or (alone and length * num_equations(eqn.params["jaxpr"]) <= MAX_EQUATIONS):
+        return _trip_by_trip(tracer, eqn, constants, first, scanned)
     return _all_trips(tracer, eqn, constants, first, scanned)
 
 
 def _trip_by_trip(
     tracer: Interpreter,
-    body: Any,
-    params: Any,
+    eqn: Any,
     constants: Sequence[Seen],
     carried: Sequence[Seen],
     scanned: Sequence[Seen],
 ) -> list[Seen]:
-    length = params["length"]
-    trips = range(length)[::-1] if params["reverse"] else range(length)
+    length = eqn.params["length"]
+    trips = range(length)[::-1] if eqn.params["reverse"] else range(length)
     given: list[Sequence[Seen]] = [()] * length
     for trip in trips:
         slices = [_at_trip(value, trip) for value in scanned]
-        outputs = tracer.run_closed(body, [*constants, *carried, *slices])
+        outputs = tracer.run_closed(eqn.params["jaxpr"], [*constants, *carried, *slices])
         carried, given[trip] = outputs[: len(carried)], outputs[len(carried) :]
     if not length:
-        shapes = [var.aval.shape for var in body.jaxpr.outvars[len(carried) :]]
-        return [*carried, *(Constant((0, *shape), None) for shape in shapes)]
+        return [*carried, *(Constant(v.aval.shape, None) for v in eqn.outvars[len(carried) :])]
     return [*carried, *(stacked(values, 0) for values in zip(*given, strict=True))]
 
 

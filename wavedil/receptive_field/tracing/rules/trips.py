@@ -4,6 +4,7 @@ from typing import Any
 
 from wavedil.receptive_field.tracing.constants import Constant
 from wavedil.receptive_field.tracing.interpreter import Seen
+from wavedil.receptive_field.tracing.jax_internals import inner_jaxprs, opened
 from wavedil.receptive_field.tracing.rules.reduction import running
 from wavedil.receptive_field.tracing.rules.relations import affine
 from wavedil.receptive_field.tracing.terms import trimmed
@@ -18,10 +19,10 @@ MAX_ROUNDS = 48
 MAX_CLOSINGS = 16
 
 
-def num_equations(closed: Any) -> int:
+def num_equations(jaxpr: Any) -> int:
     """Equations of a body, and of the functions that it calls, once each."""
-    inner = (eqn.params.get("jaxpr") for eqn in closed.jaxpr.eqns)
-    return len(closed.jaxpr.eqns) + sum(num_equations(j) for j in inner if hasattr(j, "jaxpr"))
+    equations = opened(jaxpr)[0].eqns
+    return len(equations) + sum(num_equations(j) for eqn in equations for j in inner_jaxprs(eqn))
 
 
 def in_order(value: Seen, reverse: bool) -> Seen:
