@@ -4,11 +4,10 @@ import json
 from typing import get_args, get_type_hints
 
 import pytest
-from wavedil.distributions import DISTRIBUTIONS
 
 from wavedil import ContextStackConfig, LocalConditioningConfig, UserError, WaveNetConfig
 from wavedil.features import MelConfig
-from wavedil.training.config import RunConfig, TrainingConfig
+from wavedil.training import RunConfig, TrainingConfig
 
 
 def test_outputs_are_checked_without_json_too() -> None:

@@ -8,7 +8,8 @@ import pytest
 from recordings import tone
 
 from wavedil import UserError
-from wavedil.features import MelConfig, fit, mel, num_frames, read
+from wavedil.features import MelConfig, fit, mel, read
+from wavedil.frames import num_frames
 
 SMALL = MelConfig(num_mels=12, fft_size=256, hop=64)
 

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wavedil import mu_law
-from wavedil.errors import UserError
+from wavedil import UserError, mu_law
 
 LEVELS = [2, 3, 16, 255, 256, 257, 1024, 65536]
 

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wavedil import mu_law
-from wavedil.errors import UserError
+from wavedil import UserError, mu_law
 from wavedil.quantizer import Quantizer
 
 GRIDS = [

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from wavedil.data.plucked_strings import write_corpus
+from wavedil.data import write_plucked_strings
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 BLOCKS = [code for code in re.findall(r"```python\n(.*?)```", README, re.DOTALL)]
@@ -25,7 +25,7 @@ def test_code_that_trains_runs_with_a_smaller_model_fewer_steps_and_samples(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    write_corpus(tmp_path / "recordings")
+    write_plucked_strings(tmp_path / "recordings")
     (code,) = TRAINING
     shorter = code.replace("2 * model.config.sample_rate", "100").replace(
         "TrainingConfig(steps=4000)",

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_ndtr
 
-from wavedil.data.corpus import Recording
+from wavedil.data import Recording
 from wavedil.quantizer import Quantizer
 
 GRID = Quantizer(256, "mu_law")

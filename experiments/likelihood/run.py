@@ -15,14 +15,14 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 from linear_prediction import RECENT, bits_per_sample, fit
-from wavedil.data.baselines import bigram_bits, histogram_bits
+from wavedil.evaluation import bigram_bits, histogram_bits
 from wavedil.training.evaluation import evaluate
 
 import wavedil as wd
-from wavedil.data.corpus import Corpus, CorpusConfig, read_corpus
-from wavedil.training.config import RunConfig, TrainingConfig
-from wavedil.training.loop import train
-from wavedil.training.metrics import Progress
+from wavedil.data import Corpus, CorpusConfig, read_corpus
+from wavedil.training import RunConfig, TrainingConfig
+from wavedil.runs import train_as as train
+from wavedil.training import Progress
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"

@@ -18,19 +18,19 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from wavedil.data.baselines import bigram_bits, histogram_bits
-from wavedil.generation.copies import copy_recordings, mean_distances
-from wavedil.generation.encoding import as_vocoder, interpolate
+from wavedil.evaluation import bigram_bits, histogram_bits
+from wavedil.evaluation import resynthesize, mean_distances
+from wavedil.generation import as_vocoder, interpolate
 from wavedil.training.evaluation import evaluate
-from wavedil.training.run_folder import RunFolder
+from wavedil.runs import RunFolder
 
 import wavedil as wd
-from wavedil.data.corpus import Corpus, CorpusConfig, Recording, read_corpus
-from wavedil.data.sounds import read_sounds
-from wavedil.report.pictures import loss_curve, waveform_and_spectrogram
-from wavedil.training.config import RunConfig, TrainingConfig
-from wavedil.training.loop import train
-from wavedil.training.metrics import Progress
+from wavedil.data import Corpus, CorpusConfig, Recording, read_corpus
+from wavedil.data import read_sounds
+from wavedil.report import loss_curve, waveform_and_spectrogram
+from wavedil.training import RunConfig, TrainingConfig
+from wavedil.runs import train_as as train
+from wavedil.training import Progress
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
@@ -113,7 +113,7 @@ def make_again(model: wd.Autoencoder, corpus: Corpus) -> dict[str, object]:
     """Two held-out excerpts made again from their codes, and what lies between them."""
     recordings, sounds = _excerpts(corpus)
     decoder, told = as_vocoder(model, recordings)
-    copies = copy_recordings(decoder, told, jax.random.key(0))
+    copies = resynthesize(decoder, told, jax.random.key(0))
     codes = interpolate(told[0].features, told[1].features, 3)
     halfway = wd.generate(decoder, jax.random.key(0), features=codes[1])[0]
     first, second = EXCERPTS

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from wavedil.training.run_folder import RunFolder
+from wavedil.runs import RunFolder
 
 import wavedil as wd
-from wavedil.data.corpus import Corpus, read_corpus
+from wavedil.data import Corpus, read_corpus
 from wavedil.receptive_field import effective
 from wavedil.report.effective_field_picture import draw_effective_field
 

@@ -10,13 +10,14 @@ from ours import SETTINGS, compiled_step, random_batch
 from sizes import Sizes
 from timing import alternate, rates, ratio
 
-from wavedil.data.windows import Batch
-from wavedil.features import MelConfig, num_frames
-from wavedil.generation.sampler import generate
-from wavedil.models.local_conditioning import LocalConditioningConfig
-from wavedil.models.wavenet import WaveNet
-from wavedil.models.wavenet_config import WaveNetConfig
-from wavedil.training.state import initial_state
+from wavedil.data import Batch
+from wavedil.features import MelConfig
+from wavedil.frames import num_frames
+from wavedil.generation import generate
+from wavedil.models import LocalConditioningConfig
+from wavedil.models import WaveNet
+from wavedil.models import WaveNetConfig
+from wavedil.training import initial_state
 
 
 def measure(sizes: Sizes) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from timing import alternate, rates, ratio, seconds, summary
 
 # The compiled loop of `generate`, called in windows of other lengths than its own.
 from wavedil.generation import sampler, step
-from wavedil.models.wavenet import WaveNet
-from wavedil.models.weights import named_weights
+from wavedil.models import WaveNet
+from wavedil.models import named_weights
 
 
 class Loop:

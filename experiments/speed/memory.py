@@ -13,7 +13,7 @@ from typing import Any
 
 from sizes import Sizes
 
-from wavedil.models.wavenet_config import WaveNetConfig
+from wavedil.models import WaveNetConfig
 
 MIB = 2**20
 LIBRARIES = {"wavedil": "wavedil", "torch": "PyTorch"}

@@ -4,13 +4,13 @@ from typing import Any
 
 import jax
 import numpy as np
-from wavedil.training.step import make_step
+from wavedil.training import make_update
 
-from wavedil.data.windows import Batch
-from wavedil.models.wavenet_config import WaveNetConfig
+from wavedil.data import Batch
+from wavedil.models import WaveNetConfig
 from wavedil.mu_law import code_dtype
-from wavedil.training.config import TrainingConfig
-from wavedil.training.state import initial_state
+from wavedil.training import TrainingConfig
+from wavedil.training import initial_state
 
 SETTINGS = TrainingConfig()
 

@@ -11,8 +11,8 @@ from sizes import Sizes
 from timing import alternate, rates, ratio, summary
 
 from wavedil import distributions
-from wavedil.models.wavenet_config import WaveNetConfig
-from wavedil.training.state import initial_state
+from wavedil.models import WaveNetConfig
+from wavedil.training import initial_state
 
 # Changes to the network; the first is what the others are compared with. Up to the last layer all are the same,
 # except that 65,536 levels enter as amplitudes: an embedding of each would be most of the network.

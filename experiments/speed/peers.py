@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from wavedil.models.wavenet_config import WaveNetConfig
+from wavedil.models import WaveNetConfig
 
 
 class GatedLayer(nn.Module):

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Self
 
-from wavedil.models.wavenet_config import WaveNetConfig
+from wavedil.models import WaveNetConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

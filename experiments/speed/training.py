@@ -11,10 +11,10 @@ from ours import SETTINGS, compiled_step, random_batch
 from sizes import Sizes
 from timing import alternate, rates, ratio, seconds, summary
 
-from wavedil.models.wavenet import WaveNet
-from wavedil.models.wavenet_config import WaveNetConfig
-from wavedil.models.weights import named_weights
-from wavedil.training.state import initial_state
+from wavedil.models import WaveNet
+from wavedil.models import WaveNetConfig
+from wavedil.models import named_weights
+from wavedil.training import initial_state
 
 
 def measure(sizes: Sizes) -> dict[str, Any]:

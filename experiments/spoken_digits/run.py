@@ -18,16 +18,16 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from wavedil.data.baselines import bigram_bits, histogram_bits
+from wavedil.evaluation import bigram_bits, histogram_bits
 from wavedil.training.evaluation import evaluate
-from wavedil.training.run_folder import RunFolder
+from wavedil.runs import RunFolder
 
 import wavedil as wd
-from wavedil.data.corpus import CorpusConfig, read_corpus
-from wavedil.report.pictures import loss_curve, waveform_and_spectrogram
-from wavedil.training.config import RunConfig, TrainingConfig
-from wavedil.training.loop import train
-from wavedil.training.metrics import Progress
+from wavedil.data import CorpusConfig, read_corpus
+from wavedil.report import loss_curve, waveform_and_spectrogram
+from wavedil.training import RunConfig, TrainingConfig
+from wavedil.runs import train_as as train
+from wavedil.training import Progress
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"

@@ -18,23 +18,23 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from wavedil.generation.copies import (
+from wavedil.evaluation import (
     Distances,
     copies_to_compare,
-    copy_recordings,
+    resynthesize,
     mean_distances,
 )
 from wavedil.training.evaluation import evaluate
-from wavedil.training.run_folder import RunFolder
+from wavedil.runs import RunFolder
 
 import wavedil as wd
-from wavedil.data.corpus import Corpus, CorpusConfig, Recording, read_corpus
-from wavedil.data.sounds import read_sounds
+from wavedil.data import Corpus, CorpusConfig, Recording, read_corpus
+from wavedil.data import read_sounds
 from wavedil.features import MelConfig
-from wavedil.report.pictures import loss_curve, waveform_and_spectrogram
-from wavedil.training.config import RunConfig, TrainingConfig
-from wavedil.training.loop import train
-from wavedil.training.metrics import Progress
+from wavedil.report import loss_curve, waveform_and_spectrogram
+from wavedil.training import RunConfig, TrainingConfig
+from wavedil.runs import train_as as train
+from wavedil.training import Progress
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
@@ -124,7 +124,7 @@ def picture() -> None:
     sounds = {"recording": read_sounds(CORPUS, PICTURED)}
     for output in MODELS:
         model = wd.load(RUNS / output)
-        sounds[output] = copy_recordings(model, chosen, jax.random.key(0))
+        sounds[output] = resynthesize(model, chosen, jax.random.key(0))
         sounds |= copies_to_compare(model, chosen, sounds[output])
     order = ["recording", "levels alone", "Griffin-Lim", *MODELS]
     pairs = [
@@ -140,7 +140,7 @@ def _distances(model: wd.WaveNet, corpus: Corpus) -> tuple[dict[str, Distances],
     """Of the model's copies, Griffin-Lim's and the levels alone; and the seconds that the model took."""
     chosen = _spread(corpus.test, NUM_COPIES)
     started = time.perf_counter()
-    copies = copy_recordings(model, chosen, jax.random.key(0))
+    copies = resynthesize(model, chosen, jax.random.key(0))
     seconds = time.perf_counter() - started
     sounds = read_sounds(CORPUS, [item.path for item in chosen])
     named = copies_to_compare(model, chosen, copies)

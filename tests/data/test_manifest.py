@@ -1,0 +1,115 @@
+"""Manifests: CSV and JSON lines, their splits and labels, and their mistakes by line."""
+
+import json
+
+import pytest
+from recordings import tone, write
+
+from wavedil import UserError
+from wavedil.data import CorpusConfig, read_corpus
+
+ROWS = [
+    {"path": "wavs/a.wav", "split": "train", "speaker": "ann", "mood": "calm"},
+    {"path": "wavs/b.wav", "split": "test", "speaker": "bob", "mood": ""},
+    {"path": "wavs/c.wav", "split": "train", "speaker": "cy", "mood": "loud"},
+]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in "abc":
+        write(tmp_path / "wavs" / f"{name}.wav", tone(1000))
+    return tmp_path
+
+
+def write_manifest(folder, suffix, rows):
+    path = folder / f"files{suffix}"
+    if suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n\n" for row in rows))
+    else:
+        names = list(rows[0])
+        lines = [names] + [[row.get(name, "") for name in names] for row in rows]
+        # A byte-order mark, as spreadsheets write it.
+        path.write_text("\n".join(",".join(line) for line in lines), encoding="utf-8-sig")
+    return path
+
+
+def read(path, **settings):
+    return read_corpus(CorpusConfig(folder=str(path), **settings))
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_a_manifest_gives_paths_split_and_labels(folder, suffix):
+    corpus = read(write_manifest(folder, suffix, ROWS))
+    assert [item.path for item in corpus.train] == ["wavs/a.wav", "wavs/c.wav"]
+    assert [item.path for item in corpus.test] == ["wavs/b.wav"]
+    assert corpus.label_values == {"speaker": ("ann", "bob", "cy"), "mood": ("calm", "loud")}
+    assert corpus.test[0].labels == {"speaker": "bob"}
+    assert corpus.unlabelled == {"speaker": 0, "mood": 1}
+
+
+def test_values_of_json_become_text_and_null_is_no_label(folder):
+    rows = [
+        {"path": f"wavs/{name}.wav", "pitch": p}
+        for name, p in zip("abc", [60, None, 7], strict=True)
+    ]
+    corpus = read(write_manifest(folder, ".jsonl", rows))
+    assert corpus.label_values == {"pitch": ("7", "60")}
+    assert corpus.unlabelled == {"pitch": 1}
+
+
+def test_columns_that_begin_with_an_underscore_and_index_are_no_labels(folder):
+    rows = [{"path": r["path"], "_text": "hello", "index": "3", "speaker": "x"} for r in ROWS]
+    assert read(write_manifest(folder, ".csv", rows)).label_values == {"speaker": ("x",)}
+
+
+def test_a_test_pattern_goes_before_the_manifests_split(folder):
+    corpus = read(write_manifest(folder, ".csv", ROWS), test="a[.]wav")
+    assert [item.path for item in corpus.test] == ["wavs/a.wav"]
+
+
+def test_a_pattern_adds_labels_to_those_of_the_manifest(folder):
+    corpus = read(write_manifest(folder, ".csv", ROWS), labels=r"(?P<letter>\w)[.]wav")
+    assert corpus.label_values["letter"] == ("a", "b", "c")
+    assert list(corpus.label_values) == ["speaker", "mood", "letter"]
+
+
+def test_a_listed_file_that_is_absent_is_skipped_and_named(folder):
+    manifest = write_manifest(folder, ".csv", [*ROWS, {"path": "wavs/gone.wav", "split": "train"}])
+    corpus = read(manifest)
+    assert [bad.path for bad in corpus.skipped] == ["wavs/gone.wav"]
+    assert "No such file" in corpus.skipped[0].reason
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text", "message"),
+    [
+        (".csv", "path,split\n", "lists no recordings"),
+        (".jsonl", "", "lists no recordings"),
+        (".csv", "file\na.wav\n", "line 2 has no path"),
+        (".csv", "path\na.wav\na.wav\n", "line 3 lists a.wav a second time"),
+        (".csv", "path\na.wav\n./a.wav\n", "line 3 lists a.wav a second time"),
+        (".csv", "path,split\na.wav,dev\n", "split 'dev'; it must be 'train' or 'test'"),
+        (".csv", "path,split\na.wav,test\nb.wav,\n", r"b.wav has none"),
+        (".csv", "path,text\na.wav,yes, or no\n", "line 2 has more values than columns"),
+        (".jsonl", '{"path": "a.wav"}\n[1]\n', "line 2 is not an object"),
+        (".jsonl", '{"path": "a.wav"', "cannot be read as JSON lines"),
+    ],
+)
+def test_a_mistake_in_a_manifest_is_named_by_its_line(tmp_path, suffix, text, message):
+    manifest = tmp_path / f"files{suffix}"
+    manifest.write_text(text)
+    with pytest.raises(UserError, match=message):
+        read(manifest)
+
+
+def test_a_manifest_that_is_not_utf8_is_refused(tmp_path):
+    manifest = tmp_path / "files.csv"
+    manifest.write_bytes("path\nmüsli.wav\n".encode("latin-1"))
+    with pytest.raises(UserError, match="UTF-8"):
+        read(manifest)
+
+
+def test_a_label_in_both_manifest_and_pattern_is_refused(folder):
+    with pytest.raises(UserError, match="'speaker' comes from the manifest and from the pattern"):
+        read(write_manifest(folder, ".csv", ROWS), labels=r"(?P<speaker>\w)[.]wav")

@@ -1,0 +1,227 @@
+"""What `trace` says of all outputs together: past, future, stride, causal and interior, where these are hard to say."""
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from jax import lax
+
+from wavedil import UserError
+from wavedil.receptive_field import check_causal, effective, probe, trace
+
+N = 24
+FRAMES = np.concatenate([[[0, 1, 2, 3]], 3 * np.arange(1, 79)[:, None] - 2 + np.arange(4)])
+
+
+def spec(num_samples: int = N) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct((1, num_samples, 1), jnp.float32)
+
+
+def wrapped(x: Any, half: int) -> Any:
+    padded = jnp.pad(x, ((0, 0), (half, half), (0, 0)), mode="wrap")
+    return sum(padded[:, i : i + x.shape[1]] for i in range(2 * half + 1))
+
+
+def written_out(x: Any) -> Any:
+    """y[i] = x[i] + y[i - 1] / 2 as a Python loop."""
+    ys = [x[:, 0]]
+    for i in range(1, x.shape[1]):
+        ys.append(x[:, i] + 0.5 * ys[-1])
+    return jnp.stack(ys, 1)
+
+
+def written_in_place(x: Any) -> Any:
+    def step(i: Any, y: Any) -> Any:
+        return y.at[:, i].set(x[:, i] + 0.5 * y[:, i - 1])
+
+    return lax.fori_loop(0, x.shape[1], step, jnp.zeros_like(x))
+
+
+def dynamic_frames(x: Any) -> Any:
+    """Frames of 4 every 3 samples, the first of which would begin before the signal."""
+
+    def frame(i: Any) -> Any:
+        return lax.dynamic_slice_in_dim(x, jnp.maximum(3 * i - 2, 0), 4, axis=1)
+
+    return jax.vmap(frame)(jnp.arange(x.shape[1] // 3)).mean(2)[:, 0].T[..., None]
+
+
+def even_and_odd(x: Any) -> Any:
+    return jnp.concatenate([x[:, ::2], x[:, 1::2]], 1)
+
+
+def blocks_reversed(x: Any) -> Any:
+    return jnp.concatenate(jnp.array_split(x, 5, axis=1)[::-1], 1)
+
+
+def of_one_length(fn: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda x: fn(x) * jnp.ones((N, 1))
+
+
+INF, NONE = math.inf, range(0)
+CIRCULAR = nnx.Conv(1, 1, (5,), padding="CIRCULAR", rngs=nnx.Rngs(0))
+
+# name: (function, samples, past, future, stride, causal, interior)
+CASES: dict[str, tuple[Any, ...]] = {
+    "roll by 1": (lambda x: jnp.roll(x, 1, 1), N, 1, -1, 1, False, range(1, 24)),
+    "roll by 2": (lambda x: jnp.roll(x, 2, 1), N, 2, -2, 1, False, range(2, 24)),
+    "roll back": (lambda x: jnp.roll(x, -3, 1), 1000, -3, 3, 1, False, range(997)),
+    "wrapped": (lambda x: wrapped(x, 2), N, 2, 2, 1, False, range(2, 22)),
+    "circular convolution": (CIRCULAR, N, 2, 2, 1, False, range(2, 22)),
+    "recurrence written out": (written_out, N, INF, 0, 1, True, range(N)),
+    "recurrence written out, cropped": (
+        lambda x: written_out(x)[:, 4:], N, INF, 4, 1, False, range(20),
+    ),
+    "recurrence of one length": (of_one_length(written_out), N, INF, 0, 1, True, range(N)),
+    "recurrence in place": (written_in_place, N, INF, 0, 1, True, range(N)),
+    "irregular first frame": (lambda x: x[:, FRAMES].mean(2), 240, 2, 1, 3, False, range(1, 79)),
+    "dynamic frames": (dynamic_frames, 240, 2, 1, 3, False, range(1, 80)),
+    "even and odd": (even_and_odd, N, INF, INF, 1, False, range(N)),
+    "even and odd of one length": (of_one_length(even_and_odd), N, 11, 11, 1, False, NONE),
+    "strided, then padded": (
+        lambda x: jnp.pad(x[:, ::2], ((0, 0), (0, 12), (0, 0))), N, 0, 0, 2, True, range(N),
+    ),
+    "faster, then held": (
+        lambda x: x[:, np.minimum(2 * np.arange(N), N - 1)], N, 0, 0, 2, True, range(12),
+    ),
+    "written to a permutation": (
+        lambda x: jnp.zeros_like(x).at[:, (jnp.arange(N) * 7) % N].set(x[:, :N]),
+        N, 18, 18, 1, False, NONE,
+    ),
+    "blocks in reverse order": (blocks_reversed, N, INF, INF, 1, False, NONE),
+    "halves swapped": (
+        lambda x: jnp.concatenate([x[:, x.shape[1] // 2 :], x[:, : x.shape[1] // 2]], 1),
+        N, INF, INF, 1, False, range(N),
+    ),
+    "reversed": (lambda x: x[:, ::-1], N, INF, INF, 1, False, range(N)),
+    "clamped by the first sample": (
+        lambda x: lax.clamp(-1.0, x, x[0, 0, 0]), N, INF, 0, 1, True, range(N),
+    ),
+    "four blocks, however long": (
+        lambda x: x + x.reshape(1, 4, -1, 1).mean(2, keepdims=True).repeat(
+            x.shape[1] // 4, 2
+        ).reshape(x.shape),
+        N, INF, INF, 1, False, range(N),
+    ),
+    "one output set to zero": (lambda x: x.at[:, 12].set(0), N, 0, 0, 1, True, range(12)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_outputs_in_the_middle_say_what_the_field_is(case: tuple[Any, ...]) -> None:
+    fn, num_samples, past, future, stride, causal, interior = case
+    field = trace(fn, spec(num_samples))
+    found = (field.past, field.future, field.stride, field.causal, field.interior)
+    assert found == (past, future, Fraction(stride), causal, interior), str(field)
+    assert field.upper_bounds == ()
+
+
+@pytest.mark.parametrize("name", ["even and odd", "blocks in reverse order", "reversed"])
+def test_what_has_no_field_is_refused(name: str) -> None:
+    field = trace(CASES[name][0], spec())
+    for ask in ("receptive_field", "taps", "phases"):
+        with pytest.raises(UserError, match=r"inputs\(t\) says"):
+            getattr(field, ask)
+
+
+def test_outputs_without_a_rule_say_how_far_they_see() -> None:
+    field = trace(of_one_length(even_and_odd), spec())
+    assert str(field) == (
+        "output t sees inputs within t - 11 .. t + 11, which have no taps in common, not causal, "
+        "by no one rule at the 24 outputs"
+    )
+    with pytest.raises(UserError, match="follow no one rule"):
+        _ = field.receptive_field
+
+
+def test_trace_and_check_causal_agree_on_whose_clock_counts() -> None:
+    for name in ("even and odd", "faster, then held", "strided, then padded"):
+        fn = CASES[name][0]
+        assert trace(fn, spec()).causal == probe(fn, jnp.zeros((1, N, 1))).causal, name
+    with pytest.raises(AssertionError):
+        check_causal(even_and_odd, jnp.zeros((1, N, 1)))
+
+
+def test_a_loop_too_long_to_follow_is_judged_by_a_shorter_one() -> None:
+    field = trace(written_in_place, spec(1000))
+    assert (field.past, field.future, field.causal) == (INF, 0, True)
+    assert any("scatter at indices" in bound for bound in field.upper_bounds)
+
+
+def lower(x: Any) -> Any:
+    return jnp.where(jnp.tril(jnp.ones((N, N), bool))[..., None], x[:, None], 0).sum(2)
+
+
+def ring(x: Any) -> Any:
+    def step(carry: Any, sample: Any) -> Any:
+        buffer, i = carry
+        return (buffer.at[i % 4].set(sample), i + 1), buffer[i % 4] + sample
+
+    return lax.scan(step, (jnp.zeros((4, 1)), 0), x[0])[1][None]
+
+
+@pytest.mark.parametrize(
+    ("fn", "words"),
+    [
+        (lower, "where by a mask of several dimensions"),
+        (ring, "at an index that is not known here"),
+        (
+            lambda x: jnp.einsum("btc,st->bsc", x, jnp.tril(jnp.ones((N, N)))),
+            "product with a known matrix that has zeros",
+        ),
+        (
+            lambda x: jax.image.resize(x, (1, 2 * x.shape[1], 1), "linear"),
+            "product with a known matrix that has zeros",
+        ),
+        (
+            lambda x: lax.while_loop(lambda y: y[0, 0, 0] > 1, lambda y: y / 2, x),
+            "while with as many rounds as there may be",
+        ),
+    ],
+    ids=["mask", "ring buffer", "einsum", "resize", "while"],
+)
+def test_upper_bounds_are_said(fn: Callable[[Any], Any], words: str) -> None:
+    field = trace(fn, spec())
+    assert any(words in bound for bound in field.upper_bounds)
+    assert "an upper bound: " in str(field)
+    assert "test_trace_summaries.py" in str(field) or "image" in str(field)
+
+
+def test_a_minute_in_frames_is_exact_and_ten_say_that_they_are_not() -> None:
+    def frames(x: Any) -> Any:
+        starts = jnp.arange((x.shape[1] - 1024) // 160 + 1) * 160
+        return x[:, starts[:, None] + jnp.arange(1024)].mean(2)
+
+    for minutes, exact in ((1, True), (10, False)):
+        field = trace(frames, spec(minutes * 960_000))
+        assert (field.past, field.future, field.stride) == (0, 1023, 160)
+        assert (field.upper_bounds == ()) == exact
+
+
+def test_effective_field_of_a_module_that_changes_itself() -> None:
+    model = nnx.BatchNorm(1, rngs=nnx.Rngs(0))
+    x = jax.random.normal(jax.random.key(0), (1, 16, 1))
+    with pytest.raises(UserError, match="no finite receptive field"):
+        effective(model, x)
+    with pytest.raises(UserError, match=r"nnx\.clone\(model\)"):
+        effective(lambda x: model(x), x)
+    with pytest.raises(UserError, match=r"nnx\.clone\(model\)"):
+        probe(lambda x: model(x), x)
+    with pytest.raises(UserError, match="ShapeDtypeStruct"):
+        effective(model, jax.ShapeDtypeStruct((1, 8, 1), jnp.float32))
+
+
+def test_whole_numbers_of_any_kind_are_axes_and_outputs() -> None:
+    field = trace(lambda x: x, spec(), time_axis=np.int64(1))
+    assert field.inputs(np.int32(3)) == probe(lambda x: x, spec()).inputs(np.int64(3)) == (3,)
+    for t in (-1, N, 1.5):
+        with pytest.raises(UserError, match="does not exist"):
+            field.inputs(t)
+        with pytest.raises(UserError, match="does not exist"):
+            probe(lambda x: x, spec()).inputs(t)

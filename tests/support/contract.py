@@ -1,0 +1,268 @@
+"""The contract that every layer and model is put through. A new layer is one line in `LAYERS`."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from wavedil.models import (
+    ContextStackConfig,
+    Encoder,
+    EncoderConfig,
+    LocalConditioningConfig,
+    WaveNet,
+    WaveNetConfig,
+)
+from wavedil.nn import (
+    ContextStack,
+    Conv1d,
+    DilatedStack,
+    GatedBlock,
+    RepeatUpsample,
+    Sequential,
+    SubPixelUpsample,
+)
+
+BATCH_SIZE = 2
+# What comes with the signal, a value for each of its samples.
+AT_EVERY_SAMPLE = ("condition", "local")
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A layer, and how to feed it."""
+
+    make: Callable[[nnx.Rngs], Any]
+    channels: int | None = 3
+    """Channels of the input; None: codes."""
+    condition: int | None = None
+    """Channels of a condition with a value at every sample."""
+    labels: tuple[str, ...] = ()
+    local: int | None = None
+    """Channels of a WaveNet's local condition, which has a value at every sample too."""
+
+    @functools.cache  # noqa: B019  the cases live as long as the tests
+    def layer(self) -> Any:
+        return self.make(nnx.Rngs(0))
+
+    def signal(self, num_samples: int, seed: int = 0, batch_size: int = BATCH_SIZE) -> Any:
+        key = jax.random.key(seed)
+        if self.channels is None:
+            return jax.random.randint(key, (batch_size, num_samples), 0, 256)
+        return jax.random.normal(key, (batch_size, num_samples, self.channels))
+
+    def extras(self, num_samples: int, batch_size: int = BATCH_SIZE) -> dict[str, Any]:
+        """What the layer is called with beside the signal."""
+        extras: dict[str, Any] = {}
+        for name in AT_EVERY_SAMPLE:
+            channels = getattr(self, name)
+            if channels is not None:
+                shape = (batch_size, num_samples, channels)
+                extras[name] = jax.random.normal(jax.random.key(9), shape)
+        if self.labels:
+            extras["labels"] = {name: jnp.arange(batch_size) % 3 for name in self.labels}
+        return extras
+
+
+def whole(layer: Any, x: Any, extras: dict[str, Any]) -> Any:
+    """The outputs on the whole signal."""
+    return jax.jit(layer)(x, **extras)
+
+
+def stream(layer: Any, x: Any, extras: dict[str, Any], blocks: list[int]) -> Any:
+    """The outputs of `step` on consecutive blocks, joined."""
+    step = jax.jit(layer.step)
+    state = layer.init_state(x.shape[0])
+    outputs, start = [], 0
+    for length in blocks:
+        block_extras = {
+            name: value[:, start : start + length] if name in AT_EVERY_SAMPLE else value
+            for name, value in extras.items()
+        }
+        y, state = step(x[:, start : start + length], state, **block_extras)
+        outputs.append(y)
+        start += length
+    return jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=1), *outputs)
+
+
+def after_embedding(case: Case, x: Any, extras: dict[str, Any]) -> tuple[Callable[[Any], Any], Any]:
+    """The layer as a function of floats, and those: of a model of codes, what follows their embedding."""
+    layer = case.layer()
+    if case.channels is not None:
+        return lambda x: layer(x, **extras), x
+
+    def rest(embedded: Any) -> Any:
+        context = None if layer.context is None else layer.context(embedded)
+        given = extras.get("labels"), extras.get("local"), context
+        condition = layer.condition(embedded.shape[0], *given)
+        return layer.head(layer.stack(layer.input(embedded), condition)[1])
+
+    return rest, layer.enter(x)
+
+
+def assert_close(actual: Any, expected: Any, rtol: float = 1e-5, atol: float = 1e-5) -> None:
+    for a, e in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, e, rtol=rtol, atol=atol)
+
+
+def loss(y: Any) -> Any:
+    """A scalar to which every output contributes its own weight."""
+    return sum(
+        jnp.sum(part * jnp.cos(jnp.arange(part.size, dtype=part.dtype)).reshape(part.shape))
+        for part in jax.tree.leaves(y)
+    )
+
+
+def _conv(**settings: Any) -> Callable[[nnx.Rngs], Any]:
+    return lambda rngs: Conv1d(3, 4, **{"kernel_size": 3, **settings}, rngs=rngs)
+
+
+def _block(**settings: Any) -> Callable[[nnx.Rngs], Any]:
+    return lambda rngs: GatedBlock(3, **{"kernel_size": 2, "dilation": 4, **settings}, rngs=rngs)
+
+
+def _stack(**settings: Any) -> Callable[[nnx.Rngs], Any]:
+    sizes = {"kernel_size": 2, "dilations": (1, 3), "cycles": 2}
+    return lambda rngs: DilatedStack(3, 5, **{**sizes, **settings}, rngs=rngs)
+
+
+def _repeat(**settings: Any) -> Callable[[nnx.Rngs], Any]:
+    return lambda rngs: RepeatUpsample(3, 4, **{"factor": 4, **settings}, rngs=rngs)
+
+
+def _subpixel(**settings: Any) -> Callable[[nnx.Rngs], Any]:
+    return lambda rngs: SubPixelUpsample(3, 4, **{"factor": 3, **settings}, rngs=rngs)
+
+
+def _wavenet(**settings: Any) -> Callable[[nnx.Rngs], Any]:
+    sizes = {"dilations": (1, 3), "cycles": 2, "residual_channels": 4, "skip_channels": 8}
+    return lambda rngs: WaveNet(WaveNetConfig(**{**sizes, **settings}), rngs=rngs)
+
+
+def _context(**settings: Any) -> Callable[[nnx.Rngs], Any]:
+    sizes = {"factor": 4, "dilations": (1, 2)}
+    return lambda rngs: ContextStack(3, 5, 6, **{**sizes, **settings}, rngs=rngs)
+
+
+def _encoder(**settings: Any) -> Callable[[nnx.Rngs], Any]:
+    sizes = {"hop": 4, "latent_size": 2, "channels": 3, "dilations": (1, 3)}
+    return lambda rngs: Encoder(EncoderConfig(**{**sizes, **settings}), rngs=rngs)
+
+
+class _FarAndNear(nnx.Module):
+    """A stack that sees near, conditioned by one that sees far."""
+
+    def __init__(self, rngs: nnx.Rngs) -> None:
+        self.far = ContextStack(3, 4, 2, factor=4, dilations=(1, 2), rngs=rngs)
+        self.near = DilatedStack(3, 5, dilations=(1, 3), condition_channels=2, rngs=rngs)
+        # The first block is conditioned at its own sample alone; the taps of the second reach further.
+        conditioned = self.far.receptive_field.then(self.near.blocks[1].receptive_field)
+        self.receptive_field = self.near.receptive_field.union(conditioned)
+
+    def __call__(self, x: Any) -> Any:
+        return self.near(x, self.far(x))
+
+    def init_state(self, batch_size: int) -> Any:
+        return self.far.init_state(batch_size), self.near.init_state(batch_size)
+
+    def step(self, x: Any, state: Any) -> Any:
+        condition, far = self.far.step(x, state[0])
+        y, near = self.near.step(x, state[1], condition)
+        return y, (far, near)
+
+
+_LOCAL = LocalConditioningConfig(num_features=3, hop=4, channels=5)
+_FAR = ContextStackConfig(factor=4, channels=6, dilations=(1, 2))
+_TWO_LABELS = {"digit": ("0", "1"), "speaker": ("a", "b", "c")}
+
+LAYERS = {
+    "conv": Case(_conv()),
+    "conv of one tap": Case(_conv(kernel_size=1)),
+    "conv dilated": Case(_conv(kernel_size=4, dilation=5, use_bias=False)),
+    "conv grouped": Case(lambda r: Conv1d(4, 6, kernel_size=3, groups=2, rngs=r), channels=4),
+    "conv of many taps": Case(_conv(kernel_size=20, dilation=2)),
+    "conv same": Case(_conv(kernel_size=4, dilation=3, padding="same")),
+    "gated block": Case(_block(skip_channels=5)),
+    "gated block of one tap": Case(_block(kernel_size=1)),
+    "gated block conditioned": Case(
+        _block(kernel_size=3, condition_channels=2, skip_channels=5), condition=2
+    ),
+    "stack": Case(_stack()),
+    "stack of three taps": Case(_stack(kernel_size=3, dilations=(3, 1, 2))),
+    "stack of one tap": Case(_stack(kernel_size=1)),
+    "stack conditioned": Case(_stack(condition_channels=2), condition=2),
+    "sequential": Case(
+        lambda r: Sequential(
+            Conv1d(3, 4, kernel_size=2, dilation=2, rngs=r),
+            jax.nn.tanh,
+            Conv1d(4, 2, kernel_size=3, rngs=r),
+        )
+    ),
+    "sequential same": Case(
+        lambda r: Sequential(
+            Conv1d(3, 4, kernel_size=2, dilation=3, rngs=r),
+            Conv1d(4, 2, kernel_size=5, padding="same", rngs=r),
+        )
+    ),
+    "repeat upsample": Case(_repeat()),
+    "repeat upsample of many taps": Case(_repeat(kernel_size=10)),
+    "repeat upsample same": Case(_repeat(padding="same")),
+    "sub-pixel upsample": Case(_subpixel()),
+    "sub-pixel upsample of three taps": Case(_subpixel(kernel_size=3)),
+    "sub-pixel upsample same": Case(_subpixel(kernel_size=3, padding="same")),
+    "sequential upsampling": Case(
+        lambda r: Sequential(
+            Conv1d(3, 4, kernel_size=2, rngs=r),
+            SubPixelUpsample(4, 3, factor=2, rngs=r),
+            RepeatUpsample(3, 2, factor=3, rngs=r),
+        )
+    ),
+    "context stack": Case(_context()),
+    "context stack of three taps": Case(_context(factor=3, kernel_size=3, dilations=(1,))),
+    "context stack at the sample rate": Case(_context(factor=1)),
+    "stack conditioned by a context stack": Case(_FarAndNear),
+    "encoder": Case(_encoder(), channels=1),
+    "encoder of two taps": Case(_encoder(kernel_size=2, hop=3, cycles=2), channels=1),
+    "wavenet": Case(_wavenet(), channels=None),
+    "wavenet scalar": Case(_wavenet(input="scalar", kernel_size=3), channels=None),
+    "wavenet logistic": Case(
+        _wavenet(output="logistic", companding="linear", input="scalar"), channels=None
+    ),
+    "wavenet gaussian": Case(_wavenet(output="gaussian", num_components=2), channels=None),
+    "wavenet labelled": Case(
+        _wavenet(labels=_TWO_LABELS), channels=None, labels=tuple(_TWO_LABELS)
+    ),
+    "wavenet with features": Case(
+        _wavenet(local_conditioning=_LOCAL), channels=None, local=_LOCAL.channels
+    ),
+    "wavenet with features and labels": Case(
+        _wavenet(local_conditioning=_LOCAL, labels=_TWO_LABELS),
+        channels=None,
+        labels=tuple(_TWO_LABELS),
+        local=_LOCAL.channels,
+    ),
+    "wavenet with context": Case(_wavenet(context_stack=_FAR), channels=None),
+    "wavenet with context and labels": Case(
+        _wavenet(context_stack=_FAR, labels=_TWO_LABELS), channels=None, labels=tuple(_TWO_LABELS)
+    ),
+    "wavenet with context and features": Case(
+        _wavenet(context_stack=_FAR, local_conditioning=_LOCAL),
+        channels=None,
+        local=_LOCAL.channels,
+    ),
+    "wavenet of one layer with context": Case(
+        _wavenet(
+            context_stack=ContextStackConfig(factor=3, kernel_size=3, dilations=(2,)),
+            dilations=(1,),
+            cycles=1,
+            input="scalar",
+        ),
+        channels=None,
+    ),
+}
+CAUSAL = {name: case for name, case in LAYERS.items() if case.layer().receptive_field.future <= 0}

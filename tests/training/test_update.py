@@ -1,0 +1,185 @@
+"""One step of training: what counts, what is clipped, what is averaged, and that it compiles once."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import training_runs as runs
+from flax import nnx
+
+from wavedil.data import Batch
+from wavedil.models import WaveNet
+from wavedil.training import initial_state, learning_rate
+
+MODEL = runs.model_config()
+SETTINGS = runs.run_config(warmup_steps=0).training
+BATCH_SIZE, WINDOW_SIZE = 2, 24
+
+
+@pytest.fixture(scope="module")
+def update():
+    return make_step(MODEL, SETTINGS)
+
+
+def state():
+    return initial_state(MODEL, SETTINGS)
+
+
+def batch(seed=0, mask=None):
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, runs.LEVELS, (BATCH_SIZE, WINDOW_SIZE + 1)).astype(np.uint8)
+    mask = np.ones((BATCH_SIZE, WINDOW_SIZE), np.float32) if mask is None else mask
+    return Batch(codes, mask, {})
+
+
+def log_prob(codes):
+    """Of the initial model, by its own method."""
+    model = WaveNet(MODEL, rngs=nnx.Rngs(SETTINGS.seed))
+    codes = jnp.asarray(codes, jnp.int32)
+    predict = nnx.jit(lambda model: model.log_prob(codes[:, 1:], before=codes[:, :1]))
+    return np.asarray(predict(model))
+
+
+def test_the_loss_is_the_mean_over_the_targets_that_count(update):
+    mask = np.ones((BATCH_SIZE, WINDOW_SIZE), np.float32)
+    mask[0, :9] = 0
+    mask[1, 20:] = 0
+    now = batch(mask=mask)
+    _, metrics = update(state(), now)
+    expected = -np.mean(log_prob(now.codes)[mask == 1]) / np.log(2)
+    np.testing.assert_allclose(metrics.bits, expected, rtol=1e-5)
+
+
+def test_masked_targets_change_nothing(update):
+    mask = np.ones((BATCH_SIZE, WINDOW_SIZE), np.float32)
+    mask[:, 15:] = 0
+    now, other = batch(mask=mask), batch(seed=1, mask=mask)
+    other.codes[:, :16] = now.codes[:, :16]
+    assert not np.array_equal(now.codes, other.codes)
+    (one, metrics), (two, other_metrics) = update(state(), now), update(state(), other)
+    runs.assert_equal_states(one, two)
+    assert metrics == other_metrics
+    # and a target that counts does change something
+    other.codes[0, 15] = (now.codes[0, 15] + 1) % runs.LEVELS
+    assert update(state(), other)[1].bits != metrics.bits
+
+
+def test_a_batch_in_which_nothing_counts_has_no_gradient(update):
+    nothing = np.zeros((BATCH_SIZE, WINDOW_SIZE), np.float32)
+    _, metrics = update(state(), batch(mask=nothing))
+    assert (float(metrics.bits), float(metrics.gradient_norm)) == (0, 0)
+
+
+def test_the_gradient_norm_is_reported_before_clipping_and_the_update_is_clipped():
+    limit = 1e-3
+    update = make_step(MODEL, runs.run_config(clip_norm=limit, warmup_steps=0).training)
+    now = batch()
+
+    def loss(model):
+        codes = jnp.asarray(now.codes, jnp.int32)
+        return -jnp.mean(model.log_prob(codes[:, 1:], before=codes[:, :1]))
+
+    gradients = nnx.jit(nnx.grad(loss))(WaveNet(MODEL, rngs=nnx.Rngs(SETTINGS.seed)))
+    leaves = jax.tree.leaves(gradients)
+    norm = np.sqrt(sum(np.sum(np.square(leaf, dtype=np.float64)) for leaf in leaves))
+    assert norm > 10 * limit
+
+    new, metrics = update(state(), now)
+    np.testing.assert_allclose(metrics.gradient_norm, norm, rtol=1e-4)
+    (moments,) = [part for part in jax.tree.leaves(new.optimizer, is_leaf=is_adam) if is_adam(part)]
+    # Adam's first moment after one step is a tenth of the gradient it was given.
+    np.testing.assert_allclose(optax.tree.norm(moments.mu), 0.1 * limit, rtol=1e-4)
+
+
+def is_adam(part):
+    return isinstance(part, optax.ScaleByAdamState)
+
+
+def test_the_average_follows_the_weights_and_faster_at_first(update):
+    now = state()
+    averaged = jax.tree.map(np.array, now.averaged)
+    for step in range(4):
+        now, _ = update(now, batch(seed=step))
+        decay = min(SETTINGS.ema_decay, (1 + step) / (10 + step))
+        averaged = jax.tree.map(
+            lambda old, new, decay=decay: decay * old + (1 - decay) * np.asarray(new),
+            averaged,
+            now.weights,
+        )
+    for name, value in now.averaged.items():
+        np.testing.assert_allclose(value, averaged[name], rtol=1e-5, atol=1e-7, err_msg=name)
+    assert not np.array_equal(now.averaged["output.bias"], now.weights["output.bias"])
+
+
+def test_biases_do_not_decay_and_kernels_do():
+    settings = runs.run_config(warmup_steps=0, weight_decay=0.5, learning_rate=0.1).training
+    nothing = batch(mask=np.zeros((BATCH_SIZE, WINDOW_SIZE), np.float32))
+    before = jax.tree.map(lambda weight: np.asarray(weight) + 1, state().weights)
+    start = state()._replace(weights=jax.tree.map(jnp.asarray, before))
+    after, _ = make_step(MODEL, settings)(start, nothing)
+    for name, weight in after.weights.items():
+        kept = 1.0 if weight.ndim == 1 else 1 - 0.1 * 0.5
+        np.testing.assert_allclose(weight, kept * before[name], rtol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("steps", [1, 5, 400])
+def test_the_learning_rate_rises_to_its_peak_and_ends_at_a_hundredth(steps):
+    settings = runs.run_config(steps=steps, warmup_steps=20, learning_rate=0.5).training
+    schedule = learning_rate(settings)
+    rates = np.array([float(schedule(step)) for step in range(steps + 1)])
+    np.testing.assert_allclose(rates.max(), 0.5, rtol=1e-6)
+    np.testing.assert_allclose(rates[-1], 0.005, rtol=1e-4)
+    peak = int(rates.argmax())
+    assert peak <= 20
+    assert np.all(np.diff(rates[: peak + 1]) > 0)
+    assert np.all(np.diff(rates[peak:]) < 0)
+
+
+def test_the_second_step_does_not_compile_from_a_new_state_or_a_restored_one(tmp_path):
+    update = make_step(MODEL, SETTINGS)
+    now = state()
+    for step in range(3):
+        now, _ = update(now, batch(seed=step))
+    assert update._cache_size() == 1
+
+    checkpoints = runs.Checkpoints(tmp_path)
+    checkpoints.save(now)
+    restored = checkpoints.restore_newest(jax.eval_shape(state), runs.fail)
+    checkpoints.close()
+    restored, _ = update(restored, batch(seed=3))
+    compiled = update._cache_size()
+    for step in range(4, 7):
+        restored, _ = update(restored, batch(seed=step))
+    assert update._cache_size() == compiled
+
+
+def test_a_step_takes_over_the_memory_of_its_state(update):
+    old = state()
+    update(old, batch())
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(old))
+
+
+def test_steps_depend_on_nothing_but_state_and_batch(update):
+    one, _ = update(state(), batch())
+    two, _ = update(state(), batch())
+    runs.assert_equal_states(one, two)
+
+
+def test_muon_moves_hidden_kernels_alike_in_all_directions():
+    settings = dataclasses.replace(SETTINGS, optimizer="muon", weight_decay=0.0)
+    before = initial_state(MODEL, settings)
+    old = jax.tree.map(np.array, before.weights)
+    after, _ = make_step(MODEL, settings)(before, batch())
+    moved = {name: np.array(after.weights[name]) - old[name] for name in old}
+    assert all(np.any(change) for name, change in moved.items() if "residual" not in name)
+    for name in ("hidden.kernel", "stack.blocks.0.conv.kernel", "stack.skip_kernel"):
+        change = moved[name].reshape(-1, moved[name].shape[-1])
+        strengths = np.linalg.svd(change, compute_uv=False)
+        # Five Newton-Schulz steps bring every singular value near 1; a gradient's spread over decades.
+        assert strengths[-1] > 0.4 * strengths[0], name
+        # As large as an update of Adam, which moves a weight by about 0.2 learning rates.
+        rms = np.sqrt(np.mean(change**2)) / settings.learning_rate
+        assert 0.1 < rms < 0.3, name
