@@ -1,4 +1,4 @@
-"""Config for all tests: strict types in JAX, and shapes checked where they are declared."""
+"""Settings for all tests: strict types in JAX, and shapes checked where they are declared."""
 
 import hypothesis
 import jax

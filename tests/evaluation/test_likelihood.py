@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import training_runs as runs
 from flax import nnx
-from wavedil.training.evaluation import bits_per_label, choose_recordings, evaluate
 
 from wavedil import UserError
 from wavedil.data import Recording
+from wavedil.evaluation import Scores, bits, likelihood
 from wavedil.models import (
     ContextStackConfig,
     LocalConditioningConfig,
@@ -18,9 +18,17 @@ from wavedil.models import (
     named_weights,
     with_weights,
 )
-from wavedil.training import evaluation
+from wavedil.models.compiled import _jitted
 
 LABELS = {"note": ("A", "B")}
+
+
+def evaluate(model, recordings, **options):
+    """The scores of all, and the bits per sample of each by its path."""
+    totals, counts = bits(model, recordings, **options)
+    scores = Scores({"bits": (totals, counts)}, recordings)
+    each = {r.path: b / n for r, b, n in zip(recordings, totals, counts, strict=True)}
+    return scores, each
 
 
 def noise(path, num_samples, **labels):
@@ -52,8 +60,7 @@ def expected(model):
     log_prob = nnx.jit(lambda model, codes, rows: model.log_prob(codes, rows))
     nats = {}
     for recording in RECORDINGS:
-        labels = model.config.label_indices(recording.labels)
-        rows = {name: jnp.full(1, index, jnp.int32) for name, index in labels.items()}
+        rows = model.config.labels.rows(recording.labels, 1)
         codes = jnp.asarray(recording.codes, jnp.int32)[None]
         nats[recording.path] = -np.asarray(log_prob(model, codes, rows), np.float64)[0]
     return nats
@@ -63,24 +70,23 @@ def expected(model):
 def test_streamed_blocks_equal_one_pass_over_each_recording(
     model, expected, batch_size, block_size
 ):
-    result = evaluate(model, RECORDINGS, batch_size=batch_size, block_size=block_size)
-    assert list(result.bits_per_file) == [recording.path for recording in RECORDINGS]
+    scores, each = evaluate(model, RECORDINGS, batch_size=batch_size, block_size=block_size)
     for path, nats in expected.items():
-        bits = nats.mean() / np.log(2)
-        np.testing.assert_allclose(result.bits_per_file[path], bits, rtol=1e-5, err_msg=path)
-    bits = np.concatenate(list(expected.values())).mean() / np.log(2)
-    np.testing.assert_allclose(result.bits_per_sample, bits, rtol=1e-5)
+        mean = nats.mean() / np.log(2)
+        np.testing.assert_allclose(each[path], mean, rtol=1e-5, err_msg=path)
+    mean = np.concatenate(list(expected.values())).mean() / np.log(2)
+    np.testing.assert_allclose(scores["bits"], mean, rtol=1e-5)
 
 
 def test_the_bits_of_a_label_are_those_of_its_recordings_alone(model):
-    shares = bits_per_label(evaluate(model, RECORDINGS, block_size=131), RECORDINGS)
+    shares = evaluate(model, RECORDINGS, block_size=131)[0].by_label
     assert list(shares) == ["note"] and list(shares["note"]) == ["A", "B", "(none)"]
     for value, share in shares["note"].items():
         named = {} if value == "(none)" else {"note": value}
         alone = [recording for recording in RECORDINGS if recording.labels == named]
-        expected = evaluate(model, alone, block_size=131)
-        assert (share.num_samples, share.num_files) == (expected.num_samples, len(alone))
-        np.testing.assert_allclose(share.bits_per_sample, expected.bits_per_sample, rtol=1e-5)
+        expected, _ = evaluate(model, alone, block_size=131)
+        assert (share.num_samples, share.num_recordings) == (expected.num_samples, len(alone))
+        np.testing.assert_allclose(share["bits"], expected["bits"], rtol=1e-5)
 
 
 def test_the_bits_of_all_labels_together_are_those_of_all_recordings(model):
@@ -88,29 +94,27 @@ def test_the_bits_of_all_labels_together_are_those_of_all_recordings(model):
         dataclasses.replace(recording, labels={**recording.labels, "length": str(index % 2)})
         for index, recording in enumerate(RECORDINGS)
     ]
-    evaluation = evaluate(model, recordings, block_size=131)
-    shares = bits_per_label(evaluation, recordings)
+    scores, _ = evaluate(model, recordings, block_size=131)
+    shares = scores.by_label
     assert list(shares) == ["length", "note"] and "(none)" not in shares["length"]
     for values in shares.values():
-        total = sum(share.bits_per_sample * share.num_samples for share in values.values())
-        np.testing.assert_allclose(total / 301, evaluation.bits_per_sample, rtol=1e-12)
+        total = sum(share["bits"] * share.num_samples for share in values.values())
+        np.testing.assert_allclose(total / 301, scores["bits"], rtol=1e-12)
         assert sum(share.num_samples for share in values.values()) == 301
-        assert sum(share.num_files for share in values.values()) == 5
+        assert sum(share.num_recordings for share in values.values()) == 5
 
 
 def test_recordings_without_labels_have_no_breakdown(model):
     bare = [dataclasses.replace(recording, labels={}) for recording in RECORDINGS]
-    assert bits_per_label(evaluate(model, bare, block_size=131), bare) == {}
+    assert evaluate(model, bare, block_size=131)[0].by_label == {}
 
 
 def test_every_sample_of_every_recording_counts_once(model):
-    result = evaluate(model, RECORDINGS, batch_size=2, block_size=50)
-    assert result.num_samples == 40 + 1 + 131 + 64 + 65
-    assert result.num_files == 5
-    weighted = sum(
-        result.bits_per_file[recording.path] * recording.codes.size for recording in RECORDINGS
-    )
-    np.testing.assert_allclose(result.bits_per_sample, weighted / 301, rtol=1e-12)
+    scores, each = evaluate(model, RECORDINGS, batch_size=2, block_size=50)
+    assert scores.num_samples == 40 + 1 + 131 + 64 + 65
+    assert scores.num_recordings == 5
+    weighted = sum(each[recording.path] * recording.num_samples for recording in RECORDINGS)
+    np.testing.assert_allclose(scores["bits"], weighted / 301, rtol=1e-12)
 
 
 @pytest.mark.parametrize("place", [0, 63, 64, 130])
@@ -119,27 +123,29 @@ def test_a_change_of_one_sample_is_seen_wherever_it_is(model, place):
     codes[place] = (codes[place] + 16) % runs.LEVELS
     changed = Recording("c.wav", codes, RECORDINGS[2].labels)
     results = [
-        evaluate(model, [recording], batch_size=1, block_size=64)
+        evaluate(model, [recording], batch_size=1, block_size=64)[0]["bits"]
         for recording in (RECORDINGS[2], changed)
     ]
-    assert abs(results[0].bits_per_sample - results[1].bits_per_sample) > 1e-4
+    assert abs(results[0] - results[1]) > 1e-4
 
 
 def test_labels_are_respected_and_an_unknown_one_is_unlabelled(model):
     codes = RECORDINGS[0].codes
     named = {"A": {"note": "A"}, "B": {"note": "B"}, "none": {}, "new": {"note": "Z"}}
-    bits = evaluate(
+    _, each = evaluate(
         model, [Recording(path, codes, labels) for path, labels in named.items()], block_size=64
-    ).bits_per_file
-    assert len({round(bits[path], 4) for path in ("A", "B", "none")}) == 3
-    np.testing.assert_allclose(bits["new"], bits["none"], rtol=1e-6)
+    )
+    assert len({round(each[path], 4) for path in ("A", "B", "none")}) == 3
+    np.testing.assert_allclose(each["new"], each["none"], rtol=1e-6)
 
 
 def test_a_model_without_labels_scores_labelled_recordings():
     model = WaveNet(runs.model_config(), rngs=nnx.Rngs(0))
-    bits = evaluate(model, RECORDINGS[:1], batch_size=1, block_size=40).bits_per_sample
+    scores, _ = evaluate(model, RECORDINGS[:1], batch_size=1, block_size=40)
     codes = jnp.asarray(RECORDINGS[0].codes, jnp.int32)[None]
-    np.testing.assert_allclose(bits, -np.mean(model.log_prob(codes)) / np.log(2), rtol=1e-5)
+    np.testing.assert_allclose(
+        scores["bits"], -np.mean(model.log_prob(codes)) / np.log(2), rtol=1e-5
+    )
 
 
 def test_nothing_to_score_is_refused(model):
@@ -156,55 +162,46 @@ def test_progress_counts_samples_to_their_end(model):
 
 def test_one_compilation_serves_models_of_one_configuration(model):
     evaluate(model, RECORDINGS, batch_size=2, block_size=64)
-    compiled = evaluation._score_block._cache_size()
+    compiled = _jitted(likelihood._score_block, (4,))._cache_size()
     weights = named_weights(model)
     other = with_weights(model, {name: 0.5 * value for name, value in weights.items()}, "test")
     evaluate(other, RECORDINGS[:3], batch_size=2, block_size=64)
-    assert evaluation._score_block._cache_size() == compiled
-
-
-def test_the_chosen_recordings_hold_about_the_seconds_asked_for():
-    recordings = [noise(f"{index}.wav", 800) for index in range(100)]  # 10 s at 8000 Hz
-    for seconds in (0.5, 1.0, 2.0, 5.0, 10.0):
-        chosen = choose_recordings(recordings, seconds, 8000)
-        np.testing.assert_allclose(len(chosen) * 0.1, seconds, rtol=0.1)
-    assert len(choose_recordings(recordings, 1e6, 8000)) == 100
-    assert len(choose_recordings(recordings, 0.0, 8000)) == 1
+    assert _jitted(likelihood._score_block, (4,))._cache_size() == compiled
 
 
 @pytest.mark.parametrize(("batch_size", "block_size"), [(1, 200), (3, 17)])
 def test_streamed_blocks_with_features_equal_one_pass(batch_size, block_size):
     local = LocalConditioningConfig(num_features=3, hop=8, channels=4)
-    model = WaveNet(runs.model_config(local=local), rngs=nnx.Rngs(0))
+    model = WaveNet(runs.model_config(local_conditioning=local), rngs=nnx.Rngs(0))
     weights = named_weights(model)
     model = with_weights(model, {name: 2.0 * value for name, value in weights.items()}, "test")
     recordings = [with_features(recording, 8) for recording in RECORDINGS]
-    result = evaluate(model, recordings, batch_size=batch_size, block_size=block_size)
+    _, each = evaluate(model, recordings, batch_size=batch_size, block_size=block_size)
     log_prob = nnx.jit(lambda model, codes, features: model.log_prob(codes, features=features))
     for recording in recordings:
         codes = jnp.asarray(recording.codes, jnp.int32)[None]
         nats = -log_prob(model, codes, recording.features[None])
         expected = float(np.mean(np.asarray(nats, np.float64)) / np.log(2.0))
-        assert result.bits_per_file[recording.path] == pytest.approx(expected, abs=1e-4)
+        assert each[recording.path] == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize(("batch_size", "block_size"), [(1, 200), (3, 17), (8, 64)])
 def test_streamed_blocks_with_a_context_stack_equal_one_pass(batch_size, block_size):
     context = ContextStackConfig(factor=8, channels=4, dilations=(1, 2))
-    model = WaveNet(runs.model_config(context=context), rngs=nnx.Rngs(0))
+    model = WaveNet(runs.model_config(context_stack=context), rngs=nnx.Rngs(0))
     weights = named_weights(model)
     model = with_weights(model, {name: 2.0 * value for name, value in weights.items()}, "test")
-    result = evaluate(model, RECORDINGS, batch_size=batch_size, block_size=block_size)
+    _, each = evaluate(model, RECORDINGS, batch_size=batch_size, block_size=block_size)
     log_prob = nnx.jit(lambda model, codes: model.log_prob(codes))
     for recording in RECORDINGS:
         nats = -log_prob(model, jnp.asarray(recording.codes, jnp.int32)[None])
         expected = float(np.mean(np.asarray(nats, np.float64)) / np.log(2.0))
-        assert result.bits_per_file[recording.path] == pytest.approx(expected, abs=1e-4)
+        assert each[recording.path] == pytest.approx(expected, abs=1e-4)
 
 
 def test_recordings_without_the_features_of_the_model_are_refused():
     local = LocalConditioningConfig(num_features=3, hop=8, channels=4)
-    model = WaveNet(runs.model_config(local=local), rngs=nnx.Rngs(0))
+    model = WaveNet(runs.model_config(local_conditioning=local), rngs=nnx.Rngs(0))
     with pytest.raises(UserError, match=r"features of a[.]wav are missing"):
         evaluate(model, RECORDINGS)
     with pytest.raises(UserError, match=r"4 frames for 40 samples.*every 8 samples, 5 in all"):

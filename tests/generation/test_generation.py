@@ -10,7 +10,8 @@ import pytest
 from flax import nnx
 
 from wavedil import ContextStackConfig, UserError, WaveNet, WaveNetConfig, generate
-from wavedil.generation.sampler import _absorb, state_bytes
+from wavedil.generation import state_bytes
+from wavedil.generation.drawing import _rings_after
 from wavedil.generation.step import step_function
 
 LABELS = {"digit": ("0", "1", "2")}
@@ -80,11 +81,11 @@ def test_cached_generation_draws_the_codes_of_naive_generation(
 def test_cached_log_probabilities_equal_the_forward_pass(config: WaveNetConfig) -> None:
     model, labels = make_model(config), make_labels(config, 2)
     codes = jax.random.randint(KEY, (2, 60), 0, config.levels)
-    step = jax.jit(step_function(model, model.condition(2, labels)))
-    rings = _absorb(*nnx.split(model), codes[:, :20], labels)
+    step = jax.jit(step_function(model, model.conditioning(2, labels)))
+    rings = _rings_after(model, codes[:, :20], labels)
     cached = []
     for t in range(20, 60):
-        parameters, rings = step(codes[:, t], rings, jnp.asarray(t - 20))
+        parameters, rings = step(codes[:, t], rings, jnp.asarray(t - 20), None, None)
         cached.append(parameters)
     log_prob = functools.partial(model.distribution.log_prob, codes=codes[:, 20:])
     whole = log_prob(model(codes, labels)[:, 20:])
@@ -155,11 +156,13 @@ def test_progress_counts_up_to_all_samples() -> None:
         ({"num_samples": 5, "temperature": 0.0}, "temperature is 0.0"),
         ({"num_samples": 5, "temperature": float("nan")}, "temperature is nan"),
         ({"num_samples": 5, "temperature": float("inf")}, "temperature is inf"),
-        ({"num_samples": 5, "labels": {"digits": np.array([1])}}, "its labels are: digit"),
+        ({"num_samples": 5, "labels": {"digits": np.array([1])}}, "did you mean 'digit'"),
         ({"num_samples": 5, "labels": {"digit": np.array([4])}}, "has 0 to 3"),
-        ({"num_samples": 5, "labels": {"digit": "1"}}, "label_indices"),
+        ({"num_samples": 5, "labels": {"digit": 1}}, 'values are strings, use "1"'),
+        ({"num_samples": 5, "labels": {"digit": "7"}}, "known: 0, 1, 2"),
+        ({"num_samples": 5, "labels": {"digit": ["0", "1"]}}, "1 values or integer rows"),
         ({"num_samples": 5, "prompt": np.array([0, 256])}, "knows 0 to 255"),
-        ({"num_samples": 5, "prompt": np.zeros(4)}, "grid.encode"),
+        ({"num_samples": 5, "prompt": np.zeros(4)}, "quantizer.encode"),
         (
             {"num_samples": 5, "prompt": np.zeros((3, 4), np.int32), "batch_size": 2},
             "holds 3 signals",

@@ -1,4 +1,4 @@
-"""Config of published results: the sizes that were published, and a way to train them."""
+"""Settings of published results: the sizes that were published, and a way to train them."""
 
 import json
 

@@ -89,9 +89,14 @@ def one_compilation(monkeypatch):
 _make_update = functools.cache(make_update)
 
 
+def resolve(config, corpus):
+    """The configuration with what the corpus decides."""
+    return config.task.resolve(config, corpus)
+
+
 def final_state(folder, config):
     """The newest state in the checkpoints of a run."""
-    config = config.task.resolve(config, corpus())
+    config = resolve(config, corpus())
     checkpoints = Checkpoints(RunFolder(folder).checkpoints)
     like = jax.eval_shape(lambda: initial_state(config))
     state = checkpoints.restore_newest(like, warn=fail)

@@ -1,6 +1,5 @@
 """The autoencoder: what its codes see, windows and blocks as the whole recording, files, and what it refuses."""
 
-import dataclasses
 import json
 
 import jax
@@ -9,7 +8,6 @@ import numpy as np
 import pytest
 import training_runs as runs
 from flax import nnx
-from wavedil.training.evaluation import evaluate
 
 import wavedil as wd
 from wavedil import (
@@ -20,12 +18,15 @@ from wavedil import (
     UserError,
 )
 from wavedil.data import Recording, TrainingWindows
+from wavedil.evaluation import bits
 from wavedil.features import MelConfig
 from wavedil.frames import BEYOND, sound_frames
-from wavedil.generation import encode_sounds, encoding, interpolate
+from wavedil.generation import encode_sounds, interpolate, latents
 from wavedil.models import named_weights, with_weights
+from wavedil.models.compiled import _jitted
 from wavedil.runs import RunFolder
 from wavedil.runs import train_as as train
+from wavedil.tasks import AutoencoderTask
 from wavedil.training import RunConfig
 
 one_compilation = runs.one_compilation
@@ -36,12 +37,14 @@ ENCODER = EncoderConfig(latent_size=3, hop=HOP, channels=4, dilations=(1, 2, 4))
 
 def config(**changes):
     local = LocalConditioningConfig(num_features=3, hop=HOP, channels=4)
-    return AutoencoderConfig(decoder=runs.model_config(local=local, **changes), encoder=ENCODER)
+    return AutoencoderConfig(
+        decoder=runs.model_config(local_conditioning=local, **changes), encoder=ENCODER
+    )
 
 
 @pytest.fixture(scope="module")
 def model():
-    """A model that is far from indifferent to what it hears and what it is told."""
+    """A model that is far from indifferent to what it hears and to its latents."""
     model = Autoencoder(config(), rngs=nnx.Rngs(0))
     return with_weights(model, {n: 2.0 * w for n, w in named_weights(model).items()}, "test")
 
@@ -86,7 +89,7 @@ def test_silence_beyond_a_recording_is_that_of_its_samples(model):
 
 @pytest.mark.parametrize("block_samples", [HOP, 5 * HOP, 1 << 15])
 def test_codes_of_blocks_are_those_of_whole_recordings(model, monkeypatch, block_samples):
-    monkeypatch.setattr(encoding, "_BLOCK_SAMPLES", block_samples)
+    monkeypatch.setattr(latents, "_BLOCK_SAMPLES", block_samples)
     sounds = [item.codes for item in RECORDINGS]
     for sound, codes in zip(sounds, encode_sounds(model, sounds), strict=True):
         assert codes.shape == (-(-len(sound) // HOP), 3)
@@ -95,9 +98,10 @@ def test_codes_of_blocks_are_those_of_whole_recordings(model, monkeypatch, block
 
 def test_sounds_of_all_lengths_share_few_compilations(model):
     encode_sounds(model, [noise(900)])
-    before = encoding._encode_block._cache_size()
+    compiled = _jitted(Autoencoder.encode_frames, ())
+    before = compiled._cache_size()
     encode_sounds(model, [noise(size) for size in (513, 700, 1000, 20)])
-    assert encoding._encode_block._cache_size() == before
+    assert compiled._cache_size() == before
 
 
 def test_a_training_window_scores_its_samples_as_the_whole_recording_does(model, whole):
@@ -142,29 +146,29 @@ def _place(targets):
 
 def test_given_the_codes_of_the_sound_no_sample_is_predicted_from_later_ones(model):
     codes = jnp.asarray(noise(80), jnp.int32)[None]
-    told = model.encode(codes)
+    latents_of = model.encode(codes)
     changed = codes.at[0, 40:].set(noise(40, seed=1).astype(np.int32))
-    log_prob = jax.jit(lambda codes: model.decoder.log_prob(codes, features=told))
+    log_prob = jax.jit(lambda codes: model.decoder.log_prob(codes, features=latents_of))
     np.testing.assert_array_equal(log_prob(codes)[:, :40], log_prob(changed)[:, :40])
-    # Through its codes the future is heard: that is what an autoencoder is.
+    # Through its latents the future is heard: that is what an autoencoder is.
     heard = jax.jit(model.log_prob)
     assert not np.allclose(heard(codes)[:, 30:40], heard(changed)[:, 30:40])
 
 
 @pytest.mark.parametrize(("batch_size", "block_size"), [(1, 400), (3, 17)])
 def test_evaluation_in_blocks_is_one_pass_over_each_recording(model, whole, batch_size, block_size):
-    result = evaluate(model, RECORDINGS, batch_size=batch_size, block_size=block_size)
-    for item in RECORDINGS:
+    totals, counts = bits(model, RECORDINGS, batch_size=batch_size, block_size=block_size)
+    for item, total, count in zip(RECORDINGS, totals, counts, strict=True):
         expected = -whole[item.path].astype(np.float64).mean() / np.log(2)
-        np.testing.assert_allclose(result.bits_per_file[item.path], expected, rtol=1e-4)
+        np.testing.assert_allclose(total / count, expected, rtol=1e-4)
 
 
 def test_generation_takes_the_codes_for_features(model):
-    told = model.encode(noise(50)[None])
+    frames = model.encode(noise(50)[None])
     key = jax.random.key(0)
-    drawn = wd.generate(model, key, features=told)
+    drawn = wd.generate(model, key, features=frames)
     assert drawn.shape == (1, 56)
-    np.testing.assert_array_equal(drawn, wd.generate(model.decoder, key, features=told))
+    np.testing.assert_array_equal(drawn, wd.generate(model.decoder, key, features=latents_of))
 
 
 def test_interpolation_begins_with_one_sound_and_ends_with_the_other():
@@ -190,23 +194,22 @@ def test_a_saved_autoencoder_is_loaded_as_one(model, tmp_path):
         np.testing.assert_array_equal(named_weights(loaded)[name], weight)
 
 
-def test_a_model_of_a_kind_to_come_is_refused_and_one_without_a_kind_is_a_wavenet(tmp_path):
+def test_a_model_that_is_not_in_the_registry_is_refused(tmp_path):
     wd.save(wd.WaveNet(runs.model_config(), rngs=nnx.Rngs(0)), tmp_path / "model")
     path = tmp_path / "model" / "config.json"
     header = json.loads(path.read_text())
-    path.write_text(json.dumps({**header, "architecture": "Diffusion"}))
-    with pytest.raises(
-        UserError, match="holds a 'Diffusion', but this wavedil knows WaveNet, Auto"
-    ):
-        wd.load(tmp_path / "model")
-    del header["architecture"]
+    header["model"]["name"] = "Diffusion"
     path.write_text(json.dumps(header))
-    assert isinstance(wd.load(tmp_path / "model"), wd.WaveNet)
+    with pytest.raises(UserError, match=r"holds a 'Diffusion', but .* known: WaveNet, Autoencoder"):
+        wd.load(tmp_path / "model")
 
 
 def test_settings_are_filled_in_and_go_through_json():
-    made = AutoencoderConfig(decoder=wd.WaveNetConfig.tiny(sample_rate=8000))
-    assert (made.encoder.hop, made.local.num_features, made.local.hop) == (256, 16, 256)
+    given = AutoencoderConfig(decoder=wd.WaveNetConfig.tiny(sample_rate=8000))
+    made = given.complete()
+    assert (given.encoder.hop, made.encoder.hop) == (None, 256)
+    assert made.local_conditioning.sizes == given.local_conditioning.sizes == (16, 256)
+    assert made.complete() is made
     assert [EncoderConfig().at(rate).hop for rate in (4000, 16000, 44100)] == [128, 512, 1024]
     assert AutoencoderConfig.from_dict(json.loads(json.dumps(made.to_dict()))) == made
 
@@ -222,10 +225,10 @@ MEL = MelConfig(num_mels=16, fft_size=512, hop=256).at(8000)
         (lambda: EncoderConfig(dilations=()), "encoder dilations is empty"),
         (lambda: EncoderConfig(dilations=(1, 0)), "encoder dilation is 0"),
         (lambda: EncoderConfig().receptive_field, "leave hop open"),
-        (lambda: _with_local(LocalConditioningConfig(num_features=5, hop=8)), "says 5 features every 8 samples, but"),
+        (lambda: _with_local(LocalConditioningConfig(num_features=5, hop=8)), "num_features is 5, but the features that condition the model have 3"),
         (
             lambda: _with_local(LocalConditioningConfig(num_features=16, hop=256, mel=MEL)),
-            "of mel spectra, but the encoder gives 16 numbers every 256",
+            "of mel spectra, but latents condition",
         ),
     ],
 )  # fmt: skip
@@ -235,7 +238,8 @@ def test_settings_that_do_not_fit_are_refused(make, message):
 
 
 def _with_local(local):
-    return AutoencoderConfig(decoder=wd.WaveNetConfig.tiny(local=local, sample_rate=8000))
+    decoder = wd.WaveNetConfig.tiny(local_conditioning=local, sample_rate=8000)
+    return AutoencoderConfig(decoder=decoder, encoder=EncoderConfig(latent_size=3))
 
 
 def test_frames_that_are_not_the_encoders_are_refused(model):
@@ -246,8 +250,8 @@ def test_frames_that_are_not_the_encoders_are_refused(model):
 
 
 def run_config(**training):
-    base = runs.run_config(**training)
-    return dataclasses.replace(base, encoder=ENCODER)
+    model = AutoencoderConfig(decoder=runs.model_config(), encoder=ENCODER)
+    return runs.run_config(AutoencoderTask(), model, **training)
 
 
 def test_a_run_that_was_interrupted_goes_through_the_same_states(tmp_path):
@@ -267,34 +271,18 @@ def test_a_run_that_was_interrupted_goes_through_the_same_states(tmp_path):
     assert weights[0] == weights[1]
     assert runs.lines(tmp_path / "whole") == runs.lines(tmp_path / "cut")
     written = RunFolder(tmp_path / "whole").read_config()
-    assert written == resolve(settings, corpus)
-    assert wd.load(tmp_path / "whole").config == written.network
+    assert written == runs.resolve(settings, corpus)
+    assert wd.load(tmp_path / "whole").config == written.model
 
 
 def test_the_hop_is_scaled_to_the_rate_of_the_recordings():
-    config = resolve(
-        RunConfig(corpus=runs.run_config().corpus, encoder=EncoderConfig()), runs.corpus()
-    )
-    assert (config.encoder.hop, config.model.local_conditioning.hop) == (
-        256,
-        256,
-    )  # 32 ms at 8000 Hz
-    assert config.network.decoder == config.model
+    given = RunConfig(task=AutoencoderTask(), corpus=runs.run_config().corpus)
+    model = runs.resolve(given, runs.corpus()).model
+    # 32 ms at 8000 Hz
+    assert (model.encoder.hop, model.decoder.local_conditioning.hop) == (256, 256)
 
 
 def test_muon_takes_the_kernels_of_both_stacks(tmp_path):
     settings = run_config(steps=2, optimizer="muon", evaluate_every=2)
     result = train(settings, tmp_path / "run", corpus=runs.corpus())
-    assert np.isfinite(result.held_out_bits)
-
-
-def test_a_run_from_before_autoencoders_is_read():
-    values = runs.run_config().to_dict()
-    del values["encoder"]
-    assert RunConfig.from_dict(values) == runs.run_config()
-
-
-def test_features_of_the_recordings_are_refused_beside_an_encoder(tmp_path):
-    corpus = dataclasses.replace(runs.corpus(), hop=8)
-    with pytest.raises(UserError, match="features every 8 samples, but an autoencoder learns"):
-        train(run_config(), tmp_path / "run", corpus=corpus)
+    assert np.isfinite(result.held_out["bits"])

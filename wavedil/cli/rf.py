@@ -68,7 +68,7 @@ class Rf:
     model: Annotated[_Path, tyro.conf.arg(metavar="RUN")] = None
     """Run folder, or the folder of a saved model: its declared field beside the one traced through its code."""
     config: Annotated[_Path, tyro.conf.arg(metavar="FILE.json")] = None
-    """Config of a WaveNet, or the config.json of a run or a saved model."""
+    """Settings of a WaveNet, or the config.json of a run or a saved model."""
     target: Annotated[_Str, tyro.conf.arg(metavar="300ms|0.3s|4800")] = None
     """List stacks that reach this receptive field, the best first; other options given stay fixed."""
     max_layers: Annotated[_Int, _shown("60")] = None

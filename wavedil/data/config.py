@@ -1,4 +1,4 @@
-"""Config of a corpus: which recordings, and how they are read."""
+"""Settings of a corpus: which recordings, and how they are read."""
 
 import dataclasses
 

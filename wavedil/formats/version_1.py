@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 WAVENET = {"scale": "companding", "local": "local_conditioning", "context": "context_stack"}
-"""Config of a WaveNet."""
-ENCODER = {"latent_size": "latent_size"}
-"""Config of an autoencoder's encoder."""
+"""Settings of a WaveNet."""
+ENCODER = {"code_size": "latent_size"}
+"""Settings of an autoencoder's encoder."""
 CORPUS = {"min_max": "min_max_normalisation"}
-"""Config of a corpus; levels, scale, mel and features_hop are the model's and the task's now."""
+"""Settings of a corpus; levels, scale, mel and features_hop are the model's and the task's now."""
 WEIGHTS = {
     "label_embeddings.": "conditioning.label_embeddings.",
     "label_projection.": "conditioning.label_projection.",

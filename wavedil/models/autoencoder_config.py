@@ -1,4 +1,4 @@
-"""Config of an autoencoder: of its encoder, and of the WaveNet that the latents condition."""
+"""Settings of an autoencoder: of its encoder, and of the WaveNet that the latents condition."""
 
 import dataclasses
 import math
@@ -18,7 +18,7 @@ _HOP_SECONDS = 0.032
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EncoderConfig(Config):
-    """Config of the encoder, which turns a sound into a latent every `hop` samples.
+    """Settings of the encoder, which turns a sound into a latent every `hop` samples.
 
     Example:
       >>> EncoderConfig().at(16000).hop
@@ -92,7 +92,7 @@ class EncoderConfig(Config):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AutoencoderConfig(Config):
-    """Config of an autoencoder (arXiv:1704.01279): validated when made, JSON round trip.
+    """Settings of an autoencoder (arXiv:1704.01279): validated when made, JSON round trip.
 
     The encoder's hop and the decoder's local conditioning, which takes the latents, may be open: `complete` fills
     them in, to suit the sample rate.

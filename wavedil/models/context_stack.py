@@ -1,4 +1,4 @@
-"""Config of a context stack: a second stack, at a lower rate, that conditions the first on what was long ago."""
+"""Settings of a context stack: a second stack, at a lower rate, that conditions the first on what was long ago."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from wavedil.receptive_field import ReceptiveField
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ContextStackConfig(Config):
-    """Config of a context stack (`wavedil.nn.ContextStack`; arXiv:1609.03499, section 2.6).
+    """Settings of a context stack (`wavedil.nn.ContextStack`; arXiv:1609.03499, section 2.6).
 
     It runs once every `factor` samples and sees `factor (1 + (k - 1) sum of dilations) + factor - 1` of them.
 

@@ -1,4 +1,4 @@
-"""Config of a WaveNet."""
+"""Settings of a WaveNet."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _SIZES = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WaveNetConfig(Config):
-    """Config of a WaveNet (arXiv:1609.03499): validated when made, JSON round trip.
+    """Settings of a WaveNet (arXiv:1609.03499): validated when made, JSON round trip.
 
     Example:
       >>> WaveNetConfig(cycles=2, sample_rate=8000).receptive_field.size

@@ -1,4 +1,4 @@
-"""Config of published results by name: the WaveNet rows of the SaShiMi table, ready and not run here.
+"""Settings of published results by name: the WaveNet rows of the SaShiMi table, ready and not run here.
 
     name           sound                           bits per sample, published
     "sc09"         spoken digits, clips of 1 s     1.925    mu-law

@@ -8,7 +8,7 @@ from wavedil.data.config import CorpusConfig
 from wavedil.errors import UserError, require_positive
 from wavedil.training.task import Task
 
-# Config that change what a run writes down, and not what it learns.
+# Settings that change what a run writes down, and not what it learns.
 _REPORTS = ("log_every", "evaluate_every", "evaluate_seconds", "save_every", "tensorboard")
 
 

@@ -1,0 +1,103 @@
+"""Runs and models of format version 1, written before the change to version 2, are read and gone on with."""
+
+import json
+import warnings
+import zipfile
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import soundfile
+
+import wavedil as wd
+from wavedil.cli.main import main
+from wavedil.models import named_weights
+from wavedil.runs import RunFolder, train_as
+
+ARCHIVE = Path(__file__).parent / "version_1.zip"
+TASKS = ("generator", "vocoder", "autoencoder")
+pytestmark = pytest.mark.filterwarnings("ignore:.*format version 1")
+
+
+@pytest.fixture
+def old(tmp_path):
+    """The folder of the runs: of six steps each, the generator's stopped after three of them."""
+    with zipfile.ZipFile(ARCHIVE) as archive:
+        archive.extractall(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_model_gives_the_log_probabilities_that_it_gave(old, task):
+    expected = json.loads((old / "expected.json").read_text())
+    model = wd.load(old / task)
+    features = None
+    if task == "vocoder":
+        features = jnp.asarray(np.random.default_rng(1).uniform(size=(1, 4, 6)), jnp.float32)
+    codes = jnp.asarray([expected["codes"]])
+    log_prob = model.log_prob(codes, {"speaker": "ben"}, features=features)
+    np.testing.assert_allclose(log_prob[0], expected["log_prob"][task], atol=1e-5)
+    assert model.task.name == task
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_model_says_that_it_has_no_checksum_and_has_one_when_it_is_saved_again(
+    old, task, tmp_path
+):
+    with pytest.warns(UserWarning, match="version 1, which has no checksum; save it again"):
+        model = wd.load(old / task)
+    wd.save(model, tmp_path / "again")
+    again = wd.load(tmp_path / "again")  # warnings are errors
+    assert (again.config, again.task) == (model.config, model.task)
+    for name, weight in named_weights(model).items():
+        np.testing.assert_array_equal(named_weights(again)[name], weight)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_configuration_of_a_run_has_its_task_and_is_the_same_in_version_2(old, task):
+    config = RunFolder(old / task).read_config()
+    assert config.task.name == task
+    assert config.model == wd.load(old / task).config
+    assert config.corpus.labels == "(?P<speaker>[a-z]+)_"
+    assert wd.runs.from_values(json.loads(json.dumps(wd.runs.to_values(config)))) == config
+
+
+def test_a_run_that_was_stopped_goes_on_to_the_weights_that_version_1_came_to(old, monkeypatch):
+    """The names of weights changed, and with them the order of what the optimizer keeps of each."""
+    finished = named_weights(wd.load(old / "generator"))
+    monkeypatch.chdir(old)
+    write_recordings(old / "recordings")
+    run = train_as(RunFolder(old / "generator").read_config(), old / "generator")
+    assert (run.step, run.stopped_by) == (6, None)
+    for name, weight in named_weights(run.model).items():
+        np.testing.assert_allclose(weight, finished[name], atol=1e-6, err_msg=name)
+    # Its own checkpoints keep its names, so that it can be stopped and go on once more.
+    again = train_as(RunFolder(old / "generator").read_config(), old / "generator")
+    assert again.step == 6
+
+
+def test_the_command_line_takes_its_settings_and_says_the_warning_in_a_line(old, capsys):
+    write_recordings(old / "recordings")
+    code = main([
+        "train", str(old / "recordings"), str(old / "new"), "--config", str(old / "vocoder" / "config.json"),
+        "--training.steps", "1",
+    ])  # fmt: skip
+    assert code == 0
+    new, given = (RunFolder(old / name).read_config() for name in ("new", "vocoder"))
+    assert new.task == given.task and new.model == given.model and new.training.steps == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert main(["info", str(old / "autoencoder" / "model")]) == 0
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("wavedil: ") and "has no checksum" in said
+
+
+def write_recordings(folder):
+    """Sawtooths of whole numbers, which are the same on every machine."""
+    folder.mkdir()
+    sounds = [("anna", 20, 700), ("anna", 25, 400), ("ben", 32, 500), ("ben", 40, 600)]
+    for number, (speaker, period, num_samples) in enumerate(sounds):
+        steps = np.arange(num_samples) * (40000 // period)
+        samples = (steps % 40000 - 20000).astype(np.int16)
+        soundfile.write(folder / f"{speaker}_{number}.wav", samples, 8000, subtype="PCM_16")
