@@ -1,24 +1,39 @@
-"""Config travel through JSON, and say what is wrong with them."""
+"""Settings travel through JSON, and say what is wrong with them."""
 
 import json
-from typing import get_args, get_type_hints
+from typing import Any
 
+import numpy as np
 import pytest
 
-from wavedil import ContextStackConfig, LocalConditioningConfig, UserError, WaveNetConfig
+from wavedil import (
+    ContextStackConfig,
+    CorpusConfig,
+    LocalConditioningConfig,
+    RunConfig,
+    UserError,
+    WaveNetConfig,
+)
+from wavedil.config import undecided
+from wavedil.distributions import DISTRIBUTIONS, make
 from wavedil.features import MelConfig
-from wavedil.training import RunConfig, TrainingConfig
+from wavedil.labels import Vocabulary
+from wavedil.runs import from_values, to_values
+from wavedil.tasks import GeneratorTask, VocoderTask
+from wavedil.training import TrainingConfig
 
 
 def test_outputs_are_checked_without_json_too() -> None:
-    with pytest.raises(UserError, match="output is 'mol', but it must be"):
+    with pytest.raises(UserError, match="output 'mol' is unknown; known: categorical"):
         WaveNetConfig(output="mol")  # type: ignore[arg-type]
     with pytest.raises(UserError, match="companding 'liner' is unknown; did you mean 'linear'"):
         WaveNetConfig(companding="liner")  # type: ignore[arg-type]
 
 
-def test_the_outputs_of_a_model_are_the_families_of_distributions() -> None:
-    assert get_args(get_type_hints(WaveNetConfig)["output"]) == get_args(Family)
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_every_distribution_of_the_registry_is_an_output_of_a_model(name: str) -> None:
+    config = WaveNetConfig(output=name, levels=64)
+    assert make(config.output, config.levels, config.companding).levels == 64
 
 
 def test_settings_from_before_the_outputs_mean_what_they_meant() -> None:
@@ -47,11 +62,11 @@ def test_json_round_trip_gives_equal_settings() -> None:
         ({"levels": "many"}, "levels is 'many', but it must be int"),
         ({"input": "wave"}, "one of 'codes', 'scalar'"),
         ({"kernel_size": 0}, "kernel_size is 0"),
-        ({"dilations": [1, 0]}, "a dilation is 0"),
+        ({"dilations": [1, 0]}, "dilation is 0"),
         ({"dilations": []}, "dilations is empty"),
         ({"cycles": -1}, "cycles is -1"),
         ({"levels": 1}, "2 to 65536"),
-        ({"output": "logistics"}, "one of 'categorical', 'logistic', 'gaussian'"),
+        ({"output": "logistics"}, "did you mean 'logistic'"),
         ({"companding": "log"}, "one of 'mu_law', 'linear'"),
         ({"num_components": 3}, "num_components is 3, but a categorical output has none"),
         ({"output": "gaussian", "num_components": 0}, "num_components is 0"),
@@ -67,8 +82,12 @@ def test_bad_values_are_named_with_their_rule(values: dict[str, object], message
 
 
 def test_missing_and_foreign_objects_are_refused() -> None:
-    with pytest.raises(UserError, match="needs the setting 'corpus'"):
-        RunConfig.from_dict({})
+    with pytest.raises(UserError, match="x is not the configuration of a training run"):
+        from_values({}, "x")
+    with pytest.raises(UserError, match="did you mean 'vocoder'"):
+        from_values({"format_version": 2, "corpus": {"folder": "x"}, "task": {"name": "vocodr"}})
+    with pytest.raises(UserError, match="format version 3"):
+        from_values({"format_version": 3, "corpus": {}})
     with pytest.raises(UserError, match="must be an object of settings"):
         WaveNetConfig.from_dict([1])
 
@@ -84,23 +103,39 @@ def test_differences_name_each_setting_and_both_values() -> None:
     assert lines == ["cycles: 2 -> 3", "levels: 256 -> 16"]
 
 
-def test_label_indices_start_at_1_and_0_is_unlabelled() -> None:
-    config = WaveNetConfig(labels={"digit": ("0", "7"), "speaker": ("a",)})
-    assert config.label_indices({"digit": "7"}) == {"digit": 2, "speaker": 0}
+VOCABULARY = Vocabulary(digit=("0", "7"), speaker=("a",))
+
+
+def test_rows_of_labels_start_at_1_and_0_is_unlabelled() -> None:
+    rows = VOCABULARY.rows_of([{"digit": "7"}, {"speaker": "a"}, {"digit": "8"}])
+    assert {name: row.tolist() for name, row in rows.items()} == {
+        "digit": [2, 0, 0],
+        "speaker": [0, 1, 0],
+    }
+
+
+def test_a_value_is_for_all_signals_and_a_list_for_each() -> None:
+    assert VOCABULARY.rows({"digit": "7"}, 2)["digit"].tolist() == [2, 2]
+    assert VOCABULARY.rows({"digit": ["7", "0"]}, 2)["digit"].tolist() == [2, 1]
+    assert VOCABULARY.rows(None, 2) == {}
 
 
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ({"digit": "8"}, "digit '8' is unknown to this model; .*0, 7"),
+        ({"digit": "8"}, "digit '8' is unknown to this model; known: 0, 7"),
         ({"digits": "7"}, "label 'digits' is unknown to this model; did you mean 'digit'"),
+        ({"digit": 7}, 'digit is 7, a number; values are strings, use "7"'),
+        ({"digit": [7, 0]}, 'digit is 7; values are strings, use "7"'),
+        ({"digit": ["7"]}, r"has shape \[1\] of int32, but it must be 2 values or integer rows"),
+        ({"digit": np.array([0.0, 1.0])}, "of float64"),
+        ({"digit": np.array([0, 3])}, "rows 0 to 3, but the model has 0 to 2"),
+        ({"digit": np.array([-1, 0])}, "rows -1 to 0"),
     ],
 )
-def test_unknown_labels_are_refused_with_the_known_ones(
-    labels: dict[str, str], message: str
-) -> None:
+def test_labels_that_are_unknown_or_no_values_are_refused(labels: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        WaveNetConfig(labels={"digit": ("0", "7")}).label_indices(labels)
+        VOCABULARY.rows(labels, 2)
 
 
 @pytest.mark.parametrize(
@@ -121,61 +156,69 @@ LOCAL = LocalConditioningConfig(num_features=40, hop=128, mel=MEL)
 
 
 def test_features_travel_with_the_settings_of_model_and_run() -> None:
-    model = WaveNetConfig(sample_rate=8000, local=LOCAL)
-    corpus = {"folder": "x", "mel": MEL.to_dict()}
-    run = RunConfig.from_dict({"corpus": corpus, "model": model.to_dict()})
-    again = RunConfig.from_dict(json.loads(json.dumps(run.to_dict())))
-    assert again == run
-    assert again.model.local == LOCAL
-    assert again.corpus.mel == MEL
-    changed = run.differences(RunConfig.from_dict({"corpus": {"folder": "x"}}))
+    model = WaveNetConfig(sample_rate=8000, local_conditioning=LOCAL)
+    config = RunConfig(task=VocoderTask(mel=MEL), corpus=CorpusConfig(folder="x"), model=model)
+    again = from_values(json.loads(json.dumps(to_values(config))))
+    assert again == config
+    assert again.model.local_conditioning == LOCAL
+    assert again.task.mel == MEL
+    changed = config.differences(RunConfig(task=GeneratorTask(), corpus=config.corpus))
     assert "model.local_conditioning.hop: 128 -> None" in changed
 
 
-def test_settings_written_before_there_were_features_load() -> None:
-    old = {name: value for name, value in WaveNetConfig().to_dict().items() if name != "local"}
-    run = RunConfig.from_dict({"corpus": {"folder": "x"}, "model": old})
-    assert run.model == WaveNetConfig()
-    assert (run.corpus.mel, run.corpus.features_hop) == (None, None)
+def test_another_run_starts_from_a_config_without_what_was_decided() -> None:
+    model = WaveNetConfig(
+        sample_rate=8000, cycles=2, labels={"a": ("b",)}, local_conditioning=LOCAL
+    )
+    bare = undecided(model)
+    assert (bare.cycles, bare.sample_rate, bare.labels) == (2, 16000, {})
+    assert bare.local_conditioning == LocalConditioningConfig()
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"hop": 0}, "local hop is 0"),
+        ({"hop": 0}, "local_conditioning hop is 0"),
         ({"context_frames": 0}, "looks at 1 or more on either side; use 2"),
         ({"hop": 100}, "40 features every 100 samples, but its mel settings give 40 every 128"),
         ({"upsampling": "linear"}, "'repeat', 'subpixel'"),
         ({"mel": MEL.to_dict() | {"num_mels": 41}}, "its mel settings give 41 every 128"),
-        ({"mel": MEL.to_dict() | {"sample_rate": 16000}}, "local_conditioning.mel is for 16000 Hz, but the model's sound has 8000"),
+        (
+            {"mel": MEL.to_dict() | {"sample_rate": 16000}},
+            "local_conditioning.mel is for 16000 Hz, but the model's sound has 8000",
+        ),
         ({"mel": {"num_mels": 40, "hop": 128}}, r"mel.at\(8000\)"),
         ({"mel": 3}, "mel is 3"),
     ],
 )  # fmt: skip
 def test_features_that_cannot_be_are_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        WaveNetConfig.from_dict({"sample_rate": 8000, "local": LOCAL.to_dict() | change})
+        WaveNetConfig.from_dict(
+            {"sample_rate": 8000, "local_conditioning": LOCAL.to_dict() | change}
+        )
 
 
 FAR = ContextStackConfig(factor=64, channels=16, kernel_size=3, dilations=(1, 2, 4), cycles=2)
 
 
 def test_a_context_stack_travels_with_the_settings_and_need_not_be_there() -> None:
-    config = WaveNetConfig(context=FAR)
+    config = WaveNetConfig(context_stack=FAR)
     assert WaveNetConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
-    assert hash(config) == hash(WaveNetConfig(context=FAR))
-    old = {name: value for name, value in WaveNetConfig().to_dict().items() if name != "context"}
+    assert hash(config) == hash(WaveNetConfig(context_stack=FAR))
+    old = {
+        name: value for name, value in WaveNetConfig().to_dict().items() if name != "context_stack"
+    }
     assert WaveNetConfig.from_dict(old) == WaveNetConfig()
-    assert config.differences(WaveNetConfig())[-1] == "context.kernel_size: 3 -> None"
+    assert config.differences(WaveNetConfig())[-1] == "context_stack.kernel_size: 3 -> None"
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"factor": 0}, "context factor is 0, but it must be at least 1"),
-        ({"channels": 0}, "context channels is 0"),
-        ({"dilations": []}, "context dilations is empty"),
-        ({"dilations": [1, 0]}, "a context dilation is 0"),
+        ({"factor": 0}, "context_stack factor is 0, but it must be at least 1"),
+        ({"channels": 0}, "context_stack channels is 0"),
+        ({"dilations": []}, "context_stack dilations is empty"),
+        ({"dilations": [1, 0]}, "context_stack dilation is 0"),
         (
             {"dilation": [1]},
             "ContextStackConfig has no setting 'dilation'; did you mean 'dilations'",
@@ -185,9 +228,9 @@ def test_a_context_stack_travels_with_the_settings_and_need_not_be_there() -> No
 )
 def test_a_context_stack_that_cannot_be_is_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        WaveNetConfig.from_dict({"context": FAR.to_dict() | change})
+        WaveNetConfig.from_dict({"context_stack": FAR.to_dict() | change})
 
 
 def test_a_context_stack_without_its_factor_is_refused() -> None:
     with pytest.raises(UserError, match="ContextStackConfig needs the setting 'factor'"):
-        WaveNetConfig.from_dict({"context": {}})
+        WaveNetConfig.from_dict({"context_stack": {}})

@@ -18,7 +18,7 @@ from recordings import (
     write_text,
 )
 
-from wavedil import UserError, audio, mu_law
+from wavedil import Quantizer, UserError, audio, mu_law
 from wavedil.data import CorpusConfig, read_corpus
 from wavedil.data.listing import Entry
 from wavedil.data.split import held_out_paths
@@ -26,7 +26,10 @@ from wavedil.features import MelConfig, mel
 
 
 def read(folder, **settings):
-    return read_corpus(CorpusConfig(folder=str(folder), **settings))
+    levels = {key: settings.pop(key) for key in ("levels", "companding") if key in settings}
+    features = {key: settings.pop(key) for key in ("mel", "features_hop") if key in settings}
+    config = CorpusConfig(folder=str(folder), **settings)
+    return read_corpus(config, quantizer=Quantizer(**levels), **features)
 
 
 def paths(recordings):
@@ -365,7 +368,7 @@ def test_a_silent_recording_is_named_and_left_out(tmp_path):
         read(tmp_path, strict=True)
 
 
-@pytest.mark.parametrize("settings", [{}, {"trim_db": 40.0}, {"min_max": True}])
+@pytest.mark.parametrize("settings", [{}, {"trim_db": 40.0}, {"min_max_normalisation": True}])
 def test_a_corpus_of_silence_is_refused(tmp_path, settings):
     for name in ("a.wav", "b.wav"):
         write_silence(tmp_path / name)
@@ -379,7 +382,7 @@ def test_codes_are_those_of_the_scale(folder):
     np.testing.assert_array_equal(corpus.train[0].codes, 32768 + np.rint(32768 * samples))
 
 
-def test_min_max_stretches_every_recording_to_full_scale(tmp_path):
+def test_min_max_normalisation_brings_every_recording_to_full_scale(tmp_path):
     write(tmp_path / "quiet.wav", tone(800, level=0.01) + 0.1)
     write(tmp_path / "loud.wav", tone(800, level=0.9))
     corpus = read(tmp_path, min_max_normalisation=True, levels=256, companding="linear")

@@ -9,9 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from wavedil import UserError, WaveNet, WaveNetConfig, load, save
+from wavedil.formats import saved_model
 
 CONFIG = WaveNetConfig.tiny(labels={"digit": ("0", "1")})
 
@@ -34,18 +36,21 @@ def test_loaded_model_is_the_saved_one(model: WaveNet, folder: Path) -> None:
     np.testing.assert_array_equal(loaded(codes), model(codes))
 
 
-def test_a_model_from_before_the_output_families_is_loaded(model: WaveNet, folder: Path) -> None:
+def test_settings_that_a_file_lacks_have_their_defaults(model: WaveNet, folder: Path) -> None:
     values = json.loads((folder / "config.json").read_text())
     for name in ("output", "companding", "num_components"):
-        del values["config"][name]
+        del values["model"][name]
     (folder / "config.json").write_text(json.dumps(values))
+    weights, metadata = _stored(folder)
+    metadata["config"] = json.dumps(values["model"])
+    save_file(weights, folder / "model.safetensors", metadata=metadata)
     assert load(folder).config == CONFIG
 
 
 def test_files_are_safetensors_and_json_alone(folder: Path) -> None:
     assert {path.name for path in folder.iterdir()} == {"config.json", "model.safetensors"}
     header = json.loads((folder / "config.json").read_text())
-    assert (header["format"], header["format_version"]) == ("wavedil", 1)
+    assert (header["format"], header["format_version"]) == ("wavedil", 2)
     assert "stack.blocks.0.conv.kernel" in load_file(folder / "model.safetensors")
 
 
@@ -74,6 +79,22 @@ def _edit_config(**changes: Any) -> Any:
     return edit
 
 
+def _edit_model(**changes: Any) -> Any:
+    """Other settings, in both files alike where they are unknown ones."""
+
+    def edit(folder: Path) -> None:
+        path = folder / "config.json"
+        values = json.loads(path.read_text())
+        values["model"] |= changes
+        path.write_text(json.dumps(values))
+        if "cycels" in changes:
+            weights, metadata = _stored(folder)
+            metadata["config"] = json.dumps(values["model"])
+            save_file(weights, folder / "model.safetensors", metadata=metadata)
+
+    return edit
+
+
 def _truncate(name: str, keep: int) -> Any:
     def edit(folder: Path) -> None:
         path = folder / name
@@ -84,11 +105,25 @@ def _truncate(name: str, keep: int) -> Any:
 
 def _edit_weights(change: Any) -> Any:
     def edit(folder: Path) -> None:
-        weights = load_file(folder / "model.safetensors")
+        weights, metadata = _stored(folder)
         change(weights)
-        save_file(weights, folder / "model.safetensors")
+        metadata["checksum"] = saved_model._checksum(weights)
+        save_file(weights, folder / "model.safetensors", metadata=metadata)
 
     return edit
+
+
+def _stored(folder: Path) -> Any:
+    """The weights in a folder, and what is written about them."""
+    with safe_open(folder / "model.safetensors", framework="numpy") as file:
+        return load_file(folder / "model.safetensors"), dict(file.metadata())
+
+
+def _flip_a_bit(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(bytes(content))
 
 
 DAMAGES = {
@@ -98,16 +133,17 @@ DAMAGES = {
     "truncated config": (_truncate("config.json", 30), "truncated or not JSON"),
     "foreign config": (_edit_config(format="other"), "not a wavedil model's"),
     "future version": (_edit_config(format_version=99), "install a newer wavedil"),
-    "other architecture": (_edit_config(architecture="Other"), "holds a 'Other'"),
-    "unknown setting": (_edit_config(config={"cycels": 2}), "did you mean 'cycles'"),
+    "other architecture": (_edit_config(model={"name": "Other"}), "holds a 'Other'"),
+    "unknown setting": (_edit_model(cycels=2), "did you mean 'cycles'"),
     "missing weight": (_edit_weights(lambda w: w.pop("output.bias")), "output.bias is missing"),
     "unknown weight": (_edit_weights(lambda w: w.update(x=np.zeros(1))), "weight x is unknown"),
     "other shape": (
         _edit_weights(lambda w: w.update({"output.bias": np.zeros(3)})),
         r"output.bias has shape \(3,\)",
     ),
-    "settings of another model": (_edit_config(config={"cycles": 2}), "two different models"),
+    "settings of another model": (_edit_model(cycles=2), "two different models"),
     "version of no kind": (_edit_config(format_version=True), "format version True"),
+    "a bit turned": (_flip_a_bit, "its weights are not those that were saved"),
     "weights gone": (lambda folder: (folder / "model.safetensors").unlink(), "is missing"),
 }
 

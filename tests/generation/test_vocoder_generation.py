@@ -31,10 +31,10 @@ CONFIGS = {
     "labelled": {"labels": LABELS},
     "three taps, sub-pixels": {"kernel_size": 3, "input_kernel_size": 3, "upsampling": "subpixel"},
     "one tap": {"kernel_size": 1, "input_kernel_size": 1, "input": "scalar"},
-    # Where a lane's second sound begins, its frames of 4 begin anew, in the middle of another lane's.
+    # Where a slot's second sound begins, its frames of 4 begin anew, in the middle of another slot's.
     "context": {
         "labels": LABELS,
-        "context": ContextStackConfig(factor=4, channels=8, dilations=(1, 2)),
+        "context_stack": ContextStackConfig(factor=4, channels=8, dilations=(1, 2)),
     },
 }
 
@@ -43,7 +43,7 @@ def make_model(changes, local=True):
     changes = dict(changes)
     upsampling = changes.pop("upsampling", "repeat")
     features = LocalConditioningConfig(num_features=3, hop=HOP, channels=6, upsampling=upsampling)
-    config = WaveNetConfig(**SIZES, **changes, local=features if local else None)
+    config = WaveNetConfig(**SIZES, **changes, local_conditioning=features if local else None)
     model = WaveNet(config, rngs=nnx.Rngs(0))
     model.output.kernel[...] *= 10.0  # far from uniform, as after training
     return model
@@ -60,7 +60,7 @@ def test_cached_generation_from_features_draws_the_codes_of_naive_generation(cha
     lengths = [7, 4, 9]
     features = make_features(*lengths)
     labels = {name: jnp.array([1, 3, 0]) for name in model.config.labels}
-    # Two lanes: one draws two sounds, the second of which must not hear the first.
+    # Two slots: one draws two sounds, the second of which must not depend on the first.
     cached = generate(model, KEY, features=features, labels=labels, batch_size=2, temperature=0.9)
     assert cached.shape == (3, 9 * HOP)
     forward = jax.jit(model)
@@ -75,7 +75,7 @@ def test_cached_generation_from_features_draws_the_codes_of_naive_generation(cha
         # The whole forward pass at every sample, at one length: causal, so the rest does not matter.
         padded = np.zeros((1, 9, 3), np.float32)
         padded[0, :length] = features[sound]
-        local = model.upsample(jnp.asarray(padded), 9 * HOP)
+        local = model.conditioning.upsample(jnp.asarray(padded), 9 * HOP)
         codes = np.full((1, 1 + 9 * HOP), 8)
         for t in range(length * HOP):
             parameters = forward(jnp.asarray(codes[:, :-1]), rows, local)[0, t]
@@ -86,19 +86,19 @@ def test_cached_generation_from_features_draws_the_codes_of_naive_generation(cha
 
 
 @pytest.mark.parametrize(
-    ("config", "lanes"),
+    ("config", "slots"),
     [("labelled", None), ("labelled", 1), ("labelled", 2), ("context", None), ("context", 2)],
 )
-def test_each_sound_of_a_ragged_batch_equals_the_one_drawn_alone(config, lanes, monkeypatch):
-    monkeypatch.setattr("wavedil.generation.vocoder._CHUNK", 10 * HOP)
+def test_each_sound_of_a_ragged_batch_equals_the_one_drawn_alone(config, slots, monkeypatch):
+    monkeypatch.setattr("wavedil.generation.drawing._CHUNK", 10 * HOP)
     model = make_model(CONFIGS[config])
     lengths = [12, 30, 3, 11, 10]
     features = make_features(*lengths)
     labels = {"digit": jnp.array([0, 1, 2, 3, 1])}
     keys = jax.random.split(KEY, 5)
-    together = generate(model, keys, features=features, labels=labels, batch_size=lanes)
+    together = generate(model, keys, features=features, labels=labels, batch_size=slots)
     np.testing.assert_array_equal(
-        together, generate(model, KEY, features=features, labels=labels, batch_size=lanes)
+        together, generate(model, KEY, features=features, labels=labels, batch_size=slots)
     )
     for sound in range(5):
         rows = {"digit": labels["digit"][sound : sound + 1]}
@@ -119,15 +119,15 @@ def test_features_change_what_is_drawn_from_their_context_on():
     assert not np.array_equal(first, second)
 
 
-def test_lanes_are_full_and_hold_every_sound_once():
+def test_slots_are_full_and_hold_every_sound_once():
     lengths = np.random.default_rng(0).integers(20, 60, 40).tolist()
-    lanes = assign_slots(lengths, 8)
-    assert sorted(sound for lane in lanes for sound in lane) == list(range(40))
-    busiest = max(sum(lengths[sound] for sound in lane) for lane in lanes)
+    slots = assign_slots(lengths, 8)
+    assert sorted(sound for slot in slots for sound in slot) == list(range(40))
+    busiest = max(sum(lengths[sound] for sound in slot) for slot in slots)
     assert busiest < 1.05 * sum(lengths) / 8
     assert fitting_slots([10, 10, 10]) == 3
     assert fitting_slots([100, 50, 50]) == 2  # short ones take turns while the long one is drawn
-    assert fitting_slots([100, 5, 5]) == 1  # a second lane would cost more than it saves
+    assert fitting_slots([100, 5, 5]) == 1  # a second slot would cost more than it saves
     assert fitting_slots([5] * 17) == 9  # two rounds, the last one nearly full
     assert assign_slots([5], 4) == [[0]]
 
@@ -155,7 +155,7 @@ NAN = np.full((4, 3), np.nan, np.float32)
         ({"num_samples": 10}, "vocoder and was given no features"),
         ({"features": np.zeros((4, 3)), "num_samples": 10}, "leave num_samples and prompt out"),
         ({"features": np.zeros((4, 3)), "batch_size": 0}, "batch_size is 0"),
-        ({"features": np.zeros((4, 3)), "labels": {"digit": np.array([1])}}, "its labels are: none"),
+        ({"features": np.zeros((4, 3)), "labels": {"digit": np.array([1])}}, "it was trained without labels"),
     ],
 )  # fmt: skip
 def test_features_that_are_not_the_models_are_refused(arguments, message):

@@ -11,18 +11,23 @@ from command_line import TINY, mistake
 from recordings import tone, write
 
 import wavedil
-from wavedil import UserError, WaveNetConfig, audio, mu_law
+from wavedil import LocalConditioningConfig, WaveNetConfig, audio, mu_law
 from wavedil.cli.main import main
 from wavedil.cli.options import parse
 from wavedil.cli.train import Train
 from wavedil.data import CorpusConfig, write_plucked_strings
 from wavedil.features import MelConfig, mel
-from wavedil.runs import RunFolder
+from wavedil.runs import RunFolder, to_values
 from wavedil.runs import train_as as train
+from wavedil.tasks import VocoderTask
 from wavedil.training import RunConfig
 
 MEL = ["--mel.num-mels=12", "--mel.fft-size=256", "--mel.hop=64"]
-LOCAL = ["--local.upsampling=subpixel", "--local.context-frames=1", "--local.channels=6"]
+LOCAL = [
+    "--model.local-conditioning.upsampling=subpixel",
+    "--model.local-conditioning.context-frames=1",
+    "--model.local-conditioning.channels=6",
+]
 VOCODER = ["--task=vocoder", *MEL, *LOCAL, *TINY]
 
 
@@ -46,8 +51,8 @@ def run(tmp_path_factory, recordings):
 def test_the_run_and_the_model_know_how_their_features_are_made(run):
     config = RunFolder(run).read_config()
     local = wavedil.load(run).config.local_conditioning
-    assert config.model.local == local
-    assert local.mel == config.corpus.mel
+    assert config.model.local_conditioning == local
+    assert local.mel == config.task.mel
     assert (local.num_features, local.hop) == (12, 64)
     assert (local.upsampling, local.context_frames, local.channels) == ("subpixel", 1, 6)
     assert local.mel.complete and local.mel.sample_rate == 8000
@@ -62,7 +67,7 @@ def test_the_same_command_and_the_config_file_take_up_the_run(run, recordings):
 
 def test_evaluate_scores_with_features(capsys, run):
     assert main(["evaluate", str(run), "--json"]) == 0
-    assert 0 < json.loads(capsys.readouterr().out)["bits_per_sample"] < 8.5
+    assert 0 < json.loads(capsys.readouterr().out)["bits"] < 8.5
 
 
 def test_copies_have_the_length_of_their_recordings_and_equal_those_made_alone(
@@ -80,10 +85,10 @@ def test_copies_have_the_length_of_their_recordings_and_equal_those_made_alone(
     # The same through an array of the features.
     np.save(tmp_path / "a.npy", mel(tone(900), wavedil.load(run).config.local_conditioning.mel))
     features = f"--features={tmp_path / 'a.npy'}"
-    assert main(["generate", str(run), str(tmp_path / "told.wav"), features]) == 0
-    told = audio.load(tmp_path / "told.wav")[0]
-    assert len(told) == 15 * 64
-    assert np.corrcoef(told[:900], copies[0])[0, 1] > 0.99
+    assert main(["generate", str(run), str(tmp_path / "features.wav"), features]) == 0
+    again = audio.load(tmp_path / "features.wav")[0]
+    assert len(again) == 15 * 64
+    assert np.corrcoef(again[:900], copies[0])[0, 1] > 0.99
 
 
 def test_what_a_vocoder_cannot_copy_is_refused(capsys, tmp_path, run):
@@ -110,28 +115,37 @@ def test_what_a_vocoder_cannot_copy_is_refused(capsys, tmp_path, run):
 
 def test_options_for_features_without_a_vocoder_are_refused(capsys, tmp_path, recordings):
     arguments = ["train", recordings, tmp_path / "run"]
-    for options in (["--features-hop", 50], ["--mel.num-mels", 12], ["--local.channels", 6]):
-        assert "add --task vocoder" in mistake(capsys, *arguments, *options)
+    for options in (["--features-hop", 50], ["--mel.num-mels", 12]):
+        assert f"unknown option {options[0]}" in mistake(capsys, *arguments, *options)
+    said = mistake(capsys, *arguments, "--model.local-conditioning.channels", 6)
+    assert "a generator takes no features" in said
+    hop = ["--task", "vocoder", *MEL, "--model.local-conditioning.hop", 50]
+    assert "hop is 50, but the features that condition the model have 64" in mistake(
+        capsys, *arguments, *hop
+    )
     both = ["--task", "vocoder", "--features-hop", 50, "--mel.num-mels", 12]
     assert "or compute mel spectra" in mistake(capsys, *arguments, *both)
 
 
 def test_a_configuration_of_another_task_gives_all_but_its_features(tmp_path):
-    told = MelConfig(num_mels=12).at(8000)
-    config = RunConfig(corpus=CorpusConfig(folder=".", mel=told), model=WaveNetConfig(cycles=7))
-    (tmp_path / "config.json").write_text(json.dumps(config.to_dict()))
+    mel = MelConfig(num_mels=12).at(8000)
+    local = LocalConditioningConfig().of(12, mel.hop, mel)
+    model = WaveNetConfig(cycles=7, sample_rate=8000, local_conditioning=local)
+    task = VocoderTask(mel=mel)
+    config = RunConfig(task=task, corpus=CorpusConfig(folder="."), model=model)
+    (tmp_path / "config.json").write_text(json.dumps(to_values(config)))
 
     def parsed(*options):
-        return parse(Train, "train", [".", "run", f"--config={tmp_path / 'config.json'}", *options])
+        arguments = [".", "run", f"--config={tmp_path / 'config.json'}", *options]
+        return parse(Train, "train", arguments).run_config
 
     for task in ("generator", "autoencoder"):
-        args = parsed("--task", task)
-        assert args.corpus_settings.mel is None and args.model_config.cycles == 7
-    other = parsed("--features-hop", "50").corpus_settings
-    assert (other.features_hop, other.mel) == (50, None)
-    assert parsed().corpus_settings.mel == dataclasses.replace(told, sample_rate=None)
-    with pytest.raises(UserError, match="add --task vocoder, or leave them out"):
-        assert parsed("--task", "generator", "--mel.num-mels", "5").corpus_settings
+        other = parsed("--task", task)
+        assert other.task.name == task and other.training == config.training
+    assert parsed().task.mel == dataclasses.replace(mel, sample_rate=None)
+    assert parsed().model.cycles == 7
+    assert parsed("--mel.num-mels", "5").task.mel.num_mels == 5
+    assert parsed().model.local_conditioning.num_features is None
 
 
 def test_features_of_ones_own_train_a_vocoder_that_does_not_resynthesize(
@@ -160,18 +174,19 @@ def test_features_of_ones_own_train_a_vocoder_that_does_not_resynthesize(
 def sines_with_features():
     """The corpus of sines, each with its loudness every 8 samples."""
 
-    def told(recording):
+    def with_loudness(recording):
         sound = np.abs(mu_law.decode(recording.codes, runs.LEVELS))
         frames = [[sound[start : start + 8].mean()] for start in range(0, len(sound), 8)]
         return dataclasses.replace(recording, features=np.array(frames, np.float32))
 
     corpus = runs.corpus()
-    splits = {name: tuple(map(told, getattr(corpus, name))) for name in ("train", "test")}
+    splits = {name: tuple(map(with_loudness, getattr(corpus, name))) for name in ("train", "test")}
     return dataclasses.replace(corpus, **splits, hop=8)
 
 
 def test_a_vocoder_that_was_interrupted_goes_through_the_same_states(tmp_path):
-    config, corpus = runs.run_config(steps=6, save_every=2, evaluate_every=6), sines_with_features()
+    config = runs.run_config(VocoderTask(), steps=6, save_every=2, evaluate_every=6)
+    corpus = sines_with_features()
     train(config, tmp_path / "whole", corpus=corpus)
 
     def fail_at_5(progress):

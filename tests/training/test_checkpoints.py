@@ -20,7 +20,7 @@ DAMAGES = {
 
 def state_at(step):
     """A state that differs in every number from that of another step."""
-    state = initial_state(CONFIG.model, CONFIG.training)
+    state = initial_state(CONFIG)
     rng = np.random.default_rng(step)
     noise = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(leaf.dtype), state)
     return TrainingState(np.int32(step), *noise[1:])
@@ -30,7 +30,7 @@ def restore(folder):
     """The newest whole state, and what was said about the others."""
     said = []
     checkpoints = Checkpoints(folder)
-    like = jax.eval_shape(lambda: initial_state(CONFIG.model, CONFIG.training))
+    like = jax.eval_shape(lambda: initial_state(CONFIG))
     state = checkpoints.restore_newest(like, said.append)
     checkpoints.close()
     return state, said

@@ -16,7 +16,7 @@ import wavedil
 from wavedil.data import TrainingWindows
 from wavedil.models import named_weights
 from wavedil.runs import train_as as train
-from wavedil.training import Checkpoints, Metrics, NonFiniteError, loop
+from wavedil.training import Checkpoints, NonFiniteError, loop
 
 one_compilation = runs.one_compilation
 pytestmark = pytest.mark.usefixtures("one_compilation")
@@ -96,7 +96,7 @@ def test_a_signal_ends_the_step_and_saves_and_the_next_start_goes_on(tmp_path, n
     before = [signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)]
 
     def stop_at_7(progress):
-        if progress.step == 7 and progress.held_out_bits is not None:
+        if progress.step == 7 and progress.held_out:
             signal.raise_signal(number)
 
     result = train(config, run, corpus=runs.corpus(), report=stop_at_7)
@@ -172,7 +172,7 @@ def largest_file(num_bytes):
 def test_a_loss_that_is_not_finite_names_step_and_batch_and_is_not_saved(tmp_path):
     settings = {"learning_rate": 1e30, "warmup_steps": 0, "save_every": 1, "evaluate_every": 100}
     config, run = runs.run_config(**settings), tmp_path
-    with pytest.raises(NonFiniteError, match=r"step \d+: .*\d+ counted samples .*learning rate"):
+    with pytest.raises(NonFiniteError, match=r"step \d+: .*\d+ counted targets .*learning rate"):
         train(config, run, corpus=runs.corpus())
     assert_saved_is_finite(run, config)
 
@@ -188,7 +188,7 @@ def test_weights_beyond_the_range_of_their_type_are_not_saved(tmp_path):
 
 def test_held_out_bits_that_are_not_finite_stop_the_run_before_they_are_saved(tmp_path):
     config = runs.run_config(learning_rate=1e30, warmup_steps=0, save_every=1, evaluate_every=1)
-    with pytest.raises(NonFiniteError, match=r"step 1: the held-out .* bits per sample"):
+    with pytest.raises(NonFiniteError, match=r"step 1: the bits of the held-out"):
         train(config, tmp_path, corpus=runs.corpus())
     assert runs.final_state(tmp_path, config) is None
     assert "NaN" not in (tmp_path / "metrics.jsonl").read_text()
@@ -196,19 +196,19 @@ def test_held_out_bits_that_are_not_finite_stop_the_run_before_they_are_saved(tm
 
 def test_a_gradient_that_is_not_finite_stops_the_run_at_its_step(tmp_path, monkeypatch):
     config = runs.run_config()
-    make_step = loop.make_step
+    make_update = loop.make_update
 
-    def make_failing_step(*settings):
-        update = make_step(*settings)
+    def make_failing_update(config):
+        update = make_update(config)
 
         def step(state, batch):
             state, metrics = update(state, batch)
             bad = int(state.step) == 6
-            return state, Metrics(metrics.bits, np.float32("nan") if bad else metrics.gradient_norm)
+            return state, metrics._replace(gradient_norm=np.float32("nan")) if bad else metrics
 
         return step
 
-    monkeypatch.setattr(loop, "make_step", make_failing_step)
+    monkeypatch.setattr(loop, "make_update", make_failing_update)
     with pytest.raises(NonFiniteError, match=r"step 6: .*gradient norm nan, on a batch of"):
         train(config, tmp_path, corpus=runs.corpus())
     assert int(runs.final_state(tmp_path, config).step) == 4

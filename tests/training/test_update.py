@@ -12,20 +12,20 @@ from flax import nnx
 
 from wavedil.data import Batch
 from wavedil.models import WaveNet
-from wavedil.training import initial_state, learning_rate
+from wavedil.training import initial_state, learning_rate, make_update
 
-MODEL = runs.model_config()
-SETTINGS = runs.run_config(warmup_steps=0).training
+CONFIG = runs.run_config(warmup_steps=0)
+MODEL, SETTINGS = CONFIG.model, CONFIG.training
 BATCH_SIZE, WINDOW_SIZE = 2, 24
 
 
 @pytest.fixture(scope="module")
 def update():
-    return make_step(MODEL, SETTINGS)
+    return make_update(CONFIG)
 
 
 def state():
-    return initial_state(MODEL, SETTINGS)
+    return initial_state(CONFIG)
 
 
 def batch(seed=0, mask=None):
@@ -33,6 +33,12 @@ def batch(seed=0, mask=None):
     codes = rng.integers(0, runs.LEVELS, (BATCH_SIZE, WINDOW_SIZE + 1)).astype(np.uint8)
     mask = np.ones((BATCH_SIZE, WINDOW_SIZE), np.float32) if mask is None else mask
     return Batch(codes, mask, {})
+
+
+def bits(metrics):
+    """Bits per counted sample."""
+    total, weight = metrics.named["bits"]
+    return float(total) / float(weight)
 
 
 def log_prob(codes):
@@ -50,7 +56,9 @@ def test_the_loss_is_the_mean_over_the_targets_that_count(update):
     now = batch(mask=mask)
     _, metrics = update(state(), now)
     expected = -np.mean(log_prob(now.codes)[mask == 1]) / np.log(2)
-    np.testing.assert_allclose(metrics.bits, expected, rtol=1e-5)
+    np.testing.assert_allclose(bits(metrics), expected, rtol=1e-5)
+    np.testing.assert_allclose(metrics.loss, expected * np.log(2), rtol=1e-5)
+    assert metrics.weight == mask.sum()
 
 
 def test_masked_targets_change_nothing(update):
@@ -64,18 +72,18 @@ def test_masked_targets_change_nothing(update):
     assert metrics == other_metrics
     # and a target that counts does change something
     other.codes[0, 15] = (now.codes[0, 15] + 1) % runs.LEVELS
-    assert update(state(), other)[1].bits != metrics.bits
+    assert bits(update(state(), other)[1]) != bits(metrics)
 
 
 def test_a_batch_in_which_nothing_counts_has_no_gradient(update):
     nothing = np.zeros((BATCH_SIZE, WINDOW_SIZE), np.float32)
     _, metrics = update(state(), batch(mask=nothing))
-    assert (float(metrics.bits), float(metrics.gradient_norm)) == (0, 0)
+    assert (float(metrics.loss), float(metrics.gradient_norm)) == (0, 0)
 
 
 def test_the_gradient_norm_is_reported_before_clipping_and_the_update_is_clipped():
     limit = 1e-3
-    update = make_step(MODEL, runs.run_config(clip_norm=limit, warmup_steps=0).training)
+    update = make_update(runs.run_config(clip_norm=limit, warmup_steps=0))
     now = batch()
 
     def loss(model):
@@ -115,11 +123,11 @@ def test_the_average_follows_the_weights_and_faster_at_first(update):
 
 
 def test_biases_do_not_decay_and_kernels_do():
-    settings = runs.run_config(warmup_steps=0, weight_decay=0.5, learning_rate=0.1).training
+    config = runs.run_config(warmup_steps=0, weight_decay=0.5, learning_rate=0.1)
     nothing = batch(mask=np.zeros((BATCH_SIZE, WINDOW_SIZE), np.float32))
     before = jax.tree.map(lambda weight: np.asarray(weight) + 1, state().weights)
     start = state()._replace(weights=jax.tree.map(jnp.asarray, before))
-    after, _ = make_step(MODEL, settings)(start, nothing)
+    after, _ = make_update(config)(start, nothing)
     for name, weight in after.weights.items():
         kept = 1.0 if weight.ndim == 1 else 1 - 0.1 * 0.5
         np.testing.assert_allclose(weight, kept * before[name], rtol=1e-5, err_msg=name)
@@ -139,7 +147,7 @@ def test_the_learning_rate_rises_to_its_peak_and_ends_at_a_hundredth(steps):
 
 
 def test_the_second_step_does_not_compile_from_a_new_state_or_a_restored_one(tmp_path):
-    update = make_step(MODEL, SETTINGS)
+    update = make_update(CONFIG)
     now = state()
     for step in range(3):
         now, _ = update(now, batch(seed=step))
@@ -170,9 +178,10 @@ def test_steps_depend_on_nothing_but_state_and_batch(update):
 
 def test_muon_moves_hidden_kernels_alike_in_all_directions():
     settings = dataclasses.replace(SETTINGS, optimizer="muon", weight_decay=0.0)
-    before = initial_state(MODEL, settings)
+    config = dataclasses.replace(CONFIG, training=settings)
+    before = initial_state(config)
     old = jax.tree.map(np.array, before.weights)
-    after, _ = make_step(MODEL, settings)(before, batch())
+    after, _ = make_update(config)(before, batch())
     moved = {name: np.array(after.weights[name]) - old[name] for name in old}
     assert all(np.any(change) for name, change in moved.items() if "residual" not in name)
     for name in ("hidden.kernel", "stack.blocks.0.conv.kernel", "stack.skip_kernel"):

@@ -17,7 +17,7 @@ from wavedil.data.labels import find_labels
 from wavedil.data.listing import Entry, list_entries
 from wavedil.data.sounds import min_max_normalised, read_sound
 from wavedil.data.split import held_out_paths
-from wavedil.errors import UserError
+from wavedil.errors import UserError, require_positive
 from wavedil.features import MelConfig
 from wavedil.labels import Vocabulary
 from wavedil.quantizer import Quantizer
@@ -174,6 +174,7 @@ def read_corpus(
     Example:
       corpus = read_corpus(CorpusConfig(folder="fsdd", test=r"_[0-4]\.wav$"))
     """
+    _check_features(config, mel, features_hop)
     reader = _Reader(config, quantizer)
     recordings = reader.read_all(mel, features_hop, progress)
     held_out = held_out_paths([e for e in reader.entries if e.path in recordings], config)
@@ -190,6 +191,19 @@ def read_corpus(
         hop=reader.features.hop,
         mel=reader.features.mel,
     )
+
+
+def _check_features(config: CorpusConfig, mel: MelConfig | None, hop: int | None) -> None:
+    require_positive(features_hop=hop)
+    if hop is not None and mel is not None:
+        raise UserError(
+            f"features_hop is {hop}, and mel is given too; read features of your own, or compute mel spectra"
+        )
+    if hop is not None and config.trim_db is not None:
+        raise UserError(
+            f"trim_db is {config.trim_db}, which cuts the sound but not the features beside it; cut both "
+            "beforehand and leave trim_db out"
+        )
 
 
 class _Reader:

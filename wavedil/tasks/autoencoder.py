@@ -32,6 +32,7 @@ class AutoencoderTask(Config):
         return sound.read(config, progress)
 
     def resolve(self, config: RunConfig, corpus: Corpus) -> RunConfig:
+        sound.require_no_features(corpus, "an autoencoder learns its own")
         config = sound.with_corpus(config, corpus)
         model: AutoencoderConfig = config.model
         model = dataclasses.replace(model, decoder=sound.wavenet(model.decoder, corpus))

@@ -33,6 +33,7 @@ class GeneratorTask(Config):
         return sound.read(config, progress)
 
     def resolve(self, config: RunConfig, corpus: Corpus) -> RunConfig:
+        sound.require_no_features(corpus, "a generator takes none")
         config = sound.with_corpus(config, corpus)
         model: WaveNetConfig = config.model
         if model.local_conditioning is not None:

@@ -30,6 +30,14 @@ def read(
     )
 
 
+def require_no_features(corpus: Corpus, why: str) -> None:
+    """Refuses recordings with features for a model that takes none."""
+    if corpus.hop is not None:
+        raise UserError(
+            f"the corpus has features every {corpus.hop} samples, but {why}; read it without mel and features_hop"
+        )
+
+
 def with_corpus(config: RunConfig, corpus: Corpus) -> RunConfig:
     """The configuration with the recordings' sample rate and fingerprint.
 

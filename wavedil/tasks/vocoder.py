@@ -46,18 +46,16 @@ class VocoderTask(Config):
         return WaveNetConfig(local_conditioning=LocalConditioningConfig())
 
     def read(self, config: RunConfig, progress: Progress | None = None) -> Corpus:
-        trim_db, hop = config.corpus.trim_db, self.features_hop
-        if hop is not None and trim_db is not None:
-            raise UserError(
-                f"trim_db is {trim_db}, which cuts the sound but not the features beside it; cut both "
-                "beforehand and leave trim_db out"
-            )
+        hop = self.features_hop
         return sound.read(config, progress, None if hop else self.mel, hop)
 
     def resolve(self, config: RunConfig, corpus: Corpus) -> RunConfig:
         config = sound.with_corpus(config, corpus)
         model: WaveNetConfig = config.model
-        assert corpus.hop is not None
+        if corpus.hop is None:
+            raise UserError(
+                "the recordings have no features, which condition a vocoder; read them with mel or features_hop"
+            )
         local = model.local_conditioning or LocalConditioningConfig()
         local = local.of(corpus.num_features, corpus.hop, corpus.mel)
         return dataclasses.replace(

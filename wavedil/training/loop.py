@@ -75,26 +75,20 @@ def run_loop(
         checkpoints.save(state)
         publish(averaged(state))
 
-    def evaluate_if_due(step: int) -> None:
-        due = step % settings.evaluate_every == 0 or step == settings.steps
-        if due and log.evaluated_step < step:
-            scores = means(task.evaluate(averaged(state), held_out))
-            _require_finite_scores(scores, step)
-            log.held_out(step, scores)
-
     with StopSignal() as stop:
         step = int(state.step)
-        evaluate_if_due(step)  # where a run was stopped between saving and evaluating
         while step < settings.steps and stop.received is None:
             state, metrics = update(state, windows.batch(step))
             step += 1
             _require_finite(metrics, step)
             log.step(step, metrics)
             with log.not_training():
-                # Saved first: an evaluation that is cut short is made up for, a step that is lost is not.
-                if step % settings.save_every == 0 or step == settings.steps:
+                if step % settings.evaluate_every == 0 or step == settings.steps:
+                    scores = means(task.evaluate(averaged(state), held_out))
+                    _require_finite_scores(scores, step)
+                    log.held_out(step, scores)
+                if step % settings.save_every == 0:
                     save()
-                evaluate_if_due(step)
         save()
     return Ended(averaged(state), step, stop.received)
 

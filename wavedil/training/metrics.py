@@ -64,8 +64,8 @@ class MetricsFile:
                 continue
         return lines
 
-    def last_held_out(self) -> tuple[int, dict[str, float]]:
-        """The step and the metrics of the newest evaluation; 0 and {} before the first."""
+    def last_held_out(self) -> dict[str, float]:
+        """The metrics of the newest evaluation; {} before the first."""
         for line in reversed(self.read()):
             found = {
                 name.removeprefix(HELD_OUT): value
@@ -73,8 +73,8 @@ class MetricsFile:
                 if name.startswith(HELD_OUT)
             }
             if found:
-                return line["step"], found
-        return 0, {}
+                return found
+        return {}
 
     def forget_after(self, step: int) -> None:
         """Drops the lines of steps that will be taken again."""
@@ -107,7 +107,7 @@ class MetricsLog:
         self._writer = None if tensorboard is None else _open_tensorboard(tensorboard)
         self._progress: Progress | None = None
         self._begin()
-        self.evaluated_step, self.last_held_out = file.last_held_out()
+        self.last_held_out: Mapping[str, float] = file.last_held_out()
 
     def step(self, step: int, metrics: Metrics) -> None:
         """Notes one step, and writes and reports every `log_every` steps and at the last."""
@@ -140,7 +140,7 @@ class MetricsLog:
 
     def held_out(self, step: int, metrics: Mapping[str, float]) -> None:
         """Notes, writes and reports an evaluation."""
-        self.evaluated_step, self.last_held_out = step, dict(metrics)
+        self.last_held_out = metrics
         self._write(step, **{HELD_OUT + name: value for name, value in metrics.items()})
         if self._report is not None and self._progress is not None:
             self._report(dataclasses.replace(self._progress, step=step, held_out=metrics))
