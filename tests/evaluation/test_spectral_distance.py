@@ -61,7 +61,7 @@ def test_a_ripple_over_the_bands_has_the_distortion_known_by_hand(monkeypatch, p
         flat = np.full((5, 20), 0.5)
         return flat + ripple if samples[0] else flat
 
-    monkeypatch.setattr("wavedil.spectral_distance.mel", bands)
+    monkeypatch.setattr("wavedil.evaluation.spectral_distance.mel", bands)
     distortion = mel_cepstral_distortion_db(np.zeros(320), np.ones(320), settings)
     np.testing.assert_allclose(distortion, 3.0 / np.sqrt(2.0), rtol=1e-9)
 
@@ -69,7 +69,8 @@ def test_a_ripple_over_the_bands_has_the_distortion_known_by_hand(monkeypatch, p
 def test_cepstra_beyond_the_thirteenth_do_not_count(monkeypatch):
     ripple = 0.1 * np.cos(np.pi * 14 * (np.arange(20) + 0.5) / 20)
     monkeypatch.setattr(
-        "wavedil.spectral_distance.mel", lambda samples, _: np.full((5, 20), samples[0]) + ripple
+        "wavedil.evaluation.spectral_distance.mel",
+        lambda samples, _: np.full((5, 20), samples[0]) + ripple,
     )
     assert mel_cepstral_distortion_db(np.zeros(320), np.ones(320), MEL) < 1e-9
 

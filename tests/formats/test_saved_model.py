@@ -41,9 +41,8 @@ def test_settings_that_a_file_lacks_have_their_defaults(model: WaveNet, folder: 
     for name in ("output", "companding", "num_components"):
         del values["model"][name]
     (folder / "config.json").write_text(json.dumps(values))
-    weights, metadata = _stored(folder)
-    metadata["config"] = json.dumps(values["model"])
-    save_file(weights, folder / "model.safetensors", metadata=metadata)
+    weights, about = _stored(folder)
+    _store(folder, weights, about | {"config": values["model"]})
     assert load(folder).config == CONFIG
 
 
@@ -88,9 +87,8 @@ def _edit_model(**changes: Any) -> Any:
         values["model"] |= changes
         path.write_text(json.dumps(values))
         if "cycels" in changes:
-            weights, metadata = _stored(folder)
-            metadata["config"] = json.dumps(values["model"])
-            save_file(weights, folder / "model.safetensors", metadata=metadata)
+            weights, about = _stored(folder)
+            _store(folder, weights, about | {"config": values["model"]})
 
     return edit
 
@@ -105,10 +103,9 @@ def _truncate(name: str, keep: int) -> Any:
 
 def _edit_weights(change: Any) -> Any:
     def edit(folder: Path) -> None:
-        weights, metadata = _stored(folder)
+        weights, about = _stored(folder)
         change(weights)
-        metadata["checksum"] = saved_model._checksum(weights)
-        save_file(weights, folder / "model.safetensors", metadata=metadata)
+        _store(folder, weights, about | {"checksum": saved_model._checksum(weights)})
 
     return edit
 
@@ -116,7 +113,11 @@ def _edit_weights(change: Any) -> Any:
 def _stored(folder: Path) -> Any:
     """The weights in a folder, and what is written about them."""
     with safe_open(folder / "model.safetensors", framework="numpy") as file:
-        return load_file(folder / "model.safetensors"), dict(file.metadata())
+        return load_file(folder / "model.safetensors"), json.loads(file.metadata()["wavedil"])
+
+
+def _store(folder: Path, weights: Any, about: Any) -> None:
+    save_file(weights, folder / "model.safetensors", metadata={"wavedil": json.dumps(about)})
 
 
 def _flip_a_bit(folder: Path) -> None:
@@ -141,7 +142,7 @@ DAMAGES = {
         _edit_weights(lambda w: w.update({"output.bias": np.zeros(3)})),
         r"output.bias has shape \(3,\)",
     ),
-    "settings of another model": (_edit_model(cycles=2), "two different models"),
+    "settings of another model": (_edit_model(cycles=3), "two different models"),
     "version of no kind": (_edit_config(format_version=True), "format version True"),
     "a bit turned": (_flip_a_bit, "its weights are not those that were saved"),
     "weights gone": (lambda folder: (folder / "model.safetensors").unlink(), "is missing"),

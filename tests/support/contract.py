@@ -97,9 +97,10 @@ def after_embedding(case: Case, x: Any, extras: dict[str, Any]) -> tuple[Callabl
         return lambda x: layer(x, **extras), x
 
     def rest(embedded: Any) -> Any:
-        context = None if layer.context is None else layer.context(embedded)
+        far = layer.conditioning.context_stack
+        context = None if far is None else far(embedded)
         given = extras.get("labels"), extras.get("local"), context
-        condition = layer.condition(embedded.shape[0], *given)
+        condition = layer.conditioning(embedded.shape[0], *given)
         return layer.head(layer.stack(layer.input(embedded), condition)[1])
 
     return rest, layer.enter(x)

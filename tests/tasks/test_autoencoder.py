@@ -168,7 +168,7 @@ def test_generation_takes_the_codes_for_features(model):
     key = jax.random.key(0)
     drawn = wd.generate(model, key, features=frames)
     assert drawn.shape == (1, 56)
-    np.testing.assert_array_equal(drawn, wd.generate(model.decoder, key, features=latents_of))
+    np.testing.assert_array_equal(drawn, wd.generate(model.decoder, key, features=frames))
 
 
 def test_interpolation_begins_with_one_sound_and_ends_with_the_other():

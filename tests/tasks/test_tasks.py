@@ -102,7 +102,8 @@ def configuration(**changes):
 
 def test_it_learns_the_filter_and_is_evaluated_and_loaded(tmp_path):
     run = train_as(
-        configuration(steps=200, learning_rate=0.1, evaluate_every=100), tmp_path / "run"
+        configuration(steps=200, learning_rate=0.1, ema_decay=0.9, evaluate_every=100),
+        tmp_path / "run",
     )
     assert run.held_out["squared_error"] < 1e-3
     taps = np.asarray(run.model.conv.kernel).ravel()
@@ -124,16 +125,23 @@ def test_it_scores_each_value_of_a_label_by_itself(tmp_path):
 
 
 def test_killed_it_goes_on_bit_for_bit(tmp_path):
-    train_as(configuration(steps=12, log_every=1), tmp_path / "whole")
-    process = runs.start_program(Path(__file__).resolve(), tmp_path / "cut")
-    assert runs.wait_until(lambda: (tmp_path / "cut" / "checkpoints" / "4").is_dir(), process)
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    process = start(cut)
+    assert runs.wait_until(lambda: (cut / "checkpoints" / "4").is_dir(), process)
     process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
-    train_as(configuration(steps=12, log_every=1), tmp_path / "cut")
-    files = [tmp_path / name / "model" / "model.safetensors" for name in ("whole", "cut")]
+    process.communicate()
+    for folder in (cut, whole):
+        process = start(folder)
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, output
+    files = [folder / "model" / "model.safetensors" for folder in (whole, cut)]
     assert files[0].read_bytes() == files[1].read_bytes()
-    assert runs.lines(tmp_path / "whole") == runs.lines(tmp_path / "cut")
+    assert runs.lines(whole) == runs.lines(cut)
+
+
+def start(folder):
+    """This file as a program, in a process of its own."""
+    return runs.start_program(Path(__file__).resolve(), folder)
 
 
 def test_its_options_are_those_of_the_command_line(capsys):

@@ -172,7 +172,7 @@ def largest_file(num_bytes):
 def test_a_loss_that_is_not_finite_names_step_and_batch_and_is_not_saved(tmp_path):
     settings = {"learning_rate": 1e30, "warmup_steps": 0, "save_every": 1, "evaluate_every": 100}
     config, run = runs.run_config(**settings), tmp_path
-    with pytest.raises(NonFiniteError, match=r"step \d+: .*\d+ counted targets .*learning rate"):
+    with pytest.raises(NonFiniteError, match=r"step \d+: .*\d+ counted targets.*learning rate"):
         train(config, run, corpus=runs.corpus())
     assert_saved_is_finite(run, config)
 

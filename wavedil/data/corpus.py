@@ -13,7 +13,7 @@ from jaxtyping import Float32, UInt
 from wavedil import audio
 from wavedil.data.config import CorpusConfig
 from wavedil.data.features import FeatureReader
-from wavedil.data.labels import find_labels
+from wavedil.data.labels import find_labels, require_matches
 from wavedil.data.listing import Entry, list_entries
 from wavedil.data.sounds import min_max_normalised, read_sound
 from wavedil.data.split import held_out_paths
@@ -169,13 +169,15 @@ def read_corpus(
 
     Raises:
       UserError: If there is no folder, no recording, none that can be read, or none left to train
-        on or to hold out; with `strict`, at the first recording that cannot be used.
+        on or to hold out; if the pattern of labels matches no file; with `strict`, at the first recording that cannot be used.
 
     Example:
       corpus = read_corpus(CorpusConfig(folder="fsdd", test=r"_[0-4]\.wav$"))
     """
     _check_features(config, mel, features_hop)
     reader = _Reader(config, quantizer)
+    if config.held_out < 1:  # recordings that are scored alone may lack the labels
+        require_matches(reader.labels, reader.names)
     recordings = reader.read_all(mel, features_hop, progress)
     held_out = held_out_paths([e for e in reader.entries if e.path in recordings], config)
     found = [recording.labels for recording in recordings.values()]

@@ -1,7 +1,7 @@
 """Labels of recordings, from their paths and from a manifest."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from wavedil.data.listing import Entry
 from wavedil.errors import UserError
@@ -53,6 +53,20 @@ def find_labels(
     for path in labels:
         labels[path] |= _path_labels(pattern, path)
     return labels, names + new_names
+
+
+def require_matches(labels: Mapping[str, Mapping[str, str]], names: Iterable[str]) -> None:
+    """Refuses labels that none of the files has: the pattern was written for other paths.
+
+    Raises:
+      UserError: With the first such label.
+    """
+    for name in names:
+        if not any(name in item for item in labels.values()):
+            raise UserError(
+                f"the pattern of labels gives no {name} to any of {len(labels)} files "
+                f"({next(iter(labels))}, ...); write it for the path inside the folder"
+            )
 
 
 def _path_labels(pattern: re.Pattern[str], path: str) -> dict[str, str]:

@@ -55,8 +55,9 @@ def save(model: Model, folder: str | os.PathLike[str], *, overwrite: bool = Fals
     weights = {name: np.asarray(value) for name, value in named_weights(model).items()}
     config = model.config.to_dict()
     with replacing(folder / _WEIGHTS) as scratch:
-        metadata = {"config": json.dumps(config), "checksum": _checksum(weights)}
-        save_file(weights, scratch, metadata=metadata)
+        about = {"config": config, "checksum": _checksum(weights)}
+        # Under one name: several would stand in the file in an order of chance.
+        save_file(weights, scratch, metadata={FORMAT: json.dumps(about)})
     task, corpus = getattr(model, "task", None), getattr(model, "corpus", None)
     header = {
         "format": FORMAT,
@@ -86,18 +87,18 @@ def load(folder: str | os.PathLike[str]) -> Model:
                 "'wavedil train' wrote"
             )
     header = _read_header(folder / _CONFIG)
-    weights, metadata = _read_weights(folder / _WEIGHTS)
+    weights, about = _read_weights(folder / _WEIGHTS)
     if header["format_version"] == 1:
         weights = {version_1.own_name(name): weight for name, weight in weights.items()}
         warnings.warn(
             f"{folder} is a model of format version 1, which has no checksum; save it again to give it one",
             stacklevel=2,
         )
-    elif metadata.get("checksum") != _checksum(weights):
+    elif about.get("checksum") != _checksum(weights):
         raise UserError(
             f"{folder / _WEIGHTS} is damaged: its weights are not those that were saved; copy it again"
         )
-    if "config" in metadata and json.loads(metadata["config"]) != header["written_for"]:
+    if about.get("config", header["written_for"]) != header["written_for"]:
         raise UserError(
             f"{folder / _WEIGHTS} and {_CONFIG} beside it are of two different models; save or copy both again"
         )
@@ -109,12 +110,15 @@ def load(folder: str | os.PathLike[str]) -> Model:
     return model
 
 
-def _read_weights(path: Path) -> tuple[dict[str, np.ndarray], Mapping[str, str]]:
-    """The weights, and what is written about them."""
+def _read_weights(path: Path) -> tuple[dict[str, np.ndarray], Mapping[str, Any]]:
+    """The weights, and what is written about them: the config they belong to, and from version 2 on their checksum."""
     try:
         weights = load_file(path)
         with safe_open(path, framework="numpy") as file:
-            return weights, file.metadata() or {}
+            metadata = file.metadata() or {}
+        if FORMAT in metadata:
+            return weights, json.loads(metadata[FORMAT])
+        return weights, {name: json.loads(value) for name, value in metadata.items()}
     except (SafetensorError, ValueError, KeyError) as error:
         raise UserError(
             f"{path} is truncated or not a safetensors file ({error}); save or copy it again"

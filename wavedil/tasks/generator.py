@@ -30,17 +30,14 @@ class GeneratorTask(Config):
         return WaveNetConfig()
 
     def read(self, config: RunConfig, progress: Progress | None = None) -> Corpus:
+        _require_no_features(config.model)
         return sound.read(config, progress)
 
     def resolve(self, config: RunConfig, corpus: Corpus) -> RunConfig:
         sound.require_no_features(corpus, "a generator takes none")
         config = sound.with_corpus(config, corpus)
         model: WaveNetConfig = config.model
-        if model.local_conditioning is not None:
-            raise UserError(
-                "model.local_conditioning is given, but a generator takes no features; leave it out, or train a "
-                "vocoder (--task vocoder)"
-            )
+        _require_no_features(model)
         return dataclasses.replace(config, model=sound.wavenet(model, corpus))
 
     def windows(self, config: RunConfig, corpus: Corpus) -> TrainingWindows:
@@ -58,3 +55,11 @@ class GeneratorTask(Config):
         self, config: RunConfig, corpus: Corpus, recordings: Sequence[Recording]
     ) -> dict[str, dict[str, float]]:
         return sound.baselines(config, corpus, recordings)
+
+
+def _require_no_features(model: WaveNetConfig) -> None:
+    if model.local_conditioning is not None:
+        raise UserError(
+            "model.local_conditioning is given, but a generator takes no features; leave it out, or train a "
+            "vocoder (--task vocoder)"
+        )

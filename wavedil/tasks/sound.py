@@ -42,19 +42,12 @@ def with_corpus(config: RunConfig, corpus: Corpus) -> RunConfig:
     """The configuration with the recordings' sample rate and fingerprint.
 
     Raises:
-      UserError: If there is nothing to train on, or the pattern of labels matches no recording.
+      UserError: If there is nothing to train on.
     """
     if not corpus.train:
         raise UserError(
             f"held_out {config.corpus.held_out:g} leaves no recording to train on; use 0.1, say"
         )
-    for name, values in corpus.label_values.items():
-        if not values:
-            count = len(corpus.train) + len(corpus.test)
-            raise UserError(
-                f"the pattern of labels gives no {name} to any of {count} files "
-                f"({corpus.train[0].path}, ...); write it for the path inside the folder"
-            )
     return dataclasses.replace(
         config,
         corpus=dataclasses.replace(config.corpus, sample_rate=corpus.sample_rate),
