@@ -1,4 +1,4 @@
-"""`wavedil evaluate`: the breakdown per label, and copies of a vocoder beside what they are measured against."""
+"""`wavedil evaluate`: the breakdown per label, and a vocoder's resynthesis beside what it is measured against."""
 
 import json
 import math
@@ -41,42 +41,42 @@ def evaluated(capsys, *arguments):
     return json.loads(output.out), output.err
 
 
-def test_labels_and_copies_are_in_the_json(capsys, run):
-    facts, _ = evaluated(capsys, run, "--copy", 3)
+def test_labels_and_resynthesis_are_in_the_json(capsys, run):
+    facts, _ = evaluated(capsys, run, "--resynthesize", 3)
     assert {name: list(values) for name, values in facts["labels"].items()} == {
         "note": ["high", "low"],
         "take": ["2", "3"],
     }
     assert facts["labels"]["take"]["3"]["num_samples"] == 2 * 2400
-    copies = facts["copies"]
-    assert copies["num_files"] == 3
-    assert list(copies["distances"]) == ["this model", "Griffin-Lim", "levels alone"]
-    for distances in copies["distances"].values():
+    resynthesis = facts["resynthesis"]
+    assert resynthesis["num_files"] == 3
+    assert list(resynthesis["distances"]) == ["this model", "Griffin-Lim", "levels alone"]
+    for distances in resynthesis["distances"].values():
         parts = distances["stft_convergence"] + distances["stft_log_magnitude"]
         assert distances["stft"] == pytest.approx(parts) and math.isfinite(parts)
         assert distances["mel_cepstral_db"] > 0
     # Rounding to 256 levels is nearer than anything without the recording at hand.
-    stft = {name: distances["stft"] for name, distances in copies["distances"].items()}
+    stft = {name: distances["stft"] for name, distances in resynthesis["distances"].items()}
     assert stft["levels alone"] < stft["Griffin-Lim"] and stft["levels alone"] < stft["this model"]
-    again, _ = evaluated(capsys, run, "--copy", 3)
+    again, _ = evaluated(capsys, run, "--resynthesize", 3)
     assert again == facts
 
 
 def test_tables_say_the_same(capsys, run):
-    facts, _ = evaluated(capsys, run, "--copy", 2)
-    assert main(["evaluate", str(run), "--copy", "2"]) == 0
+    facts, _ = evaluated(capsys, run, "--resynthesize", 2)
+    assert main(["evaluate", str(run), "--resynthesize", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
     rows = {line.split("  ")[0]: line.split()[1:] for line in lines if line}
     low = facts["labels"]["note"]["low"]
-    assert rows["low"] == [f"{low['bits_per_sample']:.3f}", f"{low['num_samples']:,}", "2"]
-    model = facts["copies"]["distances"]["Griffin-Lim"]
+    assert rows["low"] == [f"{low['bits']:.3f}", f"{low['num_samples']:,}", "2"]
+    model = facts["resynthesis"]["distances"]["Griffin-Lim"]
     assert rows["Griffin-Lim"][0] == f"{model['stft']:.3f}"
     assert rows["Griffin-Lim"][-1] == f"{model['mel_cepstral_db']:.2f}"
 
 
-def test_without_copies_there_are_none(capsys, run):
+def test_nothing_is_resynthesised_unless_asked(capsys, run):
     facts, _ = evaluated(capsys, run)
-    assert "copies" not in facts and "labels" in facts
+    assert "resynthesis" not in facts and "labels" in facts
 
 
 def test_silent_and_short_recordings_are_said_and_left_out(capsys, tmp_path, run):
@@ -84,13 +84,15 @@ def test_silent_and_short_recordings_are_said_and_left_out(capsys, tmp_path, run
     write(tmp_path / "short_8.wav", tone(300))  # a mel frame, but no window of 50 ms
     write(tmp_path / "click_9.wav", tone(100))
     write_silence(tmp_path / "silent_6.wav")
-    facts, said = evaluated(capsys, run, tmp_path, "--copy", 2)
-    assert (facts["num_files"], facts["copies"]["num_files"]) == (2, 1)
-    assert "short_8.wav is not copied: 300 samples (0.0375 s) are too short" in said
+    facts, said = evaluated(capsys, run, tmp_path, "--resynthesize", 2)
+    assert (facts["num_files"], facts["resynthesis"]["num_files"]) == (2, 1)
+    assert "short_8.wav is not resynthesised: 300 samples (0.0375 s) are too short" in said
     assert "skipped silent_6.wav: is silent" in said
     assert "skipped click_9.wav: 100 samples (0.0125 s) are shorter than one mel frame" in said
     (tmp_path / "low_7.wav").unlink()
-    assert "none of the 1 recordings chosen" in last_mistake(capsys, run, tmp_path, "--copy", 1)
+    assert "none of the 1 recordings chosen" in last_mistake(
+        capsys, run, tmp_path, "--resynthesize", 1
+    )
 
 
 def test_recordings_without_the_labels_of_the_model_are_scored_unlabelled(capsys, tmp_path, run):
@@ -106,13 +108,15 @@ def last_mistake(capsys, *arguments):
     return capsys.readouterr().err.splitlines()[-1].removeprefix("wavedil: error: ")
 
 
-def test_what_cannot_be_copied_is_refused(capsys, tmp_path, recordings, run):
-    assert "copy is 5, but there are 4 recordings" in mistake(capsys, "evaluate", run, "--copy", 5)
-    assert "copy is -1" in mistake(capsys, "evaluate", run, "--copy", -1)
+def test_what_cannot_be_resynthesised_is_refused(capsys, tmp_path, recordings, run):
+    assert "resynthesize is 5, but there are 4 recordings" in mistake(
+        capsys, "evaluate", run, "--resynthesize", 5
+    )
+    assert "resynthesize is -1" in mistake(capsys, "evaluate", run, "--resynthesize", -1)
     assert main(["train", str(recordings), str(tmp_path / "generator"), *TINY]) == 0
     capsys.readouterr()
-    said = mistake(capsys, "evaluate", tmp_path / "generator", "--copy", 1)
-    assert "no vocoder" in said and "leave --copy out" in said
+    said = mistake(capsys, "evaluate", tmp_path / "generator", "--resynthesize", 1)
+    assert "no vocoder" in said and "leave --resynthesize out" in said
 
 
 def test_a_vocoder_of_features_of_ones_own_is_compared_without_mel_cepstra(
@@ -126,11 +130,11 @@ def test_a_vocoder_of_features_of_ones_own_is_compared_without_mel_cepstra(
     options = ["--task=vocoder", "--features-hop=100", *TINY]
     assert main(["train", str(tmp_path), str(tmp_path / "run"), *options]) == 0
     capsys.readouterr()
-    facts, _ = evaluated(capsys, tmp_path / "run", "--copy", 1)
-    distances = facts["copies"]["distances"]
+    facts, _ = evaluated(capsys, tmp_path / "run", "--resynthesize", 1)
+    distances = facts["resynthesis"]["distances"]
     assert list(distances) == ["this model", "levels alone"]
     assert distances["this model"]["mel_cepstral_db"] is None
-    assert main(["evaluate", str(tmp_path / "run"), "--copy", "1"]) == 0
+    assert main(["evaluate", str(tmp_path / "run"), "--resynthesize", "1"]) == 0
     assert "  -" in capsys.readouterr().out
 
 

@@ -1,4 +1,4 @@
-"""The output family, its scale and its levels, from the command line to the sound."""
+"""The output family, its companding and its levels, from the command line to the sound."""
 
 import json
 
@@ -40,14 +40,14 @@ def test_info_shows_the_distribution_and_its_grid(capsys, run):
     shown = "LogisticMixture(num_components=3, levels=65536, companding='linear')"
     assert facts["distribution"] == shown
     assert (facts["model"]["output"], facts["model"]["companding"]) == ("logistic", "linear")
-    assert (facts["corpus"]["levels"], facts["corpus"]["companding"]) == (65536, "linear")
+    assert facts["task"] == "generator"
 
 
 def test_evaluate_gives_bits_of_the_grid_beside_the_histogram(capsys, run):
     assert main(["evaluate", str(run), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert (facts["levels"], facts["companding"]) == (65536, "linear")
-    assert 12 < facts["bits_per_sample"] < 17.2
+    assert 12 < facts["bits"] < 17.2
     assert set(facts["baselines"]) == {"histogram"}  # a bigram of 65536 levels is no table
     assert main(["evaluate", str(run)]) == 0
     assert "3,000 samples of 65,536 linear levels" in capsys.readouterr().out
@@ -78,7 +78,7 @@ def test_silent_recordings_stop_training_by_name(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("option", "expected"),
     [
-        ("--model.output=logistics", "--model.output"),
+        ("--model.output=logistics", "output 'logistics' is unknown; did you mean 'logistic'?"),
         ("--model.companding=log", "--model.companding"),
         ("--model.levels=70000", "levels is 70000, but a sample has 2 to 65536"),
         ("--model.num-components=3", "a categorical output has none"),

@@ -217,7 +217,7 @@ def test_a_context_stack_is_part_of_the_field(capsys, tmp_path):
     from wavedil import ContextStackConfig, WaveNet, save
 
     far = ContextStackConfig(factor=8, channels=4, dilations=(1, 2))
-    config = dataclasses.replace(CONFIG, context=far)
+    config = dataclasses.replace(CONFIG, context_stack=far)
     (tmp_path / "wavenet.json").write_text(json.dumps(config.to_dict()))
     save(WaveNet(config, rngs=nnx.Rngs(0)), tmp_path / "run" / "model")
     # 4 frames of 8, up to 7 samples since, and what the later layers of the near stack add.
@@ -298,7 +298,7 @@ def test_files_that_exist_are_left_alone_unless_asked(capsys, tmp_path, name):
         (["--config=a.json", "--sample-rate=1"], "--sample-rate is what --config says"),
         (["--model=run", "--max-parameters=5"], "--max-parameters is for --target"),
         (["--model=absent"], "absent holds no model"),
-        (["--config=absent.json"], "absent.json: No such file or directory"),
+        (["--config=absent.json"], "absent.json cannot be read (No such file or directory)"),
         (["--target=300min"], "has the unknown unit 'min'; write 300ms, 0.3s, or a number of"),
         (["--target=-300ms"], "target is -300.0 ms, but it must be above 0"),
         (["--target=0"], "target in samples is 0, but it must be a whole number of at least 1"),
@@ -334,11 +334,11 @@ def test_a_folder_that_takes_no_files_is_named_before_anything_is_printed(capsys
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "is not JSON"),
-        ("[]", "WaveNetConfig is [], but it must be an object of settings"),
+        ("{", "truncated or not JSON"),
+        ("[]", "holds no JSON object"),
         ('{"config": 3}', "WaveNetConfig is 3, but it must be"),
         ('{"cycels": 3}', "no setting 'cycels'; did you mean 'cycles'?"),
-        ('{"dilations": [0]}', "a dilation is 0"),
+        ('{"dilations": [0]}', "dilation is 0"),
         ('{"dilations": []}', "dilations is empty"),
     ],
 )

@@ -152,7 +152,8 @@ def test_a_context_stack_adds_its_own_weights_and_leaves_the_others_as_they_are(
     # Features have the condition's channels already; without them the context brings its own.
     if "local_conditioning" in conditions:
         assert set(plain) == {name for name in weights if not name.startswith(FAR_WEIGHTS)}
-        assert all(weights[name].shape == value.shape for name, value in plain.items())
+        for name, value in plain.items():
+            np.testing.assert_array_equal(weights[name], value)
 
 
 def test_what_was_long_ago_changes_the_prediction_through_the_context_alone() -> None:

@@ -9,11 +9,10 @@ import pytest
 from command_line import TINY
 from flax import nnx
 from recordings import tone, write
-from wavedil.runs import PUBLISHED
+from wavedil.runs import PUBLISHED, from_values, to_values
 
 from wavedil import WaveNet, WaveNetConfig
 from wavedil.cli.main import main
-from wavedil.training import RunConfig
 
 by_name = pytest.mark.parametrize("name", PUBLISHED)
 
@@ -32,11 +31,10 @@ def test_the_network_has_the_parameters_and_the_field_that_were_published(name) 
 @by_name
 def test_clips_are_scaled_one_by_one_and_codes_are_those_of_the_row(name) -> None:
     config = PUBLISHED[name]
-    assert config.corpus.min_max and config.corpus.sample_rate == 16000
-    assert config.corpus.companding == config.model.companding
+    assert config.corpus.min_max_normalisation and config.corpus.sample_rate == 16000
     assert config.model.companding == ("linear" if name == "beethoven" else "mu_law")
-    assert config.corpus.levels == config.model.levels == 256
-    assert RunConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert config.model.levels == 256
+    assert from_values(json.loads(json.dumps(to_values(config)))) == config
 
 
 def test_a_model_without_biases_streams_as_it_runs() -> None:
@@ -57,5 +55,5 @@ def test_the_command_line_takes_a_published_result_by_name(tmp_path, capsys) -> 
     assert main([*arguments, *TINY]) == 0
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert (config["model"]["companding"], config["model"]["biases"]) == ("linear", False)
-    assert (config["corpus"]["min_max"], config["training"]["learning_rate"]) == (True, 1e-3)
+    assert (config["corpus"]["min_max_normalisation"], config["training"]["learning_rate"]) == (True, 1e-3)
     assert main(["generate", str(tmp_path / "run"), str(tmp_path / "a.wav"), "--seconds=0.01"]) == 0

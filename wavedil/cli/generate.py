@@ -122,11 +122,12 @@ def _conditions(args: Generate, model: "Model") -> "list[Condition]":
       UserError: If the options do not suit the model, or a file cannot be used.
     """
     from wavedil import features
-    from wavedil.generation import between, of_features, of_sound
+    from wavedil.generation import between, of_features, of_sound, require_autoencoder
     from wavedil.models import Autoencoder, wavenet_of
 
     config = wavenet_of(model).config
     if args.between is not None:
+        require_autoencoder(model)
         first, second = (_read("recording", path, config) for path in args.between)
         found = between(model, first, second, args.num_between)
         for path, sound in zip(args.between, (first, second), strict=True):

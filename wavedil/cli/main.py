@@ -37,7 +37,7 @@ VERBS = {
     "demo": Verb("demo", "Demo", "Train a small model in minutes, hear it and see it."),
     "train": Verb("train", "Train", "Train a model on a folder of recordings."),
     "generate": Verb("generate", "Generate", "Generate sound with a trained model."),
-    "evaluate": Verb("evaluate", "Evaluate", "Score a trained model on held-out recordings."),
+    "evaluate": Verb("evaluate", "Evaluate", "Scores of a trained model on held-out recordings."),
     "rf": Verb("rf", "Rf", "Receptive field of a stack or model, and how to get one."),
     "info": Verb("info", "Info", "What a run, a model or a sound file holds."),
 }

@@ -1,6 +1,5 @@
 """The answers of `wavedil rf`, in words and as values: on a stack, a configuration, a model, and on a target."""
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,7 +23,7 @@ from wavedil.report.receptive_field_values import (
 )
 
 if TYPE_CHECKING:
-    from wavedil.models.wavenet_config import WaveNetConfig
+    from wavedil.models import WaveNetConfig
 
 
 @dataclass(frozen=True)
@@ -81,8 +80,8 @@ def of_model(folder: Path) -> Answer:
     import jax
     import jax.numpy as jnp
 
-    from wavedil.formats.saved_model import load
-    from wavedil.models.registry import wavenet_of
+    from wavedil.formats import load
+    from wavedil.models import wavenet_of
     from wavedil.receptive_field import trace
 
     model = wavenet_of(load(folder))
@@ -144,19 +143,20 @@ def _length_of(text: str) -> dict[str, Any]:
 
 
 def _read_config(path: Path) -> "WaveNetConfig":
-    from wavedil.models.wavenet_config import WaveNetConfig
+    """The settings of a WaveNet by themselves, or within those of a run or a saved model, of this version or before."""
+    from wavedil.files import read_json
+    from wavedil.formats import version_1
+    from wavedil.models import WaveNetConfig
 
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path} is not JSON ({error}); give settings of a WaveNet") from error
-    if isinstance(values, dict):
-        # A saved model has its settings in "config", a run in "model", an autoencoder its decoder's in "decoder".
-        values = values.get("config", values.get("model", values))
-        if isinstance(values, dict):
-            values = values.get("decoder", values)
-    if values == {}:
+    values = read_json(path, "give settings of a WaveNet")
+    # Version 1 had a saved model's settings in "config".
+    found: Any = values.get("config", values.get("model", values))
+    if isinstance(found, dict):
+        found = found.get("decoder", found)
+    if found == {}:
         raise UserError(
             f"{path} holds no settings; give those of a WaveNet, or options such as --kernel-size and --dilations"
         )
-    return WaveNetConfig.from_dict(values)
+    if isinstance(found, dict) and "name" not in found:
+        found = version_1.wavenet(found)
+    return WaveNetConfig.from_dict(found)

@@ -34,7 +34,7 @@ def run_config(values: _Values) -> dict[str, Any]:
     return {
         "task": task,
         "corpus": _renamed(corpus, CORPUS),
-        "model": _wavenet(model) if encoder is None else _autoencoder(model, encoder),
+        "model": wavenet(model) if encoder is None else _autoencoder(model, encoder),
         "training": values.get("training", {}),
         "recordings_fingerprint": values.get("recordings_fingerprint", ""),
     }
@@ -44,7 +44,7 @@ def model_config(architecture: str, values: _Values) -> dict[str, Any]:
     """The config of a saved model."""
     if architecture == "Autoencoder":
         return _autoencoder(values["decoder"], values["encoder"])
-    return _wavenet(values)
+    return wavenet(values)
 
 
 def task_of(architecture: str, values: _Values) -> dict[str, Any]:
@@ -52,6 +52,11 @@ def task_of(architecture: str, values: _Values) -> dict[str, Any]:
     local = values.get("local") or {}
     encoder = architecture == "Autoencoder" or None
     return _task(encoder, local.get("mel"), local.get("hop"))
+
+
+def wavenet(values: _Values) -> dict[str, Any]:
+    """The config of a WaveNet."""
+    return {"name": "WaveNet"} | _renamed(values, WAVENET)
 
 
 def own_name(weight: str) -> str:
@@ -74,14 +79,10 @@ def _task(encoder: Any, mel: Any, hop: int | None) -> dict[str, Any]:
     return {"name": "generator"}
 
 
-def _wavenet(values: _Values) -> dict[str, Any]:
-    return {"name": "WaveNet"} | _renamed(values, WAVENET)
-
-
 def _autoencoder(decoder: _Values, encoder: _Values) -> dict[str, Any]:
     return {
         "name": "Autoencoder",
-        "decoder": _wavenet(decoder),
+        "decoder": wavenet(decoder),
         "encoder": _renamed(encoder, ENCODER),
     }
 

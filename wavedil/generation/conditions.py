@@ -88,17 +88,26 @@ def of_features(
     return [Condition(np.asarray(array), len(array) * local.sizes[1]) for array in arrays]
 
 
-def between(model: Model, first: Samples, second: Samples, count: int) -> list[Condition]:
-    """Sounds on the way from one to another through their latents, both ends included, as long as the shorter one.
+def require_autoencoder(model: Model) -> None:
+    """Refuses a model without latents, which has nothing between two recordings.
 
     Raises:
-      UserError: If the model is no autoencoder, or count is less than 2.
+      UserError: With the remedy.
     """
     if not isinstance(model, Autoencoder):
         raise UserError(
             "the model is no autoencoder, so there is nothing between two recordings to it; leave --between out, or "
             "train one (wavedil train --task autoencoder)"
         )
+
+
+def between(model: Model, first: Samples, second: Samples, count: int) -> list[Condition]:
+    """Sounds on the way from one to another through their latents, both ends included, as long as the shorter one.
+
+    Raises:
+      UserError: If the model is no autoencoder, or count is less than 2.
+    """
+    require_autoencoder(model)
     one, other = of_sound(model, [first, second])
     num_samples = min(one.num_samples, other.num_samples)
     latents = interpolate(one.features, other.features, count)

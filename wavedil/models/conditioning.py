@@ -19,6 +19,16 @@ Labels = Mapping[str, Any]
 Signal = Float[Array, "batch time channels"]
 
 
+def label_tables(config: WaveNetConfig, rngs: nnx.Rngs) -> nnx.Dict:
+    """The initial embeddings of every label's values."""
+    return nnx.Dict(
+        {
+            name: nnx.Param(label_embedding(len(values), config.label_channels, rngs))
+            for name, values in config.labels.items()
+        }
+    )
+
+
 class Conditioning(nnx.Module):
     """The condition of a gated stack, c[t] = features[t] + context[t] + P labels.
 
@@ -37,48 +47,45 @@ class Conditioning(nnx.Module):
 
     Args:
       config: Of the WaveNet; `labels`, `local_conditioning` and `context_stack` say what there is.
-      rngs: Source of the initial weights.
-
-    Attributes:
-      channels: Channels of c; None for a model without conditions.
+      label_embeddings: A table for each label, as `label_tables` draws them.
+      rngs: Source of the other initial weights.
 
     Shapes:
       __call__: labels, local [batch, time, channels], context [batch, time, channels] ->
                 [batch, time or 1, channels], or None for a model without conditions.
     """
 
-    def __init__(self, config: WaveNetConfig, *, rngs: nnx.Rngs) -> None:
+    def __init__(
+        self, config: WaveNetConfig, label_embeddings: nnx.Dict, *, rngs: nnx.Rngs
+    ) -> None:
         self.config = config
         local, context = config.local_conditioning, config.context_stack
-        label_channels = config.label_channels * len(config.labels)
-        varying = local or context
-        self.channels = varying.channels if varying else label_channels or None
-        self.label_embeddings = nnx.Dict(
-            {
-                name: nnx.Param(label_embedding(len(values), config.label_channels, rngs))
-                for name, values in config.labels.items()
-            }
+        label_channels, channels = (
+            config.label_channels * len(config.labels),
+            config.condition_channels,
         )
+        varying = local or context
+        self.label_embeddings = label_embeddings
         self.upsampler = None if local is None else FeatureUpsampler(local, rngs=rngs)
         # Added to what varies, labels cost nothing at each sample; side by side with it, every layer's matmul
         # would grow.
         self.label_projection = (
-            Conv1d(label_channels, varying.channels, kernel_size=1, use_bias=False, rngs=rngs)
-            if varying and label_channels
+            Conv1d(label_channels, channels, kernel_size=1, use_bias=False, rngs=rngs)
+            if varying and channels and label_channels
             else None
         )
         self.context_stack = (
             ContextStack(
                 config.input_channels,
                 context.channels,
-                varying.channels,
+                channels,
                 factor=context.factor,
                 kernel_size=context.kernel_size,
                 dilations=context.dilations,
                 cycles=context.cycles,
                 rngs=rngs,
             )
-            if context and varying
+            if context and channels
             else None
         )
 
@@ -104,7 +111,8 @@ class Conditioning(nnx.Module):
         parts = [part for part in (local, context, embedded) if part is not None]
         if parts:
             return functools.reduce(jnp.add, parts)
-        return None if self.channels is None else jnp.zeros((batch_size, 1, self.channels))
+        channels = self.config.condition_channels
+        return None if channels is None else jnp.zeros((batch_size, 1, channels))
 
     def upsample(self, features: Float[Array, "batch frames features"], num_samples: int) -> Signal:
         """The features as a condition at every one of the samples.

@@ -10,7 +10,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from wavedil import distributions
-from wavedil.models.conditioning import Conditioning, Labels, Signal
+from wavedil.models.conditioning import Conditioning, Labels, Signal, label_tables
 from wavedil.models.embeddings import smooth_embedding
 from wavedil.models.wavenet_config import WaveNetConfig
 from wavedil.nn import Conv1d, DilatedStack
@@ -75,14 +75,14 @@ class WaveNet(nnx.Module):
             use_bias=config.biases,
             rngs=rngs,
         )
-        self.conditioning = Conditioning(config, rngs=rngs)
+        label_embeddings = label_tables(config, rngs)
         self.stack = DilatedStack(
             channels,
             skip_channels,
             kernel_size=config.kernel_size,
             dilations=config.dilations,
             cycles=config.cycles,
-            condition_channels=self.conditioning.channels,
+            condition_channels=config.condition_channels,
             use_bias=config.biases,
             rngs=rngs,
         )
@@ -97,6 +97,8 @@ class WaveNet(nnx.Module):
         self.output = Conv1d(last_channels, self.distribution.num_outputs, kernel_size=1, rngs=rngs)
         # Nearly zero parameters at first, which are a broad distribution: the loss starts at about log2(levels) bits.
         self.output.kernel[...] *= 0.1
+        # Drawn last, so that a model has the same other weights with and without what varies.
+        self.conditioning = Conditioning(config, label_embeddings, rngs=rngs)
         self.receptive_field: ReceptiveField = self._receptive_field()
 
     @property

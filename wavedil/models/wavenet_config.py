@@ -126,6 +126,12 @@ class WaveNetConfig(Config):
         return (self.embedding_channels or self.residual_channels) if self.input == "codes" else 1
 
     @property
+    def condition_channels(self) -> int | None:
+        """Channels of what conditions the stack; None for a model without conditions."""
+        varying = self.local_conditioning or self.context_stack
+        return varying.channels if varying else self.label_channels * len(self.labels) or None
+
+    @property
     def layer_dilations(self) -> tuple[int, ...]:
         """The dilation of every layer of the stack."""
         return self.dilations * self.cycles

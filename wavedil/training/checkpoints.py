@@ -125,10 +125,11 @@ class Checkpoints:
 def _renamed(state: TrainingState, rename: Callable[[str], str]) -> TrainingState:
     """The state with other names of the weights, in the optimizer's trees of them too."""
 
-    def of(tree: Any) -> Any:
-        if not isinstance(tree, dict):
-            return tree
-        return {rename(name): leaf for name, leaf in tree.items()}
+    def of_weights(tree: Any) -> bool:
+        return isinstance(tree, dict) and tree.keys() == state.weights.keys()
 
-    renamed: TrainingState = jax.tree.map(of, state, is_leaf=lambda tree: isinstance(tree, dict))
+    def of(tree: Any) -> Any:
+        return {rename(name): leaf for name, leaf in tree.items()} if of_weights(tree) else tree
+
+    renamed: TrainingState = jax.tree.map(of, state, is_leaf=of_weights)
     return renamed
