@@ -15,14 +15,13 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 from linear_prediction import RECENT, bits_per_sample, fit
-from wavedil.evaluation import bigram_bits, histogram_bits
-from wavedil.training.evaluation import evaluate
 
 import wavedil as wd
 from wavedil.data import Corpus, CorpusConfig, read_corpus
-from wavedil.training import RunConfig, TrainingConfig
+from wavedil.evaluation import bigram_bits, histogram_bits
 from wavedil.runs import train_as as train
-from wavedil.training import Progress
+from wavedil.tasks import GeneratorTask
+from wavedil.training import Progress, RunConfig, TrainingConfig
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
@@ -83,16 +82,16 @@ def wavenet(name: str, corpus: Corpus) -> dict[str, Any]:
         sample_rate=SAMPLE_RATE,
     )
     folder = HERE / "runs" / name.removeprefix("WaveNet, ").replace(" ", "-")
-    config = RunConfig(corpus=CORPUS, model=model, training=TRAINING)
+    config = RunConfig(task=GeneratorTask(), corpus=CORPUS, model=model, training=TRAINING)
     result = train(config, folder, corpus=corpus, report=print_progress)
     if result.stopped_by:
         sys.exit(f"stopped by {result.stopped_by}; the same command goes on")
     trained = wd.load(folder)
-    evaluation = evaluate(trained, corpus.test)
+    scores = wd.evaluate(trained, corpus.test)
     return {
-        "bits_per_sample": round(evaluation.bits_per_sample, 4),
+        "bits_per_sample": round(scores["bits"], 4),
         "past_samples": trained.receptive_field.size,
-        "test_samples": evaluation.num_samples,
+        "test_samples": scores.num_samples,
         "parameters": trained.num_parameters,
         "layers": len(model.layer_dilations),
         "steps": TRAINING.steps,
@@ -101,8 +100,8 @@ def wavenet(name: str, corpus: Corpus) -> dict[str, Any]:
 
 
 def print_progress(progress: Progress) -> None:
-    held_out = f"  held out {progress.held_out_bits:.3f}" if progress.held_out_bits else ""
-    print(f"step {progress.step}  {progress.bits:.3f} bits{held_out}", flush=True)
+    held_out = f"  held out {progress.held_out['bits']:.3f}" if progress.held_out else ""
+    print(f"step {progress.step}  {progress.metrics['bits']:.3f} bits{held_out}", flush=True)
 
 
 def write(name: str, row: dict[str, Any]) -> None:

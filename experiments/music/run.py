@@ -1,7 +1,7 @@
-"""Music: bits per sample of held-out recordings, of a WaveNet alone and of an autoencoder that is told codes of them.
+"""Music: bits per sample of held-out recordings, of a WaveNet alone and of an autoencoder.
 
     python experiments/music/run.py unconditional
-    python experiments/music/run.py autoencoder       the same network, told 16 numbers every 32 ms
+    python experiments/music/run.py autoencoder       the same network, conditioned on 16 numbers every 32 ms
 
 Each part adds its row to results.json, draws its picture and leaves its sounds in runs/sounds. A part that is
 interrupted goes on where it was.
@@ -16,21 +16,24 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import jax
 import numpy as np
-from wavedil.evaluation import bigram_bits, histogram_bits
-from wavedil.evaluation import resynthesize, mean_distances
-from wavedil.generation import as_vocoder, interpolate
-from wavedil.training.evaluation import evaluate
-from wavedil.runs import RunFolder
 
 import wavedil as wd
-from wavedil.data import Corpus, CorpusConfig, Recording, read_corpus
-from wavedil.data import read_sounds
+from wavedil.data import Corpus, CorpusConfig, Recording, read_corpus, read_sounds
+from wavedil.evaluation import (
+    bigram_bits,
+    bits,
+    histogram_bits,
+    mean_distances,
+    means,
+    resynthesize,
+)
+from wavedil.generation import as_vocoder, interpolate
 from wavedil.report import loss_curve, waveform_and_spectrogram
-from wavedil.training import RunConfig, TrainingConfig
+from wavedil.runs import RunFolder
 from wavedil.runs import train_as as train
-from wavedil.training import Progress
+from wavedil.tasks import AutoencoderTask, GeneratorTask
+from wavedil.training import Progress, RunConfig, TrainingConfig
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
@@ -78,7 +81,13 @@ def train_and_score(name: str) -> None:
     """Trains one model, writes its row, and lets it sound."""
     corpus = read_corpus(CORPUS)
     print(*corpus.describe(), sep="\n")
-    config = RunConfig(corpus=CORPUS, model=MODEL, encoder=ENCODERS[name], training=TRAINING)
+    encoder = ENCODERS[name]
+    config = RunConfig(
+        task=GeneratorTask() if encoder is None else AutoencoderTask(),
+        corpus=CORPUS,
+        model=MODEL if encoder is None else wd.AutoencoderConfig(decoder=MODEL, encoder=encoder),
+        training=TRAINING,
+    )
     started = time.perf_counter()
     result = train(config, RUNS / name, corpus=corpus, report=_print_progress)
     elapsed = time.perf_counter() - started
@@ -89,67 +98,71 @@ def train_and_score(name: str) -> None:
         "histogram": histogram_bits(corpus.train, corpus.test, 256),
         "bigram": bigram_bits(corpus.train, corpus.test, 256),
     }
-    for baseline, bits in baselines.items():
-        _write(baseline, {"bits_per_sample": round(bits, 4)})
+    for baseline, score in baselines.items():
+        _write(baseline, {"bits_per_sample": round(score, 4)})
     row = _scores(model, corpus) | _costs(name, elapsed) | {"parameters": model.num_parameters}
-    loss_curve(RunFolder(RUNS / name).metrics, HERE / f"loss_{name}.png", baselines=baselines)
+    loss_curve(RunFolder(RUNS / name).metrics.path, HERE / f"loss_{name}.png", baselines=baselines)
     sound = improvise if name == "unconditional" else make_again
     _write(name, row | sound(model, corpus))
 
 
 def improvise(model: wd.WaveNet, corpus: Corpus) -> dict[str, object]:
     """Sound of the model's own, drawn beside a held-out excerpt."""
-    codes = wd.generate(model, jax.random.key(0), num_samples=SECONDS * RATE)
+    generated = wd.synthesize(model, seconds=SECONDS)
     _, sounds = _excerpts(corpus)
     pairs = [
         *((f"{name}, held out", sound) for name, sound in zip(EXCERPTS, sounds, strict=True)),
-        ("generated", model.config.quantizer.decode(codes[0])),
+        ("generated", generated[0]),
     ]
     _show("unconditional", pairs)
     return {}
 
 
 def make_again(model: wd.Autoencoder, corpus: Corpus) -> dict[str, object]:
-    """Two held-out excerpts made again from their codes, and what lies between them."""
+    """Two held-out excerpts made again from their latents, and what lies between them."""
     recordings, sounds = _excerpts(corpus)
-    decoder, told = as_vocoder(model, recordings)
-    copies = resynthesize(decoder, told, jax.random.key(0))
-    codes = interpolate(told[0].features, told[1].features, 3)
-    halfway = wd.generate(decoder, jax.random.key(0), features=codes[1])[0]
+    decoder, with_latents = as_vocoder(model, recordings)
+    again = resynthesize(decoder, with_latents, 0)
+    first_latents, second_latents = (item.features for item in with_latents)
+    between = interpolate(first_latents, second_latents, 3)
+    halfway = wd.generate(decoder, 0, features=between[1])[0]
     first, second = EXCERPTS
     pairs = [
         (f"{first}, held out", sounds[0]),
-        (f"{first}, from its codes", copies[0]),
+        (f"{first}, from its latents", again[0]),
         ("halfway", model.config.quantizer.decode(halfway)[: min(map(len, sounds))]),
         (f"{second}, held out", sounds[1]),
-        (f"{second}, from its codes", copies[1]),
+        (f"{second}, from its latents", again[1]),
     ]
     _show("autoencoder", pairs)
-    return {"stft_of_excerpts": round(mean_distances(sounds, copies, RATE, None).stft, 4)}
+    return {"stft_of_excerpts": round(mean_distances(sounds, again, RATE, None).stft, 4)}
 
 
 def _scores(model: wd.WaveNet | wd.Autoencoder, corpus: Corpus) -> dict[str, object]:
-    """Held-out bits; of an autoencoder also with every code zero, to see how much the decoder goes by them."""
+    """Held-out bits; of an autoencoder also with every latent zero, to see how much the decoder relies on them."""
     wavenet, recordings = as_vocoder(model, corpus.test)
-    evaluation = evaluate(wavenet, recordings)
+    totals, counts = bits(wavenet, recordings)
     scores: dict[str, object] = {
-        "bits_per_sample": round(evaluation.bits_per_sample, 4),
-        "bits_per_file": {path: round(b, 4) for path, b in evaluation.bits_per_file.items()},
-        "test_samples": evaluation.num_samples,
+        "bits_per_sample": round(float(totals.sum() / counts.sum()), 4),
+        "bits_per_file": {
+            item.path: round(float(total / count), 4)
+            for item, total, count in zip(recordings, totals, counts, strict=True)
+        },
+        "test_samples": int(counts.sum()),
     }
     if wavenet is not model:
         blank = [
             dataclasses.replace(item, features=np.zeros_like(item.features)) for item in recordings
         ]
-        scores["bits_with_zero_codes"] = round(evaluate(wavenet, blank).bits_per_sample, 4)
+        scores["bits_with_zero_latents"] = round(means({"bits": bits(wavenet, blank)})["bits"], 4)
     return scores
 
 
 def _costs(name: str, elapsed: float) -> dict[str, object]:
     """What the training took."""
-    lines = [line for line in RunFolder(RUNS / name).read_metrics() if "seconds" in line]
+    lines = [line for line in RunFolder(RUNS / name).metrics.read() if "seconds" in line]
     seconds = sum(line["seconds"] for line in lines)
-    seen = sum(line["samples_per_second"] * line["seconds"] for line in lines)
+    seen = sum(line["targets_per_second"] * line["seconds"] for line in lines)
     encoder = ENCODERS[name]
     return {
         "receptive_field_ms": MODEL.receptive_field.milliseconds(RATE),
@@ -184,10 +197,10 @@ def _show(name: str, pairs: Sequence[tuple[str, np.ndarray]]) -> None:
 
 
 def _print_progress(progress: Progress) -> None:
-    held_out = f"  held out {progress.held_out_bits:.3f}" if progress.held_out_bits else ""
+    held_out = f"  held out {progress.held_out['bits']:.3f}" if progress.held_out else ""
     print(
-        f"step {progress.step}/{progress.steps}  {progress.bits:.3f} bits{held_out}  "
-        f"{progress.samples_per_second:.0f} samples/s",
+        f"step {progress.step}/{progress.steps}  {progress.metrics['bits']:.3f} bits{held_out}  "
+        f"{progress.targets_per_second:.0f} samples/s",
         flush=True,
     )
 

@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from wavedil.runs import RunFolder
 
 import wavedil as wd
-from wavedil.data import Corpus, read_corpus
+from wavedil.data import Corpus
 from wavedil.receptive_field import effective
-from wavedil.report.effective_field_picture import draw_effective_field
+from wavedil.report import draw_effective_field
+from wavedil.runs import RunFolder
 
 NUM_WINDOWS, NUM_OUTPUTS, SPREAD = 32, 64, 512
 SHARES = (0.5, 0.9, 0.99)
@@ -21,7 +21,8 @@ SHARES = (0.5, 0.9, 0.99)
 def measure_used_field(run: str, picture: Path) -> dict[str, Any]:
     """Figures of a run's model, and of the same model before it was trained; draws the former."""
     model = wd.load(run)
-    corpus = read_corpus(RunFolder(run).read_config().corpus)
+    config = RunFolder(run).read_config()
+    corpus = config.task.read(config)
     rate = model.config.sample_rate
     results: dict[str, Any] = {
         "size": model.receptive_field.size,
@@ -44,7 +45,7 @@ def used_field(model: wd.WaveNet, codes: Any, labels: dict[str, Any]) -> Any:
     """Energy of the gradient of log p(next sample) by the embedded samples before it."""
 
     def log_prob_of_next(embedded: Any) -> Any:
-        condition = model.condition(len(codes), labels)
+        condition = model.conditioning(len(codes), labels)
         _, skip = model.stack(model.input(embedded), condition)
         return model.distribution.log_prob(model.head(skip), codes[:, 1:])
 
@@ -56,7 +57,7 @@ def used_field(model: wd.WaveNet, codes: Any, labels: dict[str, Any]) -> Any:
     )
 
 
-def held_out_windows(model: wd.WaveNet, corpus: Corpus) -> tuple[jax.Array, dict[str, jax.Array]]:
+def held_out_windows(model: wd.WaveNet, corpus: Corpus) -> tuple[jax.Array, dict[str, Any]]:
     """The middle of held-out recordings, long enough for whole fields, spread over all that are; and their labels."""
     length = model.receptive_field.size + SPREAD + 1
     fitting = [recording for recording in corpus.test if len(recording.codes) >= length]
@@ -69,6 +70,5 @@ def held_out_windows(model: wd.WaveNet, corpus: Corpus) -> tuple[jax.Array, dict
     for recording in chosen:
         start = (len(recording.codes) - length) // 2
         windows.append(recording.codes[start : start + length].astype(np.int32))
-    rows = [model.config.label_indices(recording.labels) for recording in chosen]
-    labels = {name: jnp.array([row[name] for row in rows]) for name in model.config.labels}
+    labels = model.config.labels.rows_of([recording.labels for recording in chosen])
     return jnp.asarray(np.stack(windows)), labels

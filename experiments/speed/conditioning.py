@@ -1,12 +1,13 @@
 """Local conditioning: what 80 mels cost in a training step, and sounds of different lengths in generation."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 from flax import nnx
-from ours import SETTINGS, compiled_step, random_batch
+from ours import compiled_step, random_batch, run_config
 from sizes import Sizes
 from timing import alternate, rates, ratio
 
@@ -14,31 +15,31 @@ from wavedil.data import Batch
 from wavedil.features import MelConfig
 from wavedil.frames import num_frames
 from wavedil.generation import generate
-from wavedil.models import LocalConditioningConfig
-from wavedil.models import WaveNet
-from wavedil.models import WaveNetConfig
+from wavedil.models import LocalConditioningConfig, WaveNet, WaveNetConfig
 from wavedil.training import initial_state
 
 
 def measure(sizes: Sizes) -> dict[str, Any]:
     mel = MelConfig().at(sizes.model.sample_rate)
     local = LocalConditioningConfig(num_features=mel.num_mels, hop=mel.hop, mel=mel)
-    told = WaveNetConfig.from_dict({**sizes.model.to_dict(), "local": local.to_dict()})
+    with_mels = dataclasses.replace(sizes.model, local_conditioning=local)
     return {
         "num_samples": sizes.num_samples,
         "layers": len(sizes.model.layer_dilations),
         "mels": mel.num_mels,
         "hop": mel.hop,
-        "training": _training(sizes, told),
-        "generation": _generation(sizes, told),
+        "training": _training(sizes, with_mels),
+        "generation": _generation(sizes, with_mels),
     }
 
 
-def _training(sizes: Sizes, told: WaveNetConfig) -> dict[str, Any]:
+def _training(sizes: Sizes, with_mels: WaveNetConfig) -> dict[str, Any]:
     times = alternate(
         {
             "unconditional": _step(sizes.model, random_batch(sizes.model, sizes.num_samples)),
-            "mels": _step(told, _with_features(random_batch(told, sizes.num_samples), told)),
+            "mels": _step(
+                with_mels, _with_features(random_batch(with_mels, sizes.num_samples), with_mels)
+            ),
         },
         sizes.rounds,
     )
@@ -62,7 +63,7 @@ def _with_features(batch: Batch, config: WaveNetConfig) -> Batch:
 
 def _step(config: WaveNetConfig, batch: Batch) -> Callable[[], object]:
     """The training step that `wavedil train` runs."""
-    step, state = compiled_step(config, batch), initial_state(config, SETTINGS)
+    step, state = compiled_step(config, batch), initial_state(run_config(config))
 
     def call() -> None:
         nonlocal state
@@ -72,9 +73,9 @@ def _step(config: WaveNetConfig, batch: Batch) -> Callable[[], object]:
     return call
 
 
-def _generation(sizes: Sizes, told: WaveNetConfig) -> dict[str, Any]:
+def _generation(sizes: Sizes, with_mels: WaveNetConfig) -> dict[str, Any]:
     """Sounds of different lengths beside as long a batch of equal ones."""
-    model = WaveNet(told, rngs=nnx.Rngs(0))
+    model = WaveNet(with_mels, rngs=nnx.Rngs(0))
     return {
         str(len(ragged)): {
             "frames": [min(ragged), max(ragged)],
@@ -106,8 +107,8 @@ def table(results: dict[str, Any]) -> list[str]:
     training = results["training"]
     rate = {name: value["median"] for name, value in training["samples_per_second"].items()}
     return [
-        f"Training step told {results['mels']} mels every {results['hop']} samples, {results['layers']} layers, "
-        f"1 x {results['num_samples']:,} samples, float32: {rate['mels']:,.0f} samples/s against "
+        f"Training step conditioned on {results['mels']} mels every {results['hop']} samples, "
+        f"{results['layers']} layers, 1 x {results['num_samples']:,} samples, float32: {rate['mels']:,.0f} samples/s against "
         f"{rate['unconditional']:,.0f} unconditional, {times(training['times_unconditional'])} the time "
         "(aim: at most 1.3x).",
         "",

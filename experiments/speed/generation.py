@@ -1,44 +1,16 @@
 """Generation: samples a second beside a PyTorch queue generator, and what a later sample or a batch costs."""
 
-import functools
+import time
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import peers
 from flax import nnx
 from sizes import Sizes
-from timing import alternate, rates, ratio, seconds, summary
+from timing import alternate, rates, ratio, summary
 
-# The compiled loop of `generate`, called in windows of other lengths than its own.
-from wavedil.generation import sampler, step
-from wavedil.models import WaveNet
-from wavedil.models import named_weights
-
-
-class Loop:
-    """`wavedil.generate`'s compiled loop, drawn from in windows."""
-
-    def __init__(self, model: WaveNet, batch_size: int) -> None:
-        self.graph, self.weights = nnx.split(model)
-        self.keys = jax.random.split(jax.random.key(0), batch_size)
-        self.silence = jnp.full((batch_size, 1), model.config.levels // 2, jnp.int32)
-        self.restart()
-
-    def restart(self) -> None:
-        rings = sampler._absorb(self.graph, self.weights, self.silence[:, :0], {})
-        position = jnp.zeros((), jnp.int32)
-        self.state = jax.block_until_ready(step.Loop(rings, position, self.silence[:, 0]))
-        self.position = 0
-
-    def draw(self, num_samples: int) -> None:
-        times = self.position + jnp.arange(num_samples)
-        self.state, codes = sampler._draw(
-            self.graph, self.weights, {}, 1.0, self.state, self.keys, times
-        )
-        codes.block_until_ready()
-        self.position += num_samples
+from wavedil import generate
+from wavedil.models import WaveNet, named_weights
 
 
 def measure(sizes: Sizes) -> dict[str, Any]:
@@ -58,10 +30,9 @@ def _against_pytorch(model: WaveNet, sizes: Sizes) -> dict[str, Any]:
     expected = np.asarray(nnx.jit(model)(codes.astype(np.int32)))
     peers.check(peer, named_weights(model), codes, expected)
     generator = peers.QueueGenerator(peer)
-    key = jax.random.key(0)
     times = alternate(
         {
-            "wavedil": lambda: sampler.generate(model, key, num_samples=sizes.drawn),
+            "wavedil": lambda: generate(model, 0, num_samples=sizes.drawn),
             "pytorch": lambda: generator.draw(sizes.peer_drawn, silence),
         },
         sizes.rounds,
@@ -76,21 +47,24 @@ def _against_pytorch(model: WaveNet, sizes: Sizes) -> dict[str, Any]:
 
 
 def _early_and_late(model: WaveNet, sizes: Sizes) -> dict[str, Any]:
-    """Windows around two samples, in turns. The late one is reached by drawing all that come before."""
-    early, late = Loop(model, batch_size=1), Loop(model, batch_size=1)
-    before_early, before_late = sizes.early - sizes.window // 2, sizes.late - sizes.window // 2
-    while late.position + sizes.window <= before_late:
-        late.draw(sizes.window)
+    """Two stretches of one long sound, timed as they are drawn: generation reports after each."""
     times: dict[str, list[float]] = {"early": [], "late": []}
+    window = 0
     for _ in range(sizes.rounds):
-        early.restart()
-        if before_early:
-            early.draw(before_early)
-        times["early"].append(seconds(lambda: early.draw(sizes.window)) / sizes.window)
-        times["late"].append(seconds(lambda: late.draw(sizes.window)) / sizes.window)
+        ends, clock = [0], [time.perf_counter()]
+
+        def note(done: int, total: int, ends: Any = ends, clock: Any = clock) -> None:
+            ends.append(done)
+            clock.append(time.perf_counter())
+
+        generate(model, 0, num_samples=sizes.late, progress=note)
+        window = ends[2] - ends[1]
+        # Not the first, which also sets up, and not the last, which may be cut short.
+        times["early"].append((clock[2] - clock[1]) / window)
+        times["late"].append((clock[-2] - clock[-3]) / window)
     return {
-        "window": sizes.window,
-        "samples": {"early": sizes.early, "late": sizes.late},
+        "window": window,
+        "samples": {"early": 2 * window, "late": sizes.late},
         "microseconds": {
             name: summary([1e6 * t for t in values]) for name, values in times.items()
         },
@@ -99,9 +73,10 @@ def _early_and_late(model: WaveNet, sizes: Sizes) -> dict[str, Any]:
 
 
 def _batch_sizes(model: WaveNet, sizes: Sizes) -> dict[str, Any]:
-    loops = {str(size): Loop(model, size) for size in sizes.batch_sizes}
-    draws = {name: functools.partial(loop.draw, sizes.batch_steps) for name, loop in loops.items()}
-    times = alternate(draws, sizes.rounds)
+    def draw(batch_size: int) -> Any:
+        return lambda: generate(model, 0, num_samples=sizes.batch_steps, batch_size=batch_size)
+
+    times = alternate({str(size): draw(size) for size in sizes.batch_sizes}, sizes.rounds)
     *_, second_largest, largest = times
     return {
         "microseconds": {

@@ -68,11 +68,11 @@ def process_main() -> None:
 def take_steps(config: WaveNetConfig, num_samples: int) -> tuple[int, int | None]:
     """Bytes resident after the imports, and bytes of the arrays that XLA's plan of the step has at once."""
     import jax
-    from ours import SETTINGS, compiled_step, initial_state, random_batch
+    from ours import compiled_step, initial_state, random_batch, run_config
 
     before = resident("VmRSS")
     batch = random_batch(config, num_samples)
-    step, state = compiled_step(config, batch), initial_state(config, SETTINGS)
+    step, state = compiled_step(config, batch), initial_state(run_config(config))
     for _ in range(3):
         state, _ = jax.block_until_ready(step(state, batch))
     plan = step.memory_analysis()

@@ -4,22 +4,27 @@ from typing import Any
 
 import jax
 import numpy as np
-from wavedil.training import make_update
 
-from wavedil.data import Batch
+from wavedil.data import Batch, CorpusConfig
 from wavedil.models import WaveNetConfig
 from wavedil.mu_law import code_dtype
-from wavedil.training import TrainingConfig
-from wavedil.training import initial_state
+from wavedil.tasks import GeneratorTask
+from wavedil.training import RunConfig, TrainingConfig, initial_state, make_update
 
-SETTINGS = TrainingConfig()
+TRAINING = TrainingConfig()
+
+
+def run_config(model: WaveNetConfig) -> RunConfig:
+    """A run of a model, with the training settings that are the default."""
+    corpus = CorpusConfig(folder=".")
+    return RunConfig(task=GeneratorTask(), corpus=corpus, model=model, training=TRAINING)
 
 
 def compiled_step(config: WaveNetConfig, batch: Batch) -> Any:
     """The training step, traced and compiled anew: no cache of an earlier call serves it."""
     jax.clear_caches()
-    state = jax.eval_shape(lambda: initial_state(config, SETTINGS))
-    return make_step(config, SETTINGS).lower(state, batch).compile()
+    state = jax.eval_shape(lambda: initial_state(run_config(config)))
+    return make_update(run_config(config)).lower(state, batch).compile()
 
 
 def random_batch(config: WaveNetConfig, num_samples: int) -> Batch:

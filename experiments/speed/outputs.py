@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ours import SETTINGS, compiled_step, random_batch
+from ours import compiled_step, random_batch, run_config
 from sizes import Sizes
 from timing import alternate, rates, ratio, summary
 
@@ -66,7 +66,7 @@ def _loss(config: WaveNetConfig, num_samples: int) -> Callable[[], object]:
 def _step(config: WaveNetConfig, num_samples: int) -> Callable[[], object]:
     """The training step that `wavedil train` runs."""
     batch = random_batch(config, num_samples)
-    step, state = compiled_step(config, batch), initial_state(config, SETTINGS)
+    step, state = compiled_step(config, batch), initial_state(run_config(config))
 
     def call() -> None:
         nonlocal state

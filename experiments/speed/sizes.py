@@ -22,10 +22,8 @@ class Sizes:
     drawn: int = 5000
     peer_drawn: int = 1000
     """Samples drawn in a turn."""
-    early: int = 100
     late: int = 100_000
-    window: int = 200
-    """Samples whose time is taken, `early` or `late` in their middle."""
+    """Samples of a sound whose last stretch is timed against its first."""
     batch_sizes: tuple[int, ...] = (1, 8, 32)
     batch_steps: int = 1000
     starts: int = 7
@@ -48,9 +46,7 @@ class Sizes:
             cycles=(1, 2),
             drawn=100,
             peer_drawn=20,
-            early=10,
-            late=100,
-            window=20,
+            late=5000,
             batch_sizes=(1, 2),
             batch_steps=20,
             starts=1,

@@ -7,13 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import peers
 from flax import nnx
-from ours import SETTINGS, compiled_step, random_batch
+from ours import compiled_step, random_batch, run_config
 from sizes import Sizes
 from timing import alternate, rates, ratio, seconds, summary
 
-from wavedil.models import WaveNet
-from wavedil.models import WaveNetConfig
-from wavedil.models import named_weights
+from wavedil.models import WaveNet, WaveNetConfig, named_weights
 from wavedil.training import initial_state
 
 
@@ -26,7 +24,7 @@ def measure(sizes: Sizes) -> dict[str, Any]:
     usual, joined = peers.WaveNet(config), peers.WaveNet(config, joined_skips=True)
     check_peers(config, usual, joined)
 
-    step, state = compiled_step(config, batch), initial_state(config, SETTINGS)
+    step, state = compiled_step(config, batch), initial_state(run_config(config))
 
     def ours() -> None:
         nonlocal state

@@ -1,7 +1,7 @@
 """Spoken digits: bits per sample of held-out recordings, without and with labels, and the digits it speaks.
 
     python experiments/spoken_digits/run.py unconditional     about 30 minutes on two cores
-    python experiments/spoken_digits/run.py conditional       the same again, told digit and speaker
+    python experiments/spoken_digits/run.py conditional       the same again, conditioned on digit and speaker
     python experiments/spoken_digits/run.py speak             under a minute, after both
 
 Each part adds its row to results.json. A part that is interrupted goes on where it was.
@@ -15,19 +15,16 @@ import sys
 import time
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from wavedil.evaluation import bigram_bits, histogram_bits
-from wavedil.training.evaluation import evaluate
-from wavedil.runs import RunFolder
 
 import wavedil as wd
 from wavedil.data import CorpusConfig, read_corpus
+from wavedil.evaluation import bigram_bits, histogram_bits
 from wavedil.report import loss_curve, waveform_and_spectrogram
-from wavedil.training import RunConfig, TrainingConfig
+from wavedil.runs import RunFolder
 from wavedil.runs import train_as as train
-from wavedil.training import Progress
+from wavedil.tasks import GeneratorTask
+from wavedil.training import Progress, RunConfig, TrainingConfig
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
@@ -64,20 +61,22 @@ def train_and_score(name: str) -> None:
     """Trains one model and writes its row."""
     corpus = read_corpus(_corpus_settings(name))
     print(*corpus.describe(), sep="\n")
-    config = RunConfig(corpus=_corpus_settings(name), model=MODEL, training=TRAINING)
+    config = RunConfig(
+        task=GeneratorTask(), corpus=_corpus_settings(name), model=MODEL, training=TRAINING
+    )
     started = time.perf_counter()
     result = train(config, RUNS / name, corpus=corpus, report=_print_progress)
     elapsed = time.perf_counter() - started
     if result.stopped_by:
         sys.exit(f"stopped by {result.stopped_by}; the same command goes on")
     model = wd.load(RUNS / name)
-    evaluation = evaluate(model, corpus.test)
-    lines = [line for line in RunFolder(RUNS / name).read_metrics() if "seconds" in line]
+    scores = wd.evaluate(model, corpus.test)
+    lines = [line for line in RunFolder(RUNS / name).metrics.read() if "seconds" in line]
     seconds = sum(line["seconds"] for line in lines)
-    seen = sum(line["samples_per_second"] * line["seconds"] for line in lines)
+    seen = sum(line["targets_per_second"] * line["seconds"] for line in lines)
     row = {
-        "bits_per_sample": round(evaluation.bits_per_sample, 4),
-        "test_samples": evaluation.num_samples,
+        "bits_per_sample": round(scores["bits"], 4),
+        "test_samples": scores.num_samples,
         "parameters": model.num_parameters,
         "receptive_field_ms": model.receptive_field.milliseconds(8000),
         "steps": TRAINING.steps,
@@ -94,7 +93,7 @@ def train_and_score(name: str) -> None:
     }
     for baseline, bits in baselines.items():
         _write(baseline, {"bits_per_sample": round(bits, 4)})
-    loss_curve(RunFolder(RUNS / name).metrics, HERE / f"loss_{name}.png", baselines=baselines)
+    loss_curve(RunFolder(RUNS / name).metrics.path, HERE / f"loss_{name}.png", baselines=baselines)
 
 
 def speak() -> None:
@@ -102,12 +101,9 @@ def speak() -> None:
     model = wd.load(RUNS / "conditional")
     corpus = read_corpus(_corpus_settings("conditional"))
     digits = [str(digit) for digit in range(10)]
-    indices = [model.config.label_indices({"digit": d, "speaker": SPEAKER}) for d in digits]
-    labels = {name: jnp.array([row[name] for row in indices]) for name in indices[0]}
-    codes = wd.generate(
-        model, jax.random.key(0), num_samples=4000, batch_size=10, labels=labels, temperature=0.9
+    sounds = wd.synthesize(
+        model, seconds=0.5, labels={"digit": digits, "speaker": SPEAKER}, temperature=0.9
     )
-    sounds = wd.mu_law.decode(codes)
     recorded = {r.labels["digit"]: r for r in corpus.test if r.labels["speaker"] == SPEAKER}
     pairs = []
     for digit in (0, 3, 7):
@@ -123,10 +119,10 @@ def _corpus_settings(name: str) -> CorpusConfig:
 
 
 def _print_progress(progress: Progress) -> None:
-    held_out = f"  held out {progress.held_out_bits:.3f}" if progress.held_out_bits else ""
+    held_out = f"  held out {progress.held_out['bits']:.3f}" if progress.held_out else ""
     print(
-        f"step {progress.step}/{progress.steps}  {progress.bits:.3f} bits{held_out}  "
-        f"{progress.samples_per_second:.0f} samples/s",
+        f"step {progress.step}/{progress.steps}  {progress.metrics['bits']:.3f} bits{held_out}  "
+        f"{progress.targets_per_second:.0f} samples/s",
         flush=True,
     )
 

@@ -1,6 +1,6 @@
 """From mel spectra to sound: three output distributions on the spoken digits, beside Griffin-Lim.
 
-    python experiments/vocoder/run.py categorical     each of the three trains a vocoder and copies 60 recordings
+    python experiments/vocoder/run.py categorical     each of the three trains a vocoder and resynthesises 60 recordings
     python experiments/vocoder/run.py logistic
     python experiments/vocoder/run.py gaussian
     python experiments/vocoder/run.py picture         after the three
@@ -16,25 +16,22 @@ import sys
 import time
 from pathlib import Path
 
-import jax
 import numpy as np
-from wavedil.evaluation import (
-    Distances,
-    copies_to_compare,
-    resynthesize,
-    mean_distances,
-)
-from wavedil.training.evaluation import evaluate
-from wavedil.runs import RunFolder
 
 import wavedil as wd
-from wavedil.data import Corpus, CorpusConfig, Recording, read_corpus
-from wavedil.data import read_sounds
+from wavedil.data import Corpus, CorpusConfig, read_sounds, spread
+from wavedil.evaluation import (
+    Distances,
+    mean_distances,
+    resynthesize,
+    with_baselines,
+)
 from wavedil.features import MelConfig
 from wavedil.report import loss_curve, waveform_and_spectrogram
-from wavedil.training import RunConfig, TrainingConfig
+from wavedil.runs import RunFolder
 from wavedil.runs import train_as as train
-from wavedil.training import Progress
+from wavedil.tasks import VocoderTask
+from wavedil.training import Progress, RunConfig, TrainingConfig
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
@@ -44,8 +41,8 @@ CORPUS = CorpusConfig(
     folder=str(DATA / "fsdd" / "recordings"),
     sample_rate=8000,
     test=r"_[0-4]\.wav$",
-    mel=MelConfig(num_mels=40, fft_size=256, hop=64),
 )
+TASK = VocoderTask(mel=MelConfig(num_mels=40, fft_size=256, hop=64))
 # A head of 256 numbers has more weights than one of 30 or 3; wider layers before those make up for it.
 HIDDEN_CHANNELS = {"categorical": 128, "logistic": 311, "gaussian": 375}
 MODELS = {
@@ -72,7 +69,7 @@ TRAINING = TrainingConfig(
     log_every=50,
 )
 # One of every five held-out recordings: every digit of every speaker once.
-NUM_COPIES = 60
+NUM_RESYNTHESISED = 60
 PICTURED = ("3_theo_0.wav", "7_jackson_0.wav")
 
 
@@ -82,88 +79,90 @@ def main(parts: list[str]) -> None:
 
 
 def train_and_score(output: str) -> None:
-    """Trains one vocoder, and writes its row and those of what its copies are measured against."""
-    corpus = read_corpus(CORPUS)
+    """Trains one vocoder, and writes its row and those that its resynthesis is measured against."""
+    config = _config(output)
+    corpus = TASK.read(config)
     print(*corpus.describe(), sep="\n")
-    config = RunConfig(corpus=CORPUS, model=MODELS[output], training=TRAINING)
     started = time.perf_counter()
     result = train(config, RUNS / output, corpus=corpus, report=_print_progress)
     elapsed = time.perf_counter() - started
     if result.stopped_by:
         sys.exit(f"stopped by {result.stopped_by}; the same command goes on")
     model = wd.load(RUNS / output)
-    evaluation = evaluate(model, corpus.test)
-    lines = [line for line in RunFolder(RUNS / output).read_metrics() if "seconds" in line]
+    scores = wd.evaluate(model, corpus.test)
+    lines = [line for line in RunFolder(RUNS / output).metrics.read() if "seconds" in line]
     seconds = sum(line["seconds"] for line in lines)
-    seen = sum(line["samples_per_second"] * line["seconds"] for line in lines)
-    distances, copy_seconds = _distances(model, corpus)
+    seen = sum(line["targets_per_second"] * line["seconds"] for line in lines)
+    distances, resynthesis_seconds = _distances(model, corpus)
     row = {
-        "bits_per_sample": round(evaluation.bits_per_sample, 4),
-        "test_samples": evaluation.num_samples,
+        "bits_per_sample": round(scores["bits"], 4),
+        "test_samples": scores.num_samples,
         "parameters": model.num_parameters,
         "receptive_field_ms": model.receptive_field.milliseconds(8000),
         "steps": TRAINING.steps,
         "samples_per_second": round(seen / seconds),
         # A run that went on after an interruption counts the steps of its earlier processes.
         "wall_minutes": round(max(elapsed, seconds) / 60, 1),
-        "copy_seconds": round(copy_seconds),
+        "resynthesis_seconds": round(resynthesis_seconds),
         "hardware": f"{os.cpu_count()} cores, {platform.machine()}, no accelerator",
         "training": dataclasses.asdict(TRAINING),
     }
     _write(output, row | _rounded(distances.pop("this model")))
     for name, distance in distances.items():
         _write(name, _rounded(distance))
-    loss_curve(RunFolder(RUNS / output).metrics, HERE / f"loss_{output}.png")
+    loss_curve(RunFolder(RUNS / output).metrics.path, HERE / f"loss_{output}.png")
+
+
+def _config(output: str) -> RunConfig:
+    return RunConfig(task=TASK, corpus=CORPUS, model=MODELS[output], training=TRAINING)
 
 
 def picture() -> None:
     """Two held-out recordings beside all that was made of their mel spectra, and the sound of it."""
-    corpus = read_corpus(CORPUS)
+    corpus = TASK.read(_config("categorical"))
     by_path = {item.path: item for item in corpus.test}
     chosen = [by_path[path] for path in PICTURED]
     sounds = {"recording": read_sounds(CORPUS, PICTURED)}
     for output in MODELS:
         model = wd.load(RUNS / output)
-        sounds[output] = resynthesize(model, chosen, jax.random.key(0))
-        sounds |= copies_to_compare(model, chosen, sounds[output])
+        sounds[output] = resynthesize(model, chosen, 0)
+        sounds |= with_baselines(model, chosen, sounds[output])
     order = ["recording", "levels alone", "Griffin-Lim", *MODELS]
     pairs = [
         (f"{path.removesuffix('.wav')}, {name}", sounds[name][number])
         for number, path in enumerate(PICTURED)
         for name in order
     ]
-    waveform_and_spectrogram(pairs, 8000, HERE / "copies.png")
-    wd.audio.save(HERE / "copies.flac", np.concatenate([sound for _, sound in pairs]), 8000)
+    waveform_and_spectrogram(pairs, 8000, HERE / "resynthesis.png")
+    wd.audio.save(HERE / "resynthesis.flac", np.concatenate([sound for _, sound in pairs]), 8000)
 
 
 def _distances(model: wd.WaveNet, corpus: Corpus) -> tuple[dict[str, Distances], float]:
-    """Of the model's copies, Griffin-Lim's and the levels alone; and the seconds that the model took."""
-    chosen = _spread(corpus.test, NUM_COPIES)
+    """Of the model's resynthesised, Griffin-Lim's and the levels alone; and the seconds that the model took."""
+    chosen = spread(corpus.test, NUM_RESYNTHESISED)
     started = time.perf_counter()
-    copies = resynthesize(model, chosen, jax.random.key(0))
+    resynthesised = resynthesize(model, chosen, 0)
     seconds = time.perf_counter() - started
     sounds = read_sounds(CORPUS, [item.path for item in chosen])
-    named = copies_to_compare(model, chosen, copies)
+    named = with_baselines(model, chosen, resynthesised)
     distances = {
         name: mean_distances(sounds, made, 8000, corpus.mel) for name, made in named.items()
     }
     return distances, seconds
 
 
-def _spread(recordings: tuple[Recording, ...], count: int) -> list[Recording]:
-    return [recordings[i * len(recordings) // count] for i in range(count)]
-
-
 def _rounded(distances: Distances) -> dict[str, float]:
     named = {"stft": distances.stft, **distances._asdict()}
-    return {name: round(value, 4) for name, value in named.items()} | {"copies": NUM_COPIES}
+    return {name: round(value, 4) for name, value in named.items()} | {
+        "resynthesised": NUM_RESYNTHESISED
+    }
 
 
 def _print_progress(progress: Progress) -> None:
-    held_out = f"  held out {progress.held_out_bits:.3f}" if progress.held_out_bits else ""
+    held_out = f"  held out {progress.held_out['bits']:.3f}" if progress.held_out else ""
     print(
-        f"step {progress.step}/{progress.steps}  {progress.bits:.3f} bits{held_out}  "
-        f"{progress.samples_per_second:.0f} samples/s",
+        f"step {progress.step}/{progress.steps}  {progress.metrics['bits']:.3f} bits{held_out}  "
+        f"{progress.targets_per_second:.0f} samples/s",
         flush=True,
     )
 

@@ -18,7 +18,7 @@ from wavedil.models import (
     named_weights,
     with_weights,
 )
-from wavedil.models.compiled import _jitted
+from wavedil.models.compilation import _jitted
 
 LABELS = {"note": ("A", "B")}
 

@@ -23,7 +23,7 @@ from wavedil.features import MelConfig
 from wavedil.frames import BEYOND, sound_frames
 from wavedil.generation import encode_sounds, interpolate, latents
 from wavedil.models import named_weights, with_weights
-from wavedil.models.compiled import _jitted
+from wavedil.models.compilation import _jitted
 from wavedil.runs import RunFolder
 from wavedil.runs import train_as as train
 from wavedil.tasks import AutoencoderTask
@@ -225,7 +225,10 @@ MEL = MelConfig(num_mels=16, fft_size=512, hop=256).at(8000)
         (lambda: EncoderConfig(dilations=()), "encoder dilations is empty"),
         (lambda: EncoderConfig(dilations=(1, 0)), "encoder dilation is 0"),
         (lambda: EncoderConfig().receptive_field, "leave hop open"),
-        (lambda: _with_local(LocalConditioningConfig(num_features=5, hop=8)), "num_features is 5, but the features that condition the model have 3"),
+        (
+            lambda: _with_local(LocalConditioningConfig(num_features=5, hop=8)),
+            "num_features is 5, but the features that condition the model have 3",
+        ),
         (
             lambda: _with_local(LocalConditioningConfig(num_features=16, hop=256, mel=MEL)),
             "of mel spectra, but latents condition",

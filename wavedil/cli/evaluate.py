@@ -51,7 +51,7 @@ def evaluate(args: Evaluate) -> None:
     """
     from wavedil.formats import load
     from wavedil.models import wavenet_of
-    from wavedil.report.progress import say
+    from wavedil.report import say
     from wavedil.runs import RunFolder, read_all
 
     config = RunFolder(args.run).read_config()
@@ -118,7 +118,7 @@ def _facts(
 
 def _read_if_there(config: "RunConfig") -> "Corpus | None":
     """The corpus that the baselines are fitted on; None, and a line that says so, where it cannot be read."""
-    from wavedil.report.progress import say
+    from wavedil.report import say
 
     try:
         return read(config)

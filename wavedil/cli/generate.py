@@ -84,7 +84,7 @@ def generate(args: Generate) -> None:
     from wavedil import audio, generation
     from wavedil.formats import load
     from wavedil.models import wavenet_of
-    from wavedil.report.progress import progress
+    from wavedil.report import progress
 
     model = load(args.run)
     config = wavenet_of(model).config
@@ -172,7 +172,7 @@ def _read(what: str, path: Path, config: "WaveNetConfig") -> "np.ndarray":
 
 
 def _say(line: str) -> None:
-    from wavedil.report.progress import say
+    from wavedil.report import say
 
     say(line)
 

@@ -103,7 +103,7 @@ def _chosen(
     """Recordings spread over the list, with their sounds; says which cannot be compared with."""
     from wavedil.data import read_sounds, spread
     from wavedil.evaluation import require_comparable
-    from wavedil.report.progress import say
+    from wavedil.report import say
 
     if count > len(recordings):
         raise UserError(

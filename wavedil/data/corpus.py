@@ -169,7 +169,8 @@ def read_corpus(
 
     Raises:
       UserError: If there is no folder, no recording, none that can be read, or none left to train
-        on or to hold out; if the pattern of labels matches no file; with `strict`, at the first recording that cannot be used.
+        on or to hold out; if the pattern of labels matches no file; with `strict`, at the first recording that
+        cannot be used.
 
     Example:
       corpus = read_corpus(CorpusConfig(folder="fsdd", test=r"_[0-4]\.wav$"))

@@ -3,8 +3,8 @@
 from .baselines import baseline_bits as baseline_bits
 from .baselines import bigram_bits as bigram_bits
 from .baselines import histogram_bits as histogram_bits
-from .griffin_lim import griffin_lim as griffin_lim
 from .likelihood import bits as bits
+from .phase_recovery import griffin_lim as griffin_lim
 from .resynthesis import Distances as Distances
 from .resynthesis import mean_distances as mean_distances
 from .resynthesis import resynthesize as resynthesize

@@ -13,7 +13,7 @@ from wavedil.evaluation.scores import Totals
 from wavedil.frames import crop, num_frames
 from wavedil.generation.latents import as_vocoder
 from wavedil.labels import Vocabulary
-from wavedil.models.compiled import compiled
+from wavedil.models.compilation import compiled
 from wavedil.models.registry import Model
 from wavedil.models.wavenet import WaveNet
 

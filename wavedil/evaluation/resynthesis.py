@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float32, PRNGKeyArray
 
 from wavedil.data.corpus import Recording
-from wavedil.evaluation.griffin_lim import griffin_lim
+from wavedil.evaluation.phase_recovery import griffin_lim
 from wavedil.evaluation.spectral_distance import mel_cepstral_distortion_db, multi_resolution_stft
 from wavedil.features import MelConfig
 from wavedil.generation.sampler import generate

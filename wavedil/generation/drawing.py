@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from wavedil.generation.slots import Timeline, assign_slots, timeline
 from wavedil.generation.step import Loop, rings_of, step_function
-from wavedil.models.compiled import compiled
+from wavedil.models.compilation import compiled
 from wavedil.models.wavenet import WaveNet
 
 # Samples drawn by one call of the compiled loop: often enough for a progress bar, rarely enough not to be felt.

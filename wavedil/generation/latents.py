@@ -10,7 +10,7 @@ from wavedil.data.corpus import Recording
 from wavedil.errors import UserError
 from wavedil.frames import BEYOND, num_frames, sound_frames
 from wavedil.models.autoencoder import Autoencoder
-from wavedil.models.compiled import compiled
+from wavedil.models.compilation import compiled
 from wavedil.models.registry import Model
 from wavedil.models.wavenet import WaveNet
 

@@ -3,7 +3,7 @@
 from .autoencoder import Autoencoder as Autoencoder
 from .autoencoder_config import AutoencoderConfig as AutoencoderConfig
 from .autoencoder_config import EncoderConfig as EncoderConfig
-from .compiled import compiled as compiled
+from .compilation import compiled as compiled
 from .conditioning import Conditioning as Conditioning
 from .context_stack import ContextStackConfig as ContextStackConfig
 from .encoder import Encoder as Encoder

@@ -1,7 +1,10 @@
 """Pictures, the calculator page, progress."""
 
+from .calculator_page import write_page as write_page
+from .effective_field_picture import draw_effective_field as draw_effective_field
 from .pictures import loss_curve as loss_curve
 from .pictures import waveform_and_spectrogram as waveform_and_spectrogram
-from .progress import progress as progress
-from .progress import say as say
-from .progress import training_progress as training_progress
+from .receptive_field_pictures import draw_stack as draw_stack
+from .terminal import progress as progress
+from .terminal import say as say
+from .terminal import training_progress as training_progress

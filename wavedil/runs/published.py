@@ -19,7 +19,8 @@ from wavedil.data.config import CorpusConfig
 from wavedil.models.wavenet_config import WaveNetConfig
 from wavedil.quantizer import Companding
 from wavedil.tasks.generator import GeneratorTask
-from wavedil.training.config import RunConfig, TrainingConfig
+from wavedil.training.config import TrainingConfig
+from wavedil.training.task import RunConfig
 
 
 def _published(companding: Companding, clip_samples: int) -> RunConfig:

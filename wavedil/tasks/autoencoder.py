@@ -9,8 +9,7 @@ from wavedil.data.corpus import Corpus, Recording
 from wavedil.data.windows import TrainingWindows
 from wavedil.models.autoencoder_config import AutoencoderConfig
 from wavedil.tasks import sound
-from wavedil.training.config import RunConfig
-from wavedil.training.task import Progress
+from wavedil.training.task import Progress, RunConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,7 @@ from wavedil.data.windows import TrainingWindows
 from wavedil.errors import UserError
 from wavedil.models.wavenet_config import WaveNetConfig
 from wavedil.tasks import sound
-from wavedil.training.config import RunConfig
-from wavedil.training.task import Progress
+from wavedil.training.task import Progress, RunConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,7 @@ from wavedil.errors import UserError
 from wavedil.evaluation.baselines import baseline_bits
 from wavedil.features import MelConfig
 from wavedil.models.wavenet_config import WaveNetConfig
-from wavedil.training.config import RunConfig
-from wavedil.training.task import Progress
+from wavedil.training.task import Progress, RunConfig
 
 
 def read(

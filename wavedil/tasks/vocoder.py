@@ -12,8 +12,7 @@ from wavedil.features import MelConfig
 from wavedil.models.local_conditioning import LocalConditioningConfig
 from wavedil.models.wavenet_config import WaveNetConfig
 from wavedil.tasks import sound
-from wavedil.training.config import RunConfig
-from wavedil.training.task import Progress
+from wavedil.training.task import Progress, RunConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

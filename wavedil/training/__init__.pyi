@@ -1,7 +1,6 @@
 """Training: settings, the pure update, the loop around it, checkpoints and metrics; it knows nothing of tasks."""
 
 from .checkpoints import Checkpoints as Checkpoints
-from .config import RunConfig as RunConfig
 from .config import TrainingConfig as TrainingConfig
 from .loop import Ended as Ended
 from .loop import NonFiniteError as NonFiniteError
@@ -16,6 +15,7 @@ from .state import initial_state as initial_state
 from .state import learning_rate as learning_rate
 from .state import make_optimizer as make_optimizer
 from .task import Corpus as Corpus
+from .task import RunConfig as RunConfig
 from .task import Task as Task
 from .task import Windows as Windows
 from .update import Metrics as Metrics

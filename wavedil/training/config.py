@@ -1,15 +1,10 @@
-"""How a model is trained, and everything that decides what a run does."""
+"""How a model is trained."""
 
 import dataclasses
-from typing import Any, Literal, Self
+from typing import Literal
 
 from wavedil.config import Config
-from wavedil.data.config import CorpusConfig
 from wavedil.errors import UserError, require_positive
-from wavedil.training.task import Task
-
-# Settings that change what a run writes down, and not what it learns.
-_REPORTS = ("log_every", "evaluate_every", "evaluate_seconds", "save_every", "tensorboard")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,36 +56,3 @@ class TrainingConfig(Config):
         for name in ("warmup_steps", "weight_decay", "evaluate_seconds", "seed"):
             if not getattr(self, name) >= 0:
                 raise UserError(f"{name} is {getattr(self, name)}, but it must be at least 0")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class RunConfig(Config):
-    """Everything that decides what a training run does.
-
-    Example:
-      >>> RunConfig(task=VocoderTask(), corpus=CorpusConfig(folder="recordings"))
-    """
-
-    task: Task
-    corpus: CorpusConfig
-    model: Any = None
-    """Of the model; by default that which the task trains."""
-    training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
-    recordings_fingerprint: str = ""
-    """Of the recordings, their labels and split, wherever they lie; empty before they are read."""
-
-    def __post_init__(self) -> None:
-        if self.model is None:
-            object.__setattr__(self, "model", self.task.model())
-
-    def with_reports_of(self, other: Self) -> Self:
-        """This configuration, with what leaves the trained parameters alone taken from another.
-
-        That is where the recordings lie, how often the run reports, evaluates and saves, and where to.
-        """
-        corpus = dataclasses.replace(
-            self.corpus, folder=other.corpus.folder, strict=other.corpus.strict
-        )
-        reports = {name: getattr(other.training, name) for name in _REPORTS}
-        training = dataclasses.replace(self.training, **reports)
-        return dataclasses.replace(self, corpus=corpus, training=training)

@@ -12,11 +12,10 @@ from wavedil.evaluation.scores import means
 from wavedil.models.registry import Model, abstract_model
 from wavedil.models.weights import with_weights
 from wavedil.training.checkpoints import Checkpoints
-from wavedil.training.config import RunConfig
 from wavedil.training.interrupt import StopSignal
 from wavedil.training.metrics import MetricsLog
 from wavedil.training.state import TrainingState, initial_state
-from wavedil.training.task import Windows
+from wavedil.training.task import RunConfig, Windows
 from wavedil.training.update import Metrics, make_update
 
 _REMEDY = (

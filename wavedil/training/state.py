@@ -12,7 +12,8 @@ from jaxtyping import Array, Int
 from wavedil.config import Config
 from wavedil.models.registry import MODELS, make_model
 from wavedil.models.weights import named_weights
-from wavedil.training.config import RunConfig, TrainingConfig
+from wavedil.training.config import TrainingConfig
+from wavedil.training.task import RunConfig
 
 Weights = dict[str, Array]
 # Forgets old gradients ten times as fast as the usual 0.999: the batches are small and the runs short.

@@ -1,10 +1,15 @@
-"""What a task is to the training loop: everything that depends on what is trained for what."""
+"""What a task is to the training loop, and the configuration of a run that it is part of."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
-if TYPE_CHECKING:
-    from wavedil.training.config import RunConfig
+from wavedil.config import Config
+from wavedil.data.config import CorpusConfig
+from wavedil.training.config import TrainingConfig
+
+# Settings that change what a run writes down, and not what it learns.
+_REPORTS = ("log_every", "evaluate_every", "evaluate_seconds", "save_every", "tensorboard")
 
 Progress = Callable[[int, int], None]
 """Called with what is done, and with how much there is in all."""
@@ -72,3 +77,36 @@ class Task(Protocol):
         self, config: "RunConfig", corpus: Any, recordings: Sequence[Any]
     ) -> dict[str, Any]:
         """Means of the metrics that any model should beat, by the name of the baseline; {} where there are none."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunConfig(Config):
+    """Everything that decides what a training run does.
+
+    Example:
+      >>> RunConfig(task=VocoderTask(), corpus=CorpusConfig(folder="recordings"))
+    """
+
+    task: Task
+    corpus: CorpusConfig
+    model: Any = None
+    """Of the model; by default that which the task trains."""
+    training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
+    recordings_fingerprint: str = ""
+    """Of the recordings, their labels and split, wherever they lie; empty before they are read."""
+
+    def __post_init__(self) -> None:
+        if self.model is None:
+            object.__setattr__(self, "model", self.task.model())
+
+    def with_reports_of(self, other: Self) -> Self:
+        """This configuration, with what leaves the trained parameters alone taken from another.
+
+        That is where the recordings lie, how often the run reports, evaluates and saves, and where to.
+        """
+        corpus = dataclasses.replace(
+            self.corpus, folder=other.corpus.folder, strict=other.corpus.strict
+        )
+        reports = {name: getattr(other.training, name) for name in _REPORTS}
+        training = dataclasses.replace(self.training, **reports)
+        return dataclasses.replace(self, corpus=corpus, training=training)

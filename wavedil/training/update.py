@@ -10,8 +10,8 @@ from jaxtyping import Array, Float
 
 from wavedil.models.registry import abstract_model
 from wavedil.models.weights import with_weights
-from wavedil.training.config import RunConfig
 from wavedil.training.state import TrainingState, Weights, make_optimizer
+from wavedil.training.task import RunConfig
 
 
 class Metrics(NamedTuple):
