@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from wavedil import CorpusConfig, RunConfig, WaveNetConfig
 from wavedil.data import write_plucked_strings
+from wavedil.tasks import GeneratorTask
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 BLOCKS = [code for code in re.findall(r"```python\n(.*?)```", README, re.DOTALL)]
@@ -22,18 +24,22 @@ def test_code_runs(code: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.slow
 def test_code_that_trains_runs_with_a_smaller_model_fewer_steps_and_samples(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_plucked_strings(tmp_path / "recordings")
     (code,) = TRAINING
-    shorter = code.replace("2 * model.config.sample_rate", "100").replace(
-        "TrainingConfig(steps=4000)",
-        "TrainingConfig(steps=1), model=wd.WaveNetConfig.tiny()",
+    shorter = code.replace("seconds=2", "seconds=0.0125").replace(
+        'train("recordings", "my-run", steps=4000)',
+        'train("recordings", "my-run", steps=1, config=TINY)',
     )
-    assert shorter.count("steps=1)") == shorter.count("num_samples=100") == 1
-    exec(compile(shorter, "README.md", "exec"), {})
+    assert shorter.count("config=TINY") == shorter.count("seconds=0.0125") == 1
+    config = RunConfig(
+        task=GeneratorTask(), corpus=CorpusConfig(folder="."), model=WaveNetConfig.tiny()
+    )
+    exec(compile(shorter, "README.md", "exec"), {"TINY": config})
     assert soundfile.info("generated.wav").frames == 100
+    assert "bits" in capsys.readouterr().out
 
 
 def test_each_use_takes_about_ten_lines() -> None:

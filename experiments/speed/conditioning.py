@@ -108,8 +108,8 @@ def table(results: dict[str, Any]) -> list[str]:
     rate = {name: value["median"] for name, value in training["samples_per_second"].items()}
     return [
         f"Training step conditioned on {results['mels']} mels every {results['hop']} samples, "
-        f"{results['layers']} layers, 1 x {results['num_samples']:,} samples, float32: {rate['mels']:,.0f} samples/s against "
-        f"{rate['unconditional']:,.0f} unconditional, {times(training['times_unconditional'])} the time "
+        f"{results['layers']} layers, 1 x {results['num_samples']:,} samples, float32: "
+        f"{rate['mels']:,.0f} samples/s against {rate['unconditional']:,.0f} unconditional, {times(training['times_unconditional'])} the time "
         "(aim: at most 1.3x).",
         "",
         "| sounds of different lengths (frames) | equal ones of the same total | time, ratio (aim: at most 1.1x) |",
