@@ -109,8 +109,8 @@ def table(results: dict[str, Any]) -> list[str]:
     return [
         f"Training step conditioned on {results['mels']} mels every {results['hop']} samples, "
         f"{results['layers']} layers, 1 x {results['num_samples']:,} samples, float32: "
-        f"{rate['mels']:,.0f} samples/s against {rate['unconditional']:,.0f} unconditional, {times(training['times_unconditional'])} the time "
-        "(aim: at most 1.3x).",
+        f"{rate['mels']:,.0f} samples/s against {rate['unconditional']:,.0f} unconditional, "
+        f"{times(training['times_unconditional'])} the time (aim: at most 1.3x).",
         "",
         "| sounds of different lengths (frames) | equal ones of the same total | time, ratio (aim: at most 1.1x) |",
         "|---|---|---|",

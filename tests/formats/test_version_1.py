@@ -17,7 +17,7 @@ from wavedil.runs import RunFolder, train_as
 
 ARCHIVE = Path(__file__).parent / "version_1.zip"
 TASKS = ("generator", "vocoder", "autoencoder")
-pytestmark = pytest.mark.filterwarnings("ignore:.*format version 1")
+pytestmark = [pytest.mark.filterwarnings("ignore:.*format version 1"), pytest.mark.newest]
 
 
 @pytest.fixture

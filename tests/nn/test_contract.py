@@ -1,6 +1,8 @@
 """Every layer and model keeps the contract of a stream transformer."""
 
 import math
+import operator
+from pathlib import Path
 from typing import Any
 
 import contract
@@ -10,7 +12,10 @@ import numpy as np
 import pytest
 from contract import BATCH_SIZE, CAUSAL, LAYERS, Case, assert_close, stream, whole
 from flax import nnx
+from jax import lax
+from safetensors.numpy import load_file, save_file
 
+from wavedil.models import named_weights, with_weights
 from wavedil.receptive_field import probe, trace
 
 NUM_SAMPLES = 64
@@ -99,6 +104,52 @@ def test_step_of_a_layer_that_sees_the_future_says_what_delay_helps(name: str) -
     layer = case.layer()
     with pytest.raises(ValueError, match=r"delay its output by \d+ samples"):
         layer.init_state(1)
+
+
+@pytest.mark.parametrize("case", CAUSAL.values(), ids=CAUSAL)
+def test_in_bfloat16_all_is_bfloat16_and_a_scan_over_steps_equals_the_whole(case: Case) -> None:
+    layer, x, extras = contract.in_bfloat16(case, NUM_SAMPLES)
+    at_once = whole(layer, x, extras)
+    assert {leaf.dtype for leaf in jax.tree.leaves(at_once)} == {jnp.dtype(jnp.bfloat16)}
+    blocks = jax.tree.map(lambda leaf: contract.in_blocks(leaf, 16), (x, extras))
+    state = contract.initial_state(layer, x)
+    # A scan refuses a state that comes out of a step in another type than it went in.
+    _, outputs = jax.jit(
+        lambda s, b: lax.scan(lambda s, b: layer.step(b[0], s, **b[1])[::-1], s, b)
+    )(state, blocks)
+    joined = jax.tree.map(contract.joined, outputs)
+    assert_close(_in_float32(joined), _in_float32(at_once), rtol=0.1, atol=0.1)
+
+
+@pytest.mark.parametrize("case", CAUSAL.values(), ids=CAUSAL)
+def test_steps_of_many_streams_at_once_are_those_of_each(case: Case) -> None:
+    """`vmap` over `step`: a batch of streams, each with a state of its own."""
+    layer, x, extras = case.layer(), case.signal(12), case.extras(12)
+    states = [
+        contract.initial_state(layer, x),
+        layer.step(x, contract.initial_state(layer, x), **extras)[1],
+    ]
+    both = jax.jit(jax.vmap(lambda x, s: layer.step(x, s, **extras)))(
+        jnp.stack([x, x]), jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+    )
+    for number, state in enumerate(states):
+        alone = jax.jit(lambda x, s: layer.step(x, s, **extras))(x, state)
+        assert_close(jax.tree.map(operator.itemgetter(number), both), alone)
+
+
+@pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS)
+def test_weights_that_went_through_a_file_give_the_same_outputs(case: Case, tmp_path: Path) -> None:
+    layer, x, extras = case.layer(), case.signal(NUM_SAMPLES), case.extras(NUM_SAMPLES)
+    weights = {name: np.asarray(weight) for name, weight in named_weights(layer).items()}
+    save_file(weights, tmp_path / "weights.safetensors")
+    loaded = with_weights(
+        case.make(nnx.Rngs(1)), load_file(tmp_path / "weights.safetensors"), "file"
+    )
+    assert_close(whole(loaded, x, extras), whole(layer, x, extras), rtol=0, atol=0)
+
+
+def _in_float32(tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.float32), tree)
 
 
 def _rows(tree: Any, rows: slice) -> Any:

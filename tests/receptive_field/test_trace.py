@@ -13,6 +13,8 @@ from wavedil import UserError
 from wavedil.ops import dilated_conv
 from wavedil.receptive_field import ReceptiveField, TracedField, trace
 
+pytestmark = pytest.mark.newest
+
 X = jax.ShapeDtypeStruct((2, 100, 3), jnp.float32)
 
 

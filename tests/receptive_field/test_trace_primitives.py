@@ -13,6 +13,8 @@ from jax import lax
 
 from wavedil.receptive_field import trace
 
+pytestmark = pytest.mark.newest
+
 N = 24
 EVERYTHING = tuple(range(N))
 

@@ -90,6 +90,37 @@ def stream(layer: Any, x: Any, extras: dict[str, Any], blocks: list[int]) -> Any
     return jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=1), *outputs)
 
 
+def initial_state(layer: Any, x: Any) -> Any:
+    """The state before a signal; codes have no type that it depends on."""
+    floats = jnp.issubdtype(x.dtype, jnp.floating)
+    return layer.init_state(x.shape[0], x.dtype) if floats else layer.init_state(x.shape[0])
+
+
+def in_bfloat16(case: Case, num_samples: int) -> tuple[Any, Any, dict[str, Any]]:
+    """The layer, its signal and what it is called with beside that, in bfloat16."""
+
+    def lower(leaf: Any) -> Any:
+        return leaf.astype(jnp.bfloat16) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+
+    graph, weights = nnx.split(case.layer())
+    signals = case.signal(num_samples), case.extras(num_samples)
+    layer = nnx.merge(graph, jax.tree.map(lower, weights))
+    return layer, *jax.tree.map(lower, signals)
+
+
+def in_blocks(leaf: Any, length: int) -> Any:
+    """[batch, time, ...] -> [blocks, batch, length, ...]; what has no time is the same for every block."""
+    if leaf.ndim == 1:
+        return jnp.stack([leaf] * (64 // length))
+    blocks = leaf.reshape(leaf.shape[0], -1, length, *leaf.shape[2:])
+    return jnp.moveaxis(blocks, 1, 0)
+
+
+def joined(blocks: Any) -> Any:
+    """[blocks, batch, length, ...] -> [batch, time, ...]."""
+    return jnp.concatenate(list(blocks), axis=1)
+
+
 def after_embedding(case: Case, x: Any, extras: dict[str, Any]) -> tuple[Callable[[Any], Any], Any]:
     """The layer as a function of floats, and those: of a model of codes, what follows their embedding."""
     layer = case.layer()
@@ -168,8 +199,8 @@ class _FarAndNear(nnx.Module):
     def __call__(self, x: Any) -> Any:
         return self.near(x, self.far(x))
 
-    def init_state(self, batch_size: int) -> Any:
-        return self.far.init_state(batch_size), self.near.init_state(batch_size)
+    def init_state(self, batch_size: int, dtype: Any = jnp.float32) -> Any:
+        return self.far.init_state(batch_size, dtype), self.near.init_state(batch_size, dtype)
 
     def step(self, x: Any, state: Any) -> Any:
         condition, far = self.far.step(x, state[0])

@@ -100,6 +100,7 @@ def configuration(**changes):
     return dataclasses.replace(runs.run_config(**changes), task=FilterTask(), model=FilterConfig())
 
 
+@pytest.mark.newest
 def test_it_learns_the_filter_and_is_evaluated_and_loaded(tmp_path):
     run = train_as(
         configuration(steps=200, learning_rate=0.1, ema_decay=0.9, evaluate_every=100),
@@ -122,6 +123,7 @@ def test_it_scores_each_value_of_a_label_by_itself(tmp_path):
         assert scores == pytest.approx(wd.evaluate(model, alone), rel=1e-6)
 
 
+@pytest.mark.newest
 def test_killed_it_goes_on_bit_for_bit(tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     process = start(cut)

@@ -44,6 +44,7 @@ def contents(folder):
     }
 
 
+@pytest.mark.newest
 def test_a_run_leaves_configuration_metrics_checkpoints_and_a_model(finished):
     folder, config, result = finished
     assert sorted(path.name for path in folder.iterdir()) == [

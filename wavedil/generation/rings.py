@@ -22,7 +22,7 @@ def delayed_samples(
     """What every tap but the newest sees, oldest first, side by side."""
     past, batch_size, _ = ring.shape
     if past == 0:
-        return jnp.zeros((batch_size, 0))
+        return jnp.zeros((batch_size, 0), ring.dtype)
     slots = [(position + delay) % past for delay in range(0, past, dilation)]
     return jnp.concatenate(
         [lax.dynamic_index_in_dim(ring, slot, keepdims=False) for slot in slots], axis=-1

@@ -111,8 +111,10 @@ class Conditioning(nnx.Module):
         parts = [part for part in (local, context, embedded) if part is not None]
         if parts:
             return functools.reduce(jnp.add, parts)
-        channels = self.config.condition_channels
-        return None if channels is None else jnp.zeros((batch_size, 1, channels))
+        if self.context_stack is None:
+            return None
+        dtype = self.context_stack.frames.kernel.dtype
+        return jnp.zeros((batch_size, 1, self.config.condition_channels), dtype)
 
     def upsample(self, features: Float[Array, "batch frames features"], num_samples: int) -> Signal:
         """The features as a condition at every one of the samples.

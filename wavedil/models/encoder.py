@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from wavedil.frames import num_frames
@@ -94,6 +95,6 @@ class Encoder(nnx.Module):
         batch_size, num_samples, latent_size = x.shape
         return x.reshape(batch_size, num_samples // self.hop, self.hop, latent_size).mean(axis=2)
 
-    def init_state(self, batch_size: int) -> None:
+    def init_state(self, batch_size: int, dtype: DTypeLike = jnp.float32) -> None:
         """Refuses: a latent is made of samples that are yet to come."""
         require_causal(self.receptive_field, "Encoder")

@@ -143,12 +143,13 @@ class WaveNet(nnx.Module):
         return self.distribution.log_prob(self(seen, labels, local), codes)
 
     def init_state(self, batch_size: int) -> dict[str, Any]:
+        dtype = self.input.kernel.dtype  # codes have no type of their own
         state: dict[str, Any] = {
-            "input": self.input.init_state(batch_size),
-            "stack": self.stack.init_state(batch_size),
+            "input": self.input.init_state(batch_size, dtype),
+            "stack": self.stack.init_state(batch_size, dtype),
         }
         if self.conditioning.context_stack is not None:
-            state["context"] = self.conditioning.context_stack.init_state(batch_size)
+            state["context"] = self.conditioning.context_stack.init_state(batch_size, dtype)
         return state
 
     def step(
@@ -172,7 +173,7 @@ class WaveNet(nnx.Module):
         if self.config.input == "codes":
             return self.embedding[codes]
         amplitudes = self.config.quantizer.decode(np.arange(self.config.levels))
-        return jnp.asarray(amplitudes)[codes][..., None]
+        return jnp.asarray(amplitudes, self.input.kernel.dtype)[codes][..., None]
 
     def head(
         self, skip: Float[Array, "batch time skip_channels"]

@@ -6,6 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 from flax import nnx
 from jax import lax
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from wavedil.nn.conv import Conv1d
@@ -98,13 +99,13 @@ class ContextStack(nnx.Module):
         held = jnp.repeat(jnp.pad(y, ((0, 0), (1, 0), (0, 0))), self.factor, axis=1)
         return held[:, 1 : 1 + num_samples]
 
-    def init_state(self, batch_size: int) -> dict[str, Any]:
+    def init_state(self, batch_size: int, dtype: DTypeLike = jnp.float32) -> dict[str, Any]:
         in_channels, out_channels = self._sizes
         return {
-            "samples": past_samples(batch_size, self.factor - 1, in_channels),
+            "samples": past_samples(batch_size, self.factor - 1, in_channels, dtype),
             "phase": jnp.zeros((), jnp.int32),
-            "held": past_samples(batch_size, 1, out_channels),
-            "stack": self.stack.init_state(batch_size),
+            "held": past_samples(batch_size, 1, out_channels, dtype),
+            "stack": self.stack.init_state(batch_size, dtype),
         }
 
     def step(
@@ -149,7 +150,7 @@ class ContextStack(nnx.Module):
         def run(frames: Array, state: Any) -> tuple[Array, Any]:
             # The state of the stack stays as it is, and its outputs are not read.
             if count == 0:
-                return jnp.zeros((frames.shape[0], most, self._sizes[1])), state
+                return jnp.zeros((frames.shape[0], most, self._sizes[1]), frames.dtype), state
             (_, y), state = self.stack.step(self.enter(frames[:, : count * self.factor]), state)
             return jnp.pad(y, ((0, 0), (0, most - count), (0, 0))), state
 

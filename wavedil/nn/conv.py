@@ -5,6 +5,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from wavedil.nn.layer import extend, past_samples, require_causal, require_sizes
@@ -90,7 +91,9 @@ class Conv1d(nnx.Module):
 
     def bias_or_zeros(self) -> Float[Array, " out_channels"]:
         """b, or zeros where there is none."""
-        return jnp.zeros(self.kernel.shape[-1]) if self.bias is None else self.bias[...]
+        if self.bias is None:
+            return jnp.zeros(self.kernel.shape[-1], self.kernel.dtype)
+        return self.bias[...]
 
     def __call__(
         self, x: Float[Array, "batch time in_channels"]
@@ -103,9 +106,11 @@ class Conv1d(nnx.Module):
         """The outputs that see no padding: `past` fewer at the beginning and `future` fewer at the end."""
         return self._convolve(x, "valid")
 
-    def init_state(self, batch_size: int) -> Float[Array, "batch past in_channels"]:
+    def init_state(
+        self, batch_size: int, dtype: DTypeLike = jnp.float32
+    ) -> Float[Array, "batch past in_channels"]:
         require_causal(self.receptive_field, f"Conv1d with padding={self.padding!r}")
-        return past_samples(batch_size, self.receptive_field.past, self.in_channels)
+        return past_samples(batch_size, self.receptive_field.past, self.in_channels, dtype)
 
     def step(
         self,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from wavedil.nn.gated_block import Condition, GatedBlock, is_local
@@ -99,8 +100,8 @@ class DilatedStack(nnx.Module):
             condition if local else None,
         )
 
-    def init_state(self, batch_size: int) -> State:
-        return [block.init_state(batch_size) for block in self.blocks]
+    def init_state(self, batch_size: int, dtype: DTypeLike = jnp.float32) -> State:
+        return [block.init_state(batch_size, dtype) for block in self.blocks]
 
     def step(
         self,
@@ -122,5 +123,5 @@ class DilatedStack(nnx.Module):
     def skip_bias_or_zeros(self) -> Float[Array, " skip_channels"]:
         """The bias of the skip sum, or zeros where there is none."""
         if self.skip_bias is None:
-            return jnp.zeros(self.skip_kernel.shape[-1])
+            return jnp.zeros(self.skip_kernel.shape[-1], self.skip_kernel.dtype)
         return self.skip_bias[...]

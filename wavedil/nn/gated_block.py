@@ -4,6 +4,7 @@ from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from wavedil.nn.conv import Conv1d
@@ -88,10 +89,12 @@ class GatedBlock(nnx.Module):
     def __call__(
         self, x: Float[Array, "batch time channels"], condition: Condition | None = None
     ) -> tuple[Float[Array, "batch time channels"], Float[Array, "batch time skip_channels"]]:
-        return self.step(x, self.init_state(x.shape[0]), condition)[0]
+        return self.step(x, self.init_state(x.shape[0], x.dtype), condition)[0]
 
-    def init_state(self, batch_size: int) -> Float[Array, "batch past channels"]:
-        return past_samples(batch_size, self.receptive_field.past, self.channels)
+    def init_state(
+        self, batch_size: int, dtype: DTypeLike = jnp.float32
+    ) -> Float[Array, "batch past channels"]:
+        return past_samples(batch_size, self.receptive_field.past, self.channels, dtype)
 
     def step(
         self,

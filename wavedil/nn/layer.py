@@ -4,6 +4,7 @@ import math
 from typing import Any, Protocol
 
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from wavedil.receptive_field import ReceptiveField
@@ -23,18 +24,18 @@ class Layer(Protocol):
     def __call__(self, x: Any) -> Any:
         """x [batch, time, in_channels] -> [batch, time, out_channels]."""
 
-    def init_state(self, batch_size: int) -> Any:
-        """The state before the first sample: a pytree of arrays, oldest sample first."""
+    def init_state(self, batch_size: int, dtype: DTypeLike = jnp.float32) -> Any:
+        """The state before the first sample of a signal of that type: a pytree of arrays, oldest sample first."""
 
     def step(self, x: Any, state: Any) -> tuple[Any, Any]:
         """The outputs of the next block, and the state after it."""
 
 
 def past_samples(
-    batch_size: int, past: int, num_channels: int
+    batch_size: int, past: int, num_channels: int, dtype: DTypeLike
 ) -> Float[Array, "batch past channels"]:
     """The samples before the first one: zeros."""
-    return jnp.zeros((batch_size, past, num_channels))
+    return jnp.zeros((batch_size, past, num_channels), dtype)
 
 
 def extend(

@@ -3,7 +3,9 @@
 import functools
 from typing import Any
 
+import jax.numpy as jnp
 from flax import nnx
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from wavedil.receptive_field import ReceptiveField
@@ -40,9 +42,9 @@ class Sequential(nnx.Module):
             x = layer(x)
         return x
 
-    def init_state(self, batch_size: int) -> list[Any]:
+    def init_state(self, batch_size: int, dtype: DTypeLike = jnp.float32) -> list[Any]:
         layers: list[Any] = list(self.layers)
-        return [layer.init_state(batch_size) for layer in layers]
+        return [layer.init_state(batch_size, dtype) for layer in layers]
 
     def step(
         self, x: Float[Array, "batch time in"], state: list[Any]
@@ -65,7 +67,7 @@ class Pointwise(nnx.Module):
     def __call__(self, x: Float[Array, "batch time in"]) -> Float[Array, "batch time out"]:
         return self.function(x)
 
-    def init_state(self, batch_size: int) -> tuple[()]:
+    def init_state(self, batch_size: int, dtype: DTypeLike = jnp.float32) -> tuple[()]:
         return ()
 
     def step(

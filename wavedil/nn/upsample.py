@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from wavedil.nn.conv import Conv1d, LayerPadding
@@ -75,9 +76,11 @@ class RepeatUpsample(nnx.Module):
     ) -> Float[Array, "batch out_time out_channels"]:
         return self.conv(jnp.repeat(x, self.factor, axis=1))
 
-    def init_state(self, batch_size: int) -> Float[Array, "batch past in_channels"]:
+    def init_state(
+        self, batch_size: int, dtype: DTypeLike = jnp.float32
+    ) -> Float[Array, "batch past in_channels"]:
         require_causal(self.receptive_field, f"RepeatUpsample with padding={self.conv.padding!r}")
-        return past_samples(batch_size, self.receptive_field.past, self.in_channels)
+        return past_samples(batch_size, self.receptive_field.past, self.in_channels, dtype)
 
     def step(
         self,
@@ -155,9 +158,11 @@ class SubPixelUpsample(nnx.Module):
     ) -> Float[Array, "batch out_time out_channels"]:
         return self._spread(self.conv(x))
 
-    def init_state(self, batch_size: int) -> Float[Array, "batch past in_channels"]:
+    def init_state(
+        self, batch_size: int, dtype: DTypeLike = jnp.float32
+    ) -> Float[Array, "batch past in_channels"]:
         require_causal(self.receptive_field, f"SubPixelUpsample with padding={self.conv.padding!r}")
-        return self.conv.init_state(batch_size)
+        return self.conv.init_state(batch_size, dtype)
 
     def step(
         self,
