@@ -1,0 +1,13 @@
+"""Training runs: their configuration and folder, how they start, and how a trained model is scored."""
+
+from .config import from_values as from_values
+from .config import read_config as read_config
+from .config import to_values as to_values
+from .folder import RunFolder as RunFolder
+from .published import PUBLISHED as PUBLISHED
+from .scoring import evaluate as evaluate
+from .scoring import read_all as read_all
+from .training_run import Run as Run
+from .training_run import train_as as train_as
+from .training_run import train_shown as train_shown
+from .training_run import train as train

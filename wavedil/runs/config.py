@@ -1,0 +1,59 @@
+"""The configuration of a run in JSON."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from wavedil.data.config import CorpusConfig
+from wavedil.errors import UserError
+from wavedil.files import read_json
+from wavedil.formats import version_1
+from wavedil.models.registry import model_config
+from wavedil.tasks.registry import task_config
+from wavedil.training.config import TrainingConfig
+from wavedil.training.task import RunConfig
+
+FORMAT_VERSION = 2
+
+
+def to_values(config: RunConfig) -> dict[str, Any]:
+    """The configuration as JSON values, with the version of their form."""
+    return {"format_version": FORMAT_VERSION, **config.to_dict()}
+
+
+def from_values(values: Mapping[str, Any], what: str = "the configuration") -> RunConfig:
+    """The configuration that `to_values` wrote, in this version or in the one before.
+
+    Args:
+      values: As they are read.
+      what: Where they come from, for people.
+
+    Raises:
+      UserError: If they are no configuration of a run, of a future version, or refused.
+    """
+    if "corpus" not in values:
+        raise UserError(f"{what} is not the configuration of a training run")
+    version = values.get("format_version", 1)
+    if version not in (1, FORMAT_VERSION):
+        raise UserError(
+            f"{what} has format version {version!r}, but this wavedil reads up to {FORMAT_VERSION}; "
+            "install a newer wavedil"
+        )
+    if version == 1:
+        values = version_1.run_config(values)
+    return RunConfig(
+        task=task_config(values.get("task")),
+        corpus=CorpusConfig.from_dict(values["corpus"]),
+        model=model_config(values.get("model", {})),
+        training=TrainingConfig.from_dict(values.get("training", {})),
+        recordings_fingerprint=str(values.get("recordings_fingerprint", "")),
+    )
+
+
+def read_config(path: Path) -> RunConfig:
+    """The configuration in a file.
+
+    Raises:
+      UserError: If it cannot be read, or as `from_values`.
+    """
+    return from_values(read_json(path, "give the config.json of a run"), str(path))

@@ -1,0 +1,61 @@
+"""Scores of a trained model on recordings, by its own task."""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from wavedil.data.config import CorpusConfig
+from wavedil.errors import UserError
+from wavedil.evaluation.scores import Scores
+from wavedil.models.registry import Model
+from wavedil.report import say
+from wavedil.training.task import RunConfig
+from wavedil.training.task import Progress
+
+
+def evaluate(
+    model: Model,
+    recordings: str | os.PathLike[str] | Sequence[Any],
+    *,
+    progress: Progress | None = None,
+) -> Scores:
+    """Scores a trained model on every recording of a folder: {metric: mean}, and `.by_label`.
+
+    Args:
+      model: As `train` returns it or `load` reads it.
+      recordings: A folder or manifest, read as the training recordings were; or recordings that are read already.
+      progress: Called with what is scored so far and in all.
+
+    Raises:
+      UserError: If the model does not know its task, or the recordings cannot be used.
+
+    Example:
+      evaluate(run.model, "recordings")            # {"bits": 2.47}
+    """
+    task = getattr(model, "task", None)
+    if task is None:
+        raise UserError(
+            "the model does not say what task it was trained for; say it: model.task = wavedil.tasks.GeneratorTask()"
+        )
+    if isinstance(recordings, str | os.PathLike):
+        recordings = read_all(model, recordings, progress)
+    return Scores(task.evaluate(model, recordings, progress), recordings)
+
+
+def read_all(
+    model: Model, folder: str | os.PathLike[str], progress: Progress | None = None
+) -> Sequence[Any]:
+    """Every recording of a folder, read as those were that the model was trained on; says which cannot be used."""
+    corpus = getattr(model, "corpus", None) or CorpusConfig(sample_rate=model.config.sample_rate, folder=".")
+    # All of them are scored, whatever was held out in training.
+    reading = dataclasses.replace(corpus, folder=str(Path(folder)), held_out=1.0)
+    config = RunConfig(task=model.task, model=model.config, corpus=reading)
+    read = model.task.read(config, progress)
+    for skipped in getattr(read, "skipped", ()):
+        say(f"skipped {skipped.path}: {skipped.reason}")
+    for name in getattr(model.config, "labels", ()):
+        if not any(name in recording.labels for recording in read.test):
+            say(f"no recording has the label {name}; scored without it")
+    return tuple(read.test)

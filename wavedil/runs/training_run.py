@@ -1,0 +1,168 @@
+"""Training runs in a folder: started, or taken up where they were."""
+
+import contextlib
+import dataclasses
+import functools
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from wavedil.errors import UserError, suggestion
+from wavedil.data.config import CorpusConfig
+from wavedil.formats.saved_model import save
+from wavedil.models.registry import Model
+from wavedil.report.terminal import progress, say, training_progress
+from wavedil.runs.folder import RunFolder
+from wavedil.tasks.registry import named_task
+from wavedil.training.checkpoints import Checkpoints
+from wavedil.training.config import TrainingConfig
+from wavedil.training.task import RunConfig
+from wavedil.training.loop import run_loop, take_up
+from wavedil.training.metrics import MetricsLog, Report
+from wavedil.training.task import Corpus, Task
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Run:
+    """A training run that has ended, or been stopped.
+
+    Attributes:
+      model: With the averaged weights.
+      folder: Where everything is.
+      step: Steps that were taken in all.
+      config: The resolved configuration.
+      stopped_by: Name of the signal that ended it early, or None.
+      held_out: Metrics of the newest evaluation on held-out recordings.
+      seconds: That this call took.
+    """
+
+    model: Model
+    folder: Path
+    step: int
+    config: RunConfig
+    stopped_by: str | None
+    held_out: Mapping[str, float]
+    seconds: float
+
+
+def train(
+    recordings: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
+    *,
+    task: str | Task = "generator",
+    config: RunConfig | None = None,
+    report: Literal["auto"] | Report | None = "auto",
+    labels: str | None = None,
+    **options: Any,
+) -> Run:
+    r"""Trains a model on a folder of recordings, from the start or from where the run folder is.
+
+    Ctrl-C ends the run after the step under way with everything saved; the same call resumes it.
+
+    Args:
+      recordings: A folder, searched recursively, or a manifest (.csv, .jsonl).
+      folder: Of the run: made, or resumed.
+      task: Name of a task (`wavedil.tasks.TASKS`), or a task with its options.
+      config: Everything else that decides what a run does; its folder is replaced by `recordings`. With it the task
+        is the config's.
+      report: "auto" shows progress on stderr; None shows nothing; a function is called with `Progress`.
+      labels: Pattern with named groups, searched in the path of each recording: `(?P<digit>\d)_(?P<speaker>\w+)_`.
+      **options: Fields of `TrainingConfig`, such as steps=4000.
+
+    Raises:
+      UserError: If the recordings, the folder or an option cannot be used.
+      NonFiniteError: If a loss or gradient is not finite.
+
+    Example:
+      run = train("recordings", "my-run", steps=4000)
+      sound = synthesize(run.model, seconds=2)
+    """
+    if config is None:
+        chosen = named_task(task) if isinstance(task, str) else task
+        config = RunConfig(task=chosen, corpus=CorpusConfig(folder="."))
+    fields = [field.name for field in dataclasses.fields(TrainingConfig)]
+    for name in options:
+        if name not in fields:
+            raise UserError(f"train has no option {name!r}; {suggestion(name, fields)}")
+    corpus = dataclasses.replace(config.corpus, folder=str(Path(recordings).resolve()))
+    if labels is not None:
+        corpus = dataclasses.replace(corpus, labels=labels)
+    training = dataclasses.replace(config.training, **options)
+    config = dataclasses.replace(config, corpus=corpus, training=training)
+    if report != "auto":
+        return train_as(config, folder, report=report)
+    return train_shown(config, folder)
+
+
+def train_shown(
+    config: RunConfig, folder: str | os.PathLike[str], corpus: Corpus | None = None
+) -> Run:
+    """`train_as` with progress on stderr, and what was read on stdout."""
+    if corpus is None:
+        with progress("reading") as done:
+            corpus = config.task.read(config, done)
+        config = config.task.resolve(config, corpus)  # refuses what does not fit before anything is said
+        print("\n".join(corpus.describe()))
+    with training_progress() as report:
+        return train_as(config, folder, corpus=corpus, report=report, warn=say)
+
+
+def train_as(
+    config: RunConfig,
+    folder: str | os.PathLike[str],
+    *,
+    corpus: Corpus | None = None,
+    report: Report | None = None,
+    warn: Callable[[str], None] = say,
+) -> Run:
+    """Trains what a configuration says, from the start or from the newest complete checkpoint in the folder.
+
+    Args:
+      config: Task, corpus, model and training settings.
+      folder: The run folder; see `runs.folder`.
+      corpus: The corpus that `config.corpus` describes, if it is read already.
+      report: Called every `log_every` steps and after each evaluation.
+      warn: Called with a line about a checkpoint that cannot be read.
+
+    Raises:
+      UserError: If the folder belongs to another configuration, another process trains in it, or
+        the corpus cannot be used.
+      NonFiniteError: If a loss or gradient is not finite.
+    """
+    task, begun = config.task, time.perf_counter()
+    corpus = task.read(config) if corpus is None else corpus
+    config = task.resolve(config, corpus)
+    windows = task.windows(config, corpus)
+    held_out = corpus.held_out(config.training.evaluate_seconds)
+    run = RunFolder(folder)
+    run.claim(config)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(run.locked())
+        checkpoints = stack.enter_context(
+            contextlib.closing(Checkpoints(run.checkpoints, run.stored_name))
+        )
+        state = take_up(config, checkpoints, warn)
+        run.metrics.forget_after(int(state.step))
+        tensorboard = run.tensorboard if config.training.tensorboard else None
+        log = stack.enter_context(
+            contextlib.closing(MetricsLog(run.metrics, tensorboard, config.training, report))
+        )
+        publish = functools.partial(_publish, config, run.model)
+        ended = run_loop(config, windows, held_out, checkpoints, log, publish, state)
+    model = _as_trained(ended.model, config)
+    seconds = time.perf_counter() - begun
+    return Run(
+        model, run.path, ended.step, config, ended.stopped_by, log.last_held_out, seconds
+    )
+
+
+def _publish(config: RunConfig, folder: Path, model: Model) -> None:
+    save(_as_trained(model, config), folder, overwrite=True)
+
+
+def _as_trained(model: Model, config: RunConfig) -> Model:
+    """The model, which knows from then on what it was trained for, and on recordings read how."""
+    model.task, model.corpus = config.task, config.corpus
+    return model
