@@ -179,7 +179,7 @@ def test_another_run_starts_from_a_config_without_what_was_decided() -> None:
     ("change", "message"),
     [
         ({"hop": 0}, "local_conditioning hop is 0"),
-        ({"context_frames": 0}, "looks at 1 or more on either side; use 2"),
+        ({"lookaround_frames": 0}, "looks at 1 or more on either side; use 2"),
         ({"hop": 100}, "40 features every 100 samples, but its mel settings give 40 every 128"),
         ({"upsampling": "linear"}, "'repeat', 'subpixel'"),
         ({"mel": MEL.to_dict() | {"num_mels": 41}}, "its mel settings give 41 every 128"),

@@ -53,7 +53,7 @@ def _with_features(batch: Batch, config: WaveNetConfig) -> Batch:
     assert config.local_conditioning is not None
     frames = (
         num_frames(batch.mask.shape[1], config.local_conditioning.hop)
-        + 2 * config.local_conditioning.context_frames
+        + 2 * config.local_conditioning.lookaround_frames
     )
     features = np.random.default_rng(0).normal(
         size=(1, frames, config.local_conditioning.num_features)

@@ -28,12 +28,12 @@ def make_recordings(lengths):
     ]
 
 
-def make_windows(lengths, window_size, context_size, batch_size=1, seed=0, **changes):
+def make_windows(lengths, window_size, receptive_field, batch_size=1, seed=0, **changes):
     options = {"label_values": {}, "levels": LEVELS, **changes}
     return TrainingWindows(
         make_recordings(lengths),
         window_size=window_size,
-        context_size=context_size,
+        receptive_field=receptive_field,
         batch_size=batch_size,
         seed=seed,
         **options,
@@ -49,34 +49,34 @@ def epoch_of(windows, epoch=0):
 
 @st.composite
 def cases(draw):
-    context_size = draw(st.integers(1, 12))
-    window_size = draw(st.integers(context_size, 30))
+    receptive_field = draw(st.integers(1, 12))
+    window_size = draw(st.integers(receptive_field, 30))
     lengths = draw(st.lists(st.integers(1, 90), min_size=1, max_size=5))
-    return lengths, window_size, context_size, draw(st.integers(0, 2**40))
+    return lengths, window_size, receptive_field, draw(st.integers(0, 2**40))
 
 
 @given(case=cases())
 @settings(max_examples=60, deadline=None)
 def test_every_target_that_counts_sees_its_whole_field(case):
-    lengths, window_size, context_size, seed = case
+    lengths, window_size, receptive_field, seed = case
     signals = [[SILENCE, *item.codes.tolist()] for item in make_recordings(lengths)]
-    for codes, mask in epoch_of(make_windows(lengths, window_size, context_size, seed=seed)):
+    for codes, mask in epoch_of(make_windows(lengths, window_size, receptive_field, seed=seed)):
         for index in np.flatnonzero(mask):
             target, seen = codes[index + 1], codes[: index + 1].tolist()
             (signal,) = [signal for signal in signals if target in signal]
             before = signal[: signal.index(target)]
             # All of the field where the file has that much; else all the file, and silence.
-            field = before[-context_size:]
+            field = before[-receptive_field:]
             assert seen[-len(field) :] == field
-            if len(before) < context_size:
+            if len(before) < receptive_field:
                 assert seen == before
 
 
 @given(case=cases())
 @settings(max_examples=60, deadline=None)
 def test_an_epoch_predicts_every_sample_of_every_file_exactly_once(case):
-    lengths, window_size, context_size, seed = case
-    windows = make_windows(lengths, window_size, context_size, seed=seed)
+    lengths, window_size, receptive_field, seed = case
+    windows = make_windows(lengths, window_size, receptive_field, seed=seed)
     for epoch in (0, 3):
         counted = [codes[1:][mask == 1] for codes, mask in epoch_of(windows, epoch)]
         np.testing.assert_array_equal(np.sort(np.concatenate(counted)), np.arange(sum(lengths)))
@@ -85,9 +85,9 @@ def test_an_epoch_predicts_every_sample_of_every_file_exactly_once(case):
 @given(case=cases())
 @settings(max_examples=60, deadline=None)
 def test_no_window_joins_two_files_and_padding_is_masked_silence(case):
-    lengths, window_size, context_size, seed = case
+    lengths, window_size, receptive_field, seed = case
     ends = np.cumsum(lengths)
-    for codes, mask in epoch_of(make_windows(lengths, window_size, context_size, seed=seed)):
+    for codes, mask in epoch_of(make_windows(lengths, window_size, receptive_field, seed=seed)):
         present = codes[codes != SILENCE].astype(int)
         assert len(set(np.searchsorted(ends, present, side="right"))) == 1
         np.testing.assert_array_equal(np.diff(present), 1)
@@ -100,7 +100,7 @@ def test_no_window_joins_two_files_and_padding_is_masked_silence(case):
 @given(case=cases(), hop=st.integers(1, 7), context=st.integers(0, 3))
 @settings(max_examples=60, deadline=None)
 def test_windows_begin_with_a_frame_and_bring_every_frame_of_their_targets(case, hop, context):
-    lengths, window_size, context_size, seed = case
+    lengths, window_size, receptive_field, seed = case
     window_size += hop - 1
     # Each frame holds the number of its recording and its own, from 1 on; 0 is beyond the recording.
     recordings = [
@@ -111,8 +111,8 @@ def test_windows_begin_with_a_frame_and_bring_every_frame_of_their_targets(case,
         for n, (recording, length) in enumerate(zip(make_recordings(lengths), lengths, strict=True))
     ]
     windows = TrainingWindows(
-        recordings, window_size=window_size, context_size=context_size, batch_size=1, seed=seed,
-        label_values={}, levels=LEVELS, hop=hop, context_frames=context,
+        recordings, window_size=window_size, receptive_field=receptive_field, batch_size=1, seed=seed,
+        label_values={}, levels=LEVELS, hop=hop, lookaround_frames=context,
     )  # fmt: skip
     counted = 0
     for step in range(windows.num_windows_per_epoch):
@@ -187,7 +187,7 @@ def test_recordings_of_one_length_are_batches_of_one_length():
 @pytest.mark.parametrize("length", [501, 640, 900, 1700])
 @pytest.mark.parametrize("hop", [1, 64])
 def test_batches_are_long_enough_wherever_the_cuts_fall(length, hop):
-    windows = make_windows([length], window_size=500, context_size=30, hop=hop)
+    windows = make_windows([length], window_size=500, receptive_field=30, hop=hop)
     for epoch in range(30):
         counted = sum(int(mask.sum()) for _, mask in epoch_of(windows, epoch))
         assert counted == length
@@ -247,7 +247,7 @@ def test_labels_are_counted_from_one_and_zero_is_unlabelled():
     windows = TrainingWindows(
         recordings,
         window_size=8,
-        context_size=4,
+        receptive_field=4,
         batch_size=6,
         label_values={"digit": ("0", "7"), "speaker": ("ann", "bob")},
         seed=0,
@@ -275,9 +275,9 @@ def test_a_window_shorter_than_the_field_is_refused_where_a_file_is_longer():
     assert make_windows([10, 5000], 3070, 3070).num_windows_per_epoch > 2
 
 
-@pytest.mark.parametrize("name", ["window_size", "context_size", "batch_size"])
+@pytest.mark.parametrize("name", ["window_size", "receptive_field", "batch_size"])
 def test_sizes_below_one_are_refused(name):
-    sizes = {"window_size": 8, "context_size": 4, "batch_size": 2, name: 0}
+    sizes = {"window_size": 8, "receptive_field": 4, "batch_size": 2, name: 0}
     with pytest.raises(UserError, match=f"{name} is 0"):
         make_windows([10], **sizes)
 

@@ -114,7 +114,7 @@ def test_features_change_what_is_drawn_from_their_context_on():
     other = features.copy()
     other[20:] += 3.0
     first, second = (generate(model, KEY, features=item)[0] for item in (features, other))
-    seen = (20 - model.config.local_conditioning.context_frames) * HOP
+    seen = (20 - model.config.local_conditioning.lookaround_frames) * HOP
     np.testing.assert_array_equal(first[:seen], second[:seen])
     assert not np.array_equal(first, second)
 

@@ -17,11 +17,11 @@ CONTEXT, NUM_FRAMES = 2, 9
 UPSAMPLINGS = ["repeat", "subpixel"]
 
 
-def make(upsampling, hop, context_frames=CONTEXT):
+def make(upsampling, hop, lookaround_frames=CONTEXT):
     config = LocalConditioningConfig(
         num_features=3,
         hop=hop,
-        context_frames=context_frames,
+        lookaround_frames=lookaround_frames,
         channels=4,
         upsampling=upsampling,
     )
@@ -68,14 +68,14 @@ def test_a_frame_covers_exactly_its_samples_and_those_of_its_context(hop):
         np.testing.assert_array_equal(changed, np.arange(first, min(last, NUM_FRAMES * hop)))
 
 
-@pytest.mark.parametrize("context_frames", [1, 2])
+@pytest.mark.parametrize("lookaround_frames", [1, 2])
 @pytest.mark.parametrize("hop", [4, 6, 5])
-def test_a_smoothed_frame_stays_within_its_context(hop, context_frames):
-    layer, features = make("repeat", hop, context_frames), make_features()
+def test_a_smoothed_frame_stays_within_its_context(hop, lookaround_frames):
+    layer, features = make("repeat", hop, lookaround_frames), make_features()
     y = layer(features.at[:, 4].set(jnp.nan), NUM_FRAMES * hop)
     changed = np.flatnonzero(np.isnan(y).any(axis=(0, 2)))
     # The inner frames complete, and the same part of the outermost on both sides.
-    inner = np.arange((5 - context_frames) * hop, (4 + context_frames) * hop)
+    inner = np.arange((5 - lookaround_frames) * hop, (4 + lookaround_frames) * hop)
     before, after = inner[0] - changed[0], changed[-1] - inner[-1]
     assert 0 < before == after < hop
     np.testing.assert_array_equal(changed, np.arange(changed[0], changed[-1] + 1))

@@ -9,10 +9,10 @@ import pytest
 from command_line import TINY
 from flax import nnx
 from recordings import tone, write
-from wavedil.runs import PUBLISHED, from_values, to_values
 
 from wavedil import WaveNet, WaveNetConfig
 from wavedil.cli.main import main
+from wavedil.runs import PUBLISHED, from_values, to_values
 
 by_name = pytest.mark.parametrize("name", PUBLISHED)
 
@@ -55,5 +55,8 @@ def test_the_command_line_takes_a_published_result_by_name(tmp_path, capsys) -> 
     assert main([*arguments, *TINY]) == 0
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert (config["model"]["companding"], config["model"]["biases"]) == ("linear", False)
-    assert (config["corpus"]["min_max_normalisation"], config["training"]["learning_rate"]) == (True, 1e-3)
+    assert (config["corpus"]["min_max_normalisation"], config["training"]["learning_rate"]) == (
+        True,
+        1e-3,
+    )
     assert main(["generate", str(tmp_path / "run"), str(tmp_path / "a.wav"), "--seconds=0.01"]) == 0

@@ -109,13 +109,13 @@ def test_a_training_window_scores_its_samples_as_the_whole_recording_does(model,
     windows = TrainingWindows(
         RECORDINGS,
         window_size=64,
-        context_size=model.receptive_field.size,
+        receptive_field=model.receptive_field.size,
         batch_size=2,
         label_values={},
         seed=0,
         levels=runs.LEVELS,
         hop=HOP,
-        context_frames=settings.context_frames,
+        lookaround_frames=settings.lookaround_frames,
         sound_as_features=True,
     )
     log_prob = nnx.jit(lambda model, *arguments: model.log_prob(*arguments))

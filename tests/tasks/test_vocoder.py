@@ -25,7 +25,7 @@ from wavedil.training import RunConfig
 MEL = ["--mel.num-mels=12", "--mel.fft-size=256", "--mel.hop=64"]
 LOCAL = [
     "--model.local-conditioning.upsampling=subpixel",
-    "--model.local-conditioning.context-frames=1",
+    "--model.local-conditioning.lookaround-frames=1",
     "--model.local-conditioning.channels=6",
 ]
 VOCODER = ["--task=vocoder", *MEL, *LOCAL, *TINY]
@@ -54,7 +54,7 @@ def test_the_run_and_the_model_know_how_their_features_are_made(run):
     assert config.model.local_conditioning == local
     assert local.mel == config.task.mel
     assert (local.num_features, local.hop) == (12, 64)
-    assert (local.upsampling, local.context_frames, local.channels) == ("subpixel", 1, 6)
+    assert (local.upsampling, local.lookaround_frames, local.channels) == ("subpixel", 1, 6)
     assert local.mel.complete and local.mel.sample_rate == 8000
 
 

@@ -26,7 +26,7 @@ class Batch(NamedTuple):
       mask: [batch, time], 1 for a target that counts and 0 for one that does not.
       labels: Name -> [batch]; 0 is unlabelled, i + 1 the label's value i.
       features: [batch, frames, features]: the frames of the targets, the first of them at `codes[:, 1]`, and
-        `context_frames` more on either side, zero beyond the recording; where the sound itself serves as features,
+        `lookaround_frames` more on either side, zero beyond the recording; where the sound itself serves as features,
         its frames (`sound_frames`); None for recordings without features.
     """
 
@@ -42,7 +42,7 @@ class TrainingWindows:
     """Batches of windows in which every prediction that counts sees its whole field.
 
     An epoch predicts every sample of every recording exactly once. The targets of a recording
-    are cut into consecutive tiles; a tile is seen in a window that begins `context_size - 1`
+    are cut into consecutive tiles; a tile is seen in a window that begins `receptive_field - 1`
     samples earlier, and those earlier targets are masked, for their field is not filled:
 
         recording   |-------- tile 0 --------|--- tile 1 ---|--- tile 2 ---|
@@ -59,7 +59,7 @@ class TrainingWindows:
     What is left is padded on the right with silence, masked.
 
     With features, a frame every `hop` samples, windows start at multiples of hop, up to `hop - 1` samples
-    earlier than they would have to, and bring `context_frames` before their first frame and after their last.
+    earlier than they would have to, and bring `lookaround_frames` before their first frame and after their last.
 
     The order is shuffled anew in each epoch. A batch is a pure function of the seed and the
     step: training that resumes at step N sees what an uninterrupted run sees, and no state of
@@ -68,14 +68,14 @@ class TrainingWindows:
     Args:
       recordings: What to train on; codes of one quantizer.
       window_size: Most targets in a window.
-      context_size: Receptive field of the model, in samples: a prediction sees that many
+      receptive_field: Receptive field of the model, in samples: a prediction sees that many
         samples before it.
       batch_size: Windows in a batch.
       label_values: Label -> its values, as `Corpus.label_values`.
       seed: Of the order and the cuts.
       levels: Levels of the codes; silence is levels // 2.
       hop: Samples that a frame of the recordings' features covers; 1 where they have none.
-      context_frames: Frames of context on either side.
+      lookaround_frames: Frames of context on either side.
       sound_as_features: Whether the frames are those of the sound itself, which is what an autoencoder takes.
 
     Raises:
@@ -84,7 +84,7 @@ class TrainingWindows:
         corpus of recordings that all fit in a window trains from their starts.
 
     Example:
-      windows = TrainingWindows(corpus.train, window_size=4096, context_size=1024, batch_size=4,
+      windows = TrainingWindows(corpus.train, window_size=4096, receptive_field=1024, batch_size=4,
                                 label_values=corpus.label_values, seed=0)
       batch = windows.batch(step=0)
     """
@@ -94,28 +94,28 @@ class TrainingWindows:
         recordings: Sequence[Recording],
         *,
         window_size: int,
-        context_size: int,
+        receptive_field: int,
         batch_size: int,
         label_values: Mapping[str, tuple[str, ...]],
         seed: int,
         levels: int = 256,
         hop: int = 1,
-        context_frames: int = 0,
+        lookaround_frames: int = 0,
         sound_as_features: bool = False,
     ) -> None:
         require_positive(
-            window_size=window_size, context_size=context_size, batch_size=batch_size, hop=hop
+            window_size=window_size, receptive_field=receptive_field, batch_size=batch_size, hop=hop
         )
         if not recordings:
             raise UserError("there are 0 recordings to train on; at least 1 is needed")
-        _check_window(recordings, window_size, context_size, hop)
+        _check_window(recordings, window_size, receptive_field, hop)
         self._recordings = tuple(recordings)
         self._window_size, self._batch_size, self._seed = window_size, batch_size, seed
-        self._context_size, self._silence = context_size, levels // 2
-        self._hop, self._context_frames = hop, context_frames
+        self._receptive_field, self._silence = receptive_field, levels // 2
+        self._hop, self._lookaround_frames = hop, lookaround_frames
         self._sound_as_features = sound_as_features
         # Targets of a window that does not begin at the recording's start, wherever the hops fall.
-        self._tile_size = max(1, window_size - (context_size - 1) - (hop - 1))
+        self._tile_size = max(1, window_size - (receptive_field - 1) - (hop - 1))
         self._labels = Vocabulary(label_values).rows_of([item.labels for item in recordings])
         num_tiles = [self._num_tiles(len(recording.codes)) for recording in recordings]
         self._recording_of_window = np.repeat(np.arange(len(recordings)), num_tiles)
@@ -136,7 +136,7 @@ class TrainingWindows:
         counting = int(np.flatnonzero(mask.any(axis=0))[-1]) + 1
         length = self._lengths[np.searchsorted(self._lengths, counting)]
         if features is not None:
-            features = features[:, : num_frames(length, self._hop) + 2 * self._context_frames]
+            features = features[:, : num_frames(length, self._hop) + 2 * self._lookaround_frames]
         return Batch(codes[:, : length + 1], mask[:, :length], labels, features)
 
     def _make_dataset(self) -> Any:
@@ -182,7 +182,7 @@ class TrainingWindows:
         else:
             begin = self._window_size - shift + (tile - 1) * self._tile_size
             end = begin + self._tile_size
-        start = max(0, begin - self._context_size + 1)
+        start = max(0, begin - self._receptive_field + 1)
         return start - start % self._hop, begin, min(end, num_samples)
 
     def _window(self, index: int, window: int) -> Batch:
@@ -205,8 +205,8 @@ class TrainingWindows:
 
     def _crop_features(self, recording: Recording, start: int) -> np.ndarray | None:
         """The frames of a complete window from sample `start` on, with their context."""
-        first = start // self._hop - self._context_frames
-        count = num_frames(self._window_size, self._hop) + 2 * self._context_frames
+        first = start // self._hop - self._lookaround_frames
+        count = num_frames(self._window_size, self._hop) + 2 * self._lookaround_frames
         if self._sound_as_features:
             return sound_frames(recording.codes, first, count, self._hop)
         return None if recording.features is None else crop(recording.features, first, count)
@@ -220,15 +220,15 @@ def _quantiles(needed: Sequence[int], count: int, longest: int) -> np.ndarray:
 
 
 def _check_window(
-    recordings: Sequence[Recording], window_size: int, context_size: int, hop: int
+    recordings: Sequence[Recording], window_size: int, receptive_field: int, hop: int
 ) -> None:
     longest = max(recordings, key=lambda recording: len(recording.codes))
-    needed = context_size + hop - 1
+    needed = receptive_field + hop - 1
     if window_size < needed and len(longest.codes) > window_size:
         frame = f" and the rest of a frame ({hop - 1})" if hop > 1 else ""
         raise UserError(
             f"window of {window_size} samples is shorter than the receptive field "
-            f"({context_size}){frame}, so no prediction inside {longest.path} ({len(longest.codes)} "
+            f"({receptive_field}){frame}, so no prediction inside {longest.path} ({len(longest.codes)} "
             f"samples) would see its full context; use at least {needed} samples, better "
             f"{2 * needed}, or shorten the dilations"
         )

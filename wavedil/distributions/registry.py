@@ -1,9 +1,10 @@
 """The output distributions by name, as settings name them; none is loaded before it is made."""
 
+import inspect
 import pkgutil
 from typing import TYPE_CHECKING
 
-from wavedil.errors import require_known
+from wavedil.errors import UserError, require_known
 from wavedil.quantizer import Companding
 
 if TYPE_CHECKING:
@@ -33,8 +34,11 @@ def make(
       UserError: If the name is unknown or a value out of range.
     """
     require_known("output distribution", name, DISTRIBUTIONS)
+    kind = pkgutil.resolve_name(DISTRIBUTIONS[name])
     components = {} if num_components is None else {"num_components": num_components}
-    distribution: Distribution = pkgutil.resolve_name(DISTRIBUTIONS[name])(
-        levels=levels, companding=companding, **components
-    )
+    if components and "num_components" not in inspect.signature(kind).parameters:
+        raise UserError(
+            f"num_components is {num_components}, but a {name} distribution has none; leave it out"
+        )
+    distribution: Distribution = kind(levels=levels, companding=companding, **components)
     return distribution

@@ -107,8 +107,8 @@ def _features(
         return None
     num_features, hop = local.sizes
     first, count = (
-        start // hop - local.context_frames,
-        num_samples // hop + 2 * local.context_frames,
+        start // hop - local.lookaround_frames,
+        num_samples // hop + 2 * local.lookaround_frames,
     )
     frames = np.zeros((batch_size, count, num_features), np.float32)
     for row, recording in enumerate(group):

@@ -8,6 +8,8 @@ from typing import Any
 
 WAVENET = {"scale": "companding", "local": "local_conditioning", "context": "context_stack"}
 """Settings of a WaveNet."""
+LOCAL_CONDITIONING = {"context_frames": "lookaround_frames"}
+"""Settings of a WaveNet's local conditioning."""
 ENCODER = {"code_size": "latent_size"}
 """Settings of an autoencoder's encoder."""
 CORPUS = {"min_max": "min_max_normalisation"}
@@ -56,7 +58,10 @@ def task_of(architecture: str, values: _Values) -> dict[str, Any]:
 
 def wavenet(values: _Values) -> dict[str, Any]:
     """The config of a WaveNet."""
-    return {"name": "WaveNet"} | _renamed(values, WAVENET)
+    config = {"name": "WaveNet"} | _renamed(values, WAVENET)
+    if config.get("local_conditioning"):
+        config["local_conditioning"] = _renamed(config["local_conditioning"], LOCAL_CONDITIONING)
+    return config
 
 
 def own_name(weight: str) -> str:

@@ -67,7 +67,7 @@ def draw(
     slots = assign_slots(lengths, num_slots)
     frames, starts = timeline(slots, lengths)
     several = any(len(slot) > 1 for slot in slots)
-    windows = None if local is None else _Windows(sounds.features or (), local.context_frames)
+    windows = None if local is None else _Windows(sounds.features or (), local.lookaround_frames)
     loop = _absorb(model, sounds, slots)
     draw_chunk = compiled(_draw, model, donate=(0,))
     total = max(sum(sounds.num_samples[sound] for sound in slot) for slot in slots)

@@ -50,7 +50,7 @@ def encode_sounds(
       sounds: Levels of the samples of each, at the model's rate.
     """
     num_features, hop = model.config.local_conditioning.sizes
-    context = model.config.encoder.context_frames
+    context = model.config.encoder.lookaround_frames
     counts = [num_frames(len(sound), hop) for sound in sounds]
     most = 1 << (max(counts, default=1) - 1).bit_length()
     size = min(most, max(1, _BLOCK_SAMPLES // hop))

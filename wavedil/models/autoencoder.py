@@ -67,7 +67,7 @@ class Autoencoder(nnx.Module):
 
     def encode(self, codes: Int[Array, "batch time"]) -> Float[Array, "batch frames latent_size"]:
         """The latents of whole sounds, given as codes: frame i of samples `i hop .. (i + 1) hop - 1`."""
-        hop, context = self.encoder.hop, self.config.encoder.context_frames
+        hop, context = self.encoder.hop, self.config.encoder.lookaround_frames
         missing = hop * num_frames(codes.shape[1], hop) - codes.shape[1]
         beyond = ((0, 0), (context * hop, missing + context * hop))
         samples = jnp.pad(codes.astype(jnp.int32), beyond, constant_values=BEYOND)
@@ -80,10 +80,10 @@ class Autoencoder(nnx.Module):
 
         Args:
           frames: Levels of the samples, as `frames.sound_frames` cuts them: the frames to encode and
-            `encoder.context_frames` more on either side; BEYOND where the sound has none, which is silence. A frame
+            `encoder.lookaround_frames` more on either side; BEYOND where the sound has none, which is silence. A frame
             that lies beyond it altogether has the latent zero, as has everything beyond a vocoder's features.
         """
-        context, field = self.config.encoder.context_frames, self.config.encoder.layers_field
+        context, field = self.config.encoder.lookaround_frames, self.config.encoder.layers_field
         batch_size, given, hop = frames.shape
         if hop != self.encoder.hop or given <= 2 * context:
             raise UserError(
@@ -112,7 +112,7 @@ class Autoencoder(nnx.Module):
           codes: Samples.
           labels: Values or rows of the labels, unlabelled by default.
           before: The sample before the first, where the codes are cut out of a longer sound; silence by default.
-          features: The frames of the sound itself that the samples lie in, with `config.context_frames` more on
+          features: The frames of the sound itself that the samples lie in, with `config.lookaround_frames` more on
             either side (`frames.sound_frames`), where the samples are cut out of a longer sound.
         """
         latents = self.encode(codes) if features is None else self.encode_frames(features)

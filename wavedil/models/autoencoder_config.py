@@ -72,7 +72,7 @@ class EncoderConfig(Config):
         return self.layers_field.then(ReceptiveField.conv(hop, stride=hop, padding="valid"))
 
     @property
-    def context_frames(self) -> int:
+    def lookaround_frames(self) -> int:
         """Frames on either side of its own that a latent may see samples of."""
         field = self.layers_field
         return -(-max(field.past, field.future) // self.require_hop())
@@ -156,7 +156,7 @@ class AutoencoderConfig(Config):
         return self.decoder.sample_rate
 
     @property
-    def context_frames(self) -> int:
+    def lookaround_frames(self) -> int:
         """Frames of sound on either side of a stretch that its likelihood may depend on."""
         config = self.complete()
-        return config.local_conditioning.context_frames + config.encoder.context_frames
+        return config.local_conditioning.lookaround_frames + config.encoder.lookaround_frames

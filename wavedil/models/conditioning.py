@@ -121,7 +121,7 @@ class Conditioning(nnx.Module):
 
         Args:
           features: The `ceil(num_samples / hop)` frames of the samples, the first at a multiple of hop; beyond
-            them it is zero. Where the samples are cut out of a longer sound, `local_conditioning.context_frames`
+            them it is zero. Where the samples are cut out of a longer sound, `local_conditioning.lookaround_frames`
             more on either side, as they lie there.
           num_samples: Samples to make.
         """

@@ -24,7 +24,7 @@ class LocalConditioningConfig(Config):
     """Numbers in a frame; None: as many as the recordings' features or the latents have."""
     hop: int | None = decided(by="the features", option=True, default=None)
     """Samples that a frame covers; None: those of the recordings' features or the latents."""
-    context_frames: int = 2
+    lookaround_frames: int = 2
     """Frames before and after its own that a sample may see."""
     channels: int = 32
     """Channels of the condition that the stack gets at every sample."""
@@ -45,10 +45,10 @@ class LocalConditioningConfig(Config):
                 f"local_conditioning upsampling is {self.upsampling!r}, but it must be 'repeat' or 'subpixel'"
             )
         fewest = 1 if self.upsampling == "repeat" else 0
-        if self.context_frames < fewest:
+        if self.lookaround_frames < fewest:
             raise UserError(
-                f"local_conditioning context_frames is {self.context_frames}, but upsampling by {self.upsampling!r} "
-                f"looks at {fewest} or more on either side; use 2"
+                f"local_conditioning lookaround_frames is {self.lookaround_frames}, but upsampling by "
+                f"{self.upsampling!r} looks at {fewest} or more on either side; use 2"
             )
         mel = self.mel
         if mel is not None and (mel.num_mels, mel.hop) != (self.num_features, self.hop):

@@ -17,8 +17,8 @@ class FeatureUpsampler(nnx.Module):
 
         frames -> conv over frames -> ReLU -> 1x1 -> upsample by 2 to 5 -> upsample ... -> samples
 
-    A sample sees its own frame and at most `context_frames` on either side, so a change of frame i changes
-    samples `(i - context_frames) hop .. (i + 1 + context_frames) hop - 1` and no others. With sub-pixels it
+    A sample sees its own frame and at most `lookaround_frames` on either side, so a change of frame i changes
+    samples `(i - lookaround_frames) hop .. (i + 1 + lookaround_frames) hop - 1` and no others. With sub-pixels it
     changes all of them; a repetition's smoothing takes its part of the outermost frames. With hop 4, context 1:
 
         frame               0          1          2          3
@@ -44,7 +44,7 @@ class FeatureUpsampler(nnx.Module):
         num_features, self.hop = config.sizes
         # Smoothing reaches less than a frame further; there, frames are upsampled and then cut away.
         self.edge = 1 if config.upsampling == "repeat" else 0
-        reach = config.context_frames - self.edge
+        reach = config.lookaround_frames - self.edge
         # At the rate of frames a wide layer costs next to nothing at each sample.
         wide = 4 * config.channels
         self.frames = Conv1d(
@@ -65,7 +65,7 @@ class FeatureUpsampler(nnx.Module):
         if self.config.mel is not None:
             # From 0 .. 1 to a deviation of about 1 around 0, with which they are learnt in far fewer steps.
             features = 4.0 * features - 2.0
-        reach = self.config.context_frames - self.edge
+        reach = self.config.lookaround_frames - self.edge
         wide = self.frames(features)[:, reach : features.shape[1] - reach]
         x = self.mix(jax.nn.relu(wide))
         for stage in self.stages:
@@ -74,22 +74,24 @@ class FeatureUpsampler(nnx.Module):
         return x[:, start : start + num_samples]
 
     def _with_context(self, features: Array, num_samples: int) -> Array:
-        """The frames with `context_frames` on either side: zeros, unless they are there."""
+        """The frames with `lookaround_frames` on either side: zeros, unless they are there."""
         config = self.config
         frames = num_frames(num_samples, self.hop)
         batch_size, given, num_features = features.shape
         if num_features != config.num_features or given not in (
             frames,
-            frames + 2 * config.context_frames,
+            frames + 2 * config.lookaround_frames,
         ):
             raise UserError(
                 f"features have shape [{batch_size}, {given}, {num_features}], but {num_samples} samples take "
                 f"[{batch_size}, {frames}, {config.num_features}], a frame every {self.hop} samples, or "
-                f"{config.context_frames} frames more on either side; compute them with the model's settings"
+                f"{config.lookaround_frames} frames more on either side; compute them with the model's settings"
             )
         if given > frames:
             return features
-        return jnp.pad(features, ((0, 0), (config.context_frames, config.context_frames), (0, 0)))
+        return jnp.pad(
+            features, ((0, 0), (config.lookaround_frames, config.lookaround_frames), (0, 0))
+        )
 
 
 def stage_factors(hop: int) -> tuple[int, ...]:

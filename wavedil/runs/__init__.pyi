@@ -8,6 +8,6 @@ from .published import PUBLISHED as PUBLISHED
 from .scoring import evaluate as evaluate
 from .scoring import read_all as read_all
 from .training_run import Run as Run
+from .training_run import train as train
 from .training_run import train_as as train_as
 from .training_run import train_shown as train_shown
-from .training_run import train as train

@@ -18,8 +18,8 @@ from wavedil.errors import UserError
 from wavedil.files import read_json, scratch_of, write_json
 from wavedil.formats import version_1
 from wavedil.runs.config import read_config, to_values
-from wavedil.training.task import RunConfig
 from wavedil.training.metrics import MetricsFile
+from wavedil.training.task import RunConfig
 
 
 class RunFolder:

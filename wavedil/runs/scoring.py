@@ -11,8 +11,7 @@ from wavedil.errors import UserError
 from wavedil.evaluation.scores import Scores
 from wavedil.models.registry import Model
 from wavedil.report import say
-from wavedil.training.task import RunConfig
-from wavedil.training.task import Progress
+from wavedil.training.task import Progress, RunConfig
 
 
 def evaluate(
@@ -48,7 +47,9 @@ def read_all(
     model: Model, folder: str | os.PathLike[str], progress: Progress | None = None
 ) -> Sequence[Any]:
     """Every recording of a folder, read as those were that the model was trained on; says which cannot be used."""
-    corpus = getattr(model, "corpus", None) or CorpusConfig(sample_rate=model.config.sample_rate, folder=".")
+    corpus = getattr(model, "corpus", None) or CorpusConfig(
+        sample_rate=model.config.sample_rate, folder="."
+    )
     # All of them are scored, whatever was held out in training.
     reading = dataclasses.replace(corpus, folder=str(Path(folder)), held_out=1.0)
     config = RunConfig(task=model.task, model=model.config, corpus=reading)

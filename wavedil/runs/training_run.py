@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from wavedil.errors import UserError, suggestion
 from wavedil.data.config import CorpusConfig
+from wavedil.errors import UserError, suggestion
 from wavedil.formats.saved_model import save
 from wavedil.models.registry import Model
 from wavedil.report.terminal import progress, say, training_progress
@@ -18,10 +18,9 @@ from wavedil.runs.folder import RunFolder
 from wavedil.tasks.registry import named_task
 from wavedil.training.checkpoints import Checkpoints
 from wavedil.training.config import TrainingConfig
-from wavedil.training.task import RunConfig
 from wavedil.training.loop import run_loop, take_up
 from wavedil.training.metrics import MetricsLog, Report
-from wavedil.training.task import Corpus, Task
+from wavedil.training.task import Corpus, RunConfig, Task
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -103,7 +102,9 @@ def train_shown(
     if corpus is None:
         with progress("reading") as done:
             corpus = config.task.read(config, done)
-        config = config.task.resolve(config, corpus)  # refuses what does not fit before anything is said
+        config = config.task.resolve(
+            config, corpus
+        )  # refuses what does not fit before anything is said
         print("\n".join(corpus.describe()))
     with training_progress() as report:
         return train_as(config, folder, corpus=corpus, report=report, warn=say)
@@ -153,9 +154,7 @@ def train_as(
         ended = run_loop(config, windows, held_out, checkpoints, log, publish, state)
     model = _as_trained(ended.model, config)
     seconds = time.perf_counter() - begun
-    return Run(
-        model, run.path, ended.step, config, ended.stopped_by, log.last_held_out, seconds
-    )
+    return Run(model, run.path, ended.step, config, ended.stopped_by, log.last_held_out, seconds)
 
 
 def _publish(config: RunConfig, folder: Path, model: Model) -> None:

@@ -43,7 +43,7 @@ class AutoencoderTask(Config):
             config,
             corpus,
             model.decoder,
-            context_frames=model.context_frames,
+            lookaround_frames=model.lookaround_frames,
             sound_as_features=True,
         )
 

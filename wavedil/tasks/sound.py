@@ -66,7 +66,7 @@ def windows(
     corpus: Corpus,
     wavenet: WaveNetConfig,
     *,
-    context_frames: int = 0,
+    lookaround_frames: int = 0,
     sound_as_features: bool = False,
 ) -> TrainingWindows:
     """Windows in which every prediction that counts sees the field of `wavenet`, with frames of features."""
@@ -74,13 +74,13 @@ def windows(
     return TrainingWindows(
         corpus.train,
         window_size=config.training.window_size,
-        context_size=wavenet.receptive_field.size,
+        receptive_field=wavenet.receptive_field.size,
         batch_size=config.training.batch_size,
         label_values=corpus.label_values,
         seed=config.training.seed,
         levels=wavenet.levels,
         hop=1 if local is None else local.sizes[1],
-        context_frames=context_frames,
+        lookaround_frames=lookaround_frames,
         sound_as_features=sound_as_features,
     )
 

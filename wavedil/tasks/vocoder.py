@@ -66,8 +66,8 @@ class VocoderTask(Config):
     def windows(self, config: RunConfig, corpus: Corpus) -> TrainingWindows:
         model: WaveNetConfig = config.model
         assert model.local_conditioning is not None
-        context_frames = model.local_conditioning.context_frames
-        return sound.windows(config, corpus, model, context_frames=context_frames)
+        lookaround_frames = model.local_conditioning.lookaround_frames
+        return sound.windows(config, corpus, model, lookaround_frames=lookaround_frames)
 
     def loss(self, model: Any, batch: Any, key: Any) -> Any:
         return sound.loss(model, batch)
