@@ -41,7 +41,7 @@ def test_a_click_lies_in_the_frames_around_its_sample():
     samples = np.zeros(2000, np.float32)
     samples[640] = 1.0
     loud = np.flatnonzero(mel(samples, SMALL.at(8000)).max(axis=1))
-    # Frame 10 governs samples 640 to 703; a window of 256 reaches two hops to either side, its very ends being 0.
+    # Frame 10 covers samples 640 to 703; a window of 256 reaches two hops to either side, its very ends being 0.
     np.testing.assert_array_equal(loud, [9, 10, 11])
 
 

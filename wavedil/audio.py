@@ -51,7 +51,7 @@ class AudioError(UserError):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AudioInfo:
-    """What the header of a sound file says.
+    """The header of a sound file.
 
     Attributes:
       sample_rate: Hz.

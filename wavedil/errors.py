@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 
 class UserError(ValueError):
-    """What the user gave cannot be used.
+    """Something that the user gave cannot be used.
 
     The message says the value, the rule it breaks and the remedy, in the
     user's units and on one line; the command line prints it as it stands and
@@ -42,7 +42,7 @@ def require_known(what: str, name: str, known: Iterable[str]) -> None:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """What a misspelt name may have meant: the nearest known one, and the list of them.
+    """The nearest known name to a misspelt one, and the list of them.
 
     Example:
       >>> suggestion("liner", ["mu_law", "linear"])

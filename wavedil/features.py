@@ -49,7 +49,7 @@ class MelConfig(Config):
     window: Literal["hann", "hamming", "blackman"] = "hann"
     """Shape of the window."""
     padding: Literal["constant", "reflect"] = "constant"
-    """What lies before and after the recording: silence, or its mirror image."""
+    """The signal before and after the recording: silence, or its mirror image."""
     power: float = 1.0
     """Exponent of the magnitudes: 1, or 2 for energies."""
     scale: Literal["slaney", "htk"] = "slaney"

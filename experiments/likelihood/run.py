@@ -1,4 +1,4 @@
-"""What a larger receptive field is worth at the same number of parameters: bits per sample of spoken digits.
+"""The worth of a larger receptive field at the same number of parameters: bits per sample of spoken digits.
 
     python experiments/likelihood/run.py
     python experiments/likelihood/run.py NAME ...   only these rows

@@ -159,7 +159,7 @@ def _scores(model: wd.WaveNet | wd.Autoencoder, corpus: Corpus) -> dict[str, obj
 
 
 def _costs(name: str, elapsed: float) -> dict[str, object]:
-    """What the training took."""
+    """The cost of the training."""
     lines = [line for line in RunFolder(RUNS / name).metrics.read() if "seconds" in line]
     seconds = sum(line["seconds"] for line in lines)
     seen = sum(line["targets_per_second"] * line["seconds"] for line in lines)

@@ -52,7 +52,7 @@ class Network:
     shape: tuple[int, ...] = (1,)
 
     def signal(self, num_samples: int, shape: tuple[int, ...] | None = None) -> Any:
-        """What the network takes."""
+        """The input of the network."""
         return jax.ShapeDtypeStruct((1, num_samples, *(shape or self.shape)), jnp.float32)
 
     def function(self, width: int) -> Callable[[Any], Any]:

@@ -72,7 +72,7 @@ def trace_and_probe() -> list[Row]:
 
 
 def measure(network: Network) -> Row:
-    """What tracing and probing say of one network."""
+    """The traced and probed fields of one network."""
     signal = network.signal(network.num_samples)
     seconds = []
     for _ in range(NUM_ROUNDS):

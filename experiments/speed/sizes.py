@@ -1,4 +1,4 @@
-"""What is measured: the sizes of the full measurement, and tiny ones that only show that it works."""
+"""The sizes of the full measurement, and tiny ones that only show that it works."""
 
 import dataclasses
 from typing import Self

@@ -93,12 +93,12 @@ def test_reconstructions_have_the_length_of_their_recordings_and_equal_those_mad
     capsys, run, sounds
 ):
     like = [f"--like={sounds / name}" for name in ("a.wav", "b.wav", "silent.wav")]
-    assert generate(run, sounds / "copy.wav", *like) == 0
+    assert generate(run, sounds / "again.wav", *like) == 0
     assert "b.wav is at 16000 Hz; resampled to the model's 8000 Hz" in capsys.readouterr().err
-    copies = [audio.load(sounds / f"copy-{number}.wav")[0] for number in (1, 2, 3)]
-    assert [len(copy) for copy in copies] == [900, 1000, 40]
+    again = [audio.load(sounds / f"again-{number}.wav")[0] for number in (1, 2, 3)]
+    assert [len(sound) for sound in again] == [900, 1000, 40]
     assert generate(run, sounds / "alone.wav", like[0]) == 0
-    np.testing.assert_array_equal(audio.load(sounds / "alone.wav")[0], copies[0])
+    np.testing.assert_array_equal(audio.load(sounds / "alone.wav")[0], again[0])
 
 
 def test_between_two_recordings_lie_sounds_as_long_as_the_shorter_one(capsys, run, sounds):

@@ -26,7 +26,7 @@ def values(capsys, *arguments):
 
 
 def mistake(capsys, *arguments):
-    """What one user's mistake prints: a single line on stderr, nothing on stdout, exit code 2."""
+    """The output of a user's mistake: a single line on stderr, nothing on stdout, exit code 2."""
     code = main(["rf", *map(str, arguments)])
     out, err = capsys.readouterr()
     assert (code, out) == (2, "")

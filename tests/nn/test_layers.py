@@ -1,4 +1,4 @@
-"""What layers refuse, and what they are made of."""
+"""Refusals of layers, and their parts."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Upsampling of features: what a frame governs, where it ends, and that windows fit together."""
+"""Upsampling of features: what a frame covers, where it ends, and that windows fit together."""
 
 from fractions import Fraction
 

@@ -1,4 +1,4 @@
-"""What `trace` answers and refuses, beyond what each operation reads."""
+"""Answers and refusals of `trace`, beyond the reads of each operation."""
 
 import contextlib
 import math

@@ -1,4 +1,4 @@
-"""What `trace` says of all outputs together: past, future, stride, causal and interior, where these are hard to say."""
+"""`trace` on all outputs together: past, future, stride, causal and interior, where these are hard to find."""
 
 import math
 from collections.abc import Callable

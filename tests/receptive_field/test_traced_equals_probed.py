@@ -1,4 +1,4 @@
-"""What `trace` says without running anything is what `probe` measures, output by output."""
+"""`trace` equals `probe`, output by output."""
 
 import jax
 import jax.numpy as jnp

@@ -31,11 +31,11 @@ class Calculator:
         self.tab.open(self.file.as_uri() + (f"#{state}" if changes else ""))
 
     def texts(self, *ids: str) -> list[str]:
-        """What a person reads at the elements."""
+        """The text that a person reads at the elements."""
         return [self.evaluate(f"element({name!r}).innerText") for name in ids]
 
     def message(self, field: str) -> str:
-        """What is written at a field; the field is marked as wrong exactly where there is something."""
+        """The message at a field; the field is marked as wrong exactly where there is one."""
         (words,) = self.texts(f"{field}_message")
         invalid = self.evaluate(f"element({field!r}).getAttribute('aria-invalid')")
         assert (words != "") == (invalid == "true")

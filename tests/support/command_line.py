@@ -10,7 +10,7 @@ TINY = [
 
 
 def mistake(capsys, *arguments):
-    """What one user's mistake prints: a single line on stderr, nothing on stdout, exit code 2."""
+    """The output of a user's mistake: a single line on stderr, nothing on stdout, exit code 2."""
     code = main([str(argument) for argument in arguments])
     out, err = capsys.readouterr()
     assert code == 2

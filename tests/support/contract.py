@@ -57,7 +57,7 @@ class Case:
         return jax.random.normal(key, (batch_size, num_samples, self.channels))
 
     def extras(self, num_samples: int, batch_size: int = BATCH_SIZE) -> dict[str, Any]:
-        """What the layer is called with beside the signal."""
+        """The arguments of the layer beside the signal."""
         extras: dict[str, Any] = {}
         for name in AT_EVERY_SAMPLE:
             channels = getattr(self, name)

@@ -92,7 +92,7 @@ class FilterWindows:
         return tuple(np.stack(part) for part in zip(*pairs, strict=True))
 
 
-# One line each: this is all that the package is told.
+# One line each: all that the package learns of it.
 TASKS["filter"], MODELS["Filter"] = FilterTask, Filter
 
 

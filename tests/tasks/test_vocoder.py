@@ -70,28 +70,28 @@ def test_evaluate_scores_with_features(capsys, run):
     assert 0 < json.loads(capsys.readouterr().out)["bits"] < 8.5
 
 
-def test_copies_have_the_length_of_their_recordings_and_equal_those_made_alone(
+def test_resynthesised_sounds_have_the_length_of_their_recordings_and_equal_those_made_alone(
     capsys, tmp_path, run
 ):
     write(tmp_path / "a.wav", tone(900))
     audio.save(tmp_path / "b.wav", tone(2000, sample_rate=16000), 16000)  # 1000 samples at 8000 Hz
     like = [f"--like={tmp_path / name}" for name in ("a.wav", "b.wav")]
-    assert main(["generate", str(run), str(tmp_path / "copy.wav"), *like]) == 0
+    assert main(["generate", str(run), str(tmp_path / "again.wav"), *like]) == 0
     assert "b.wav is at 16000 Hz; resampled to the model's 8000 Hz" in capsys.readouterr().err
-    copies = [audio.load(tmp_path / f"copy-{number}.wav")[0] for number in (1, 2)]
-    assert [len(copy) for copy in copies] == [900, 1000]
+    sounds = [audio.load(tmp_path / f"again-{number}.wav")[0] for number in (1, 2)]
+    assert [len(sound) for sound in sounds] == [900, 1000]
     assert main(["generate", str(run), str(tmp_path / "alone.wav"), like[0]]) == 0
-    np.testing.assert_array_equal(audio.load(tmp_path / "alone.wav")[0], copies[0])
+    np.testing.assert_array_equal(audio.load(tmp_path / "alone.wav")[0], sounds[0])
     # The same through an array of the features.
     np.save(tmp_path / "a.npy", mel(tone(900), wavedil.load(run).config.local_conditioning.mel))
     features = f"--features={tmp_path / 'a.npy'}"
     assert main(["generate", str(run), str(tmp_path / "features.wav"), features]) == 0
     again = audio.load(tmp_path / "features.wav")[0]
     assert len(again) == 15 * 64
-    assert np.corrcoef(again[:900], copies[0])[0, 1] > 0.99
+    assert np.corrcoef(again[:900], sounds[0])[0, 1] > 0.99
 
 
-def test_what_a_vocoder_cannot_copy_is_refused(capsys, tmp_path, run):
+def test_what_a_vocoder_cannot_resynthesise_is_refused(capsys, tmp_path, run):
     out = ["generate", run, tmp_path / "out.wav"]
     write(tmp_path / "silent.wav", np.zeros(900))
     write(tmp_path / "click.wav", tone(255))

@@ -178,7 +178,7 @@ def _say(line: str) -> None:
 
 
 def _notes(args: Generate, count: int) -> list[str]:
-    """What to say of each sound beside its length: of those between two recordings, how much of each it has."""
+    """A remark on each sound beside its length: of those between two recordings, how much of each it has."""
     if args.between is None:
         return [""] * count
     first, second = (path.name for path in args.between)

@@ -14,7 +14,7 @@ from wavedil.receptive_field import format_dilations
 
 @dataclass(frozen=True, kw_only=True)
 class Info:
-    """What a run, a model or a sound file holds.
+    """Shows the content of a run, a model or a sound file.
 
     Example: wavedil info run
     """

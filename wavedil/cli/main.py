@@ -39,7 +39,7 @@ VERBS = {
     "generate": Verb("generate", "Generate", "Generate sound with a trained model."),
     "evaluate": Verb("evaluate", "Evaluate", "Scores of a trained model on held-out recordings."),
     "rf": Verb("rf", "Rf", "Receptive field of a stack or model, and how to get one."),
-    "info": Verb("info", "Info", "What a run, a model or a sound file holds."),
+    "info": Verb("info", "Info", "Shows the content of a run, a model or a sound file."),
 }
 
 

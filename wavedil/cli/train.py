@@ -41,9 +41,9 @@ class Train:
     """Take settings from the config.json of another run, or those of a published result by name (sc09, youtubemix,
     beethoven: ready, not run here); other options change them."""
     task: Annotated[str, tyro.conf.arg(metavar="generator|vocoder|autoencoder")] = "generator"
-    """What is trained for what; each task has options of its own, which --task NAME --help shows. A generator draws
-    sound by itself; a vocoder is conditioned on features, such as mel spectra; an autoencoder learns latents that it
-    makes the sound of again, and sounds between two."""
+    """A generator draws sound by itself; a vocoder is conditioned on features, such as mel spectra; an autoencoder
+    learns latents, resynthesises sound from them, and mixes two. Each task has options of its own, which --task NAME
+    --help shows."""
     corpus: Annotated[CorpusConfig, tyro.conf.arg(name="")]
     task_options: Annotated[Any, tyro.conf.arg(name="")]
     model: Any
@@ -88,7 +88,7 @@ class Train:
 
     @property
     def run_config(self) -> RunConfig:
-        """What the options say."""
+        """The configuration that the options give."""
         corpus = dataclasses.replace(self.corpus, folder=str(self.folder.resolve()))
         return RunConfig(
             task=self.task_options, corpus=corpus, model=self.model, training=self.training
@@ -120,8 +120,12 @@ def train(args: Train) -> int:
     scores = ", ".join(f"{value:.3f} {unit(name)}" for name, value in run.held_out.items())
     print(f"held out: {scores} after {run.step} steps")
     local = getattr(run.model.config, "local_conditioning", None)
-    copies = local is not None and (local.mel is not None or run.config.task.name == "autoencoder")
-    like = " --like recording.wav" if copies else "" if local is None else " --features x.npy"
+    resynthesizes = local is not None and (
+        local.mel is not None or run.config.task.name == "autoencoder"
+    )
+    like = (
+        " --like recording.wav" if resynthesizes else "" if local is None else " --features x.npy"
+    )
     print(
         f"the model is in {args.run / 'model'}; hear it: wavedil generate {args.run} sound.wav{like}"
     )

@@ -111,7 +111,7 @@ class Corpus:
         return digest.hexdigest()[:16]
 
     def describe(self) -> list[str]:
-        """What was read, held out, skipped, resampled and trimmed, a line each, for people."""
+        """A summary of what was read, held out, skipped, resampled and trimmed, in lines for people."""
         lines = [
             f"{name}: {len(files)} recordings, {self._seconds(files):.1f} s "
             f"at {self.sample_rate} Hz"

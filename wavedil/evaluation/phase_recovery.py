@@ -34,7 +34,7 @@ def griffin_lim(
         say, or the settings are not complete.
 
     Example:
-      copy = griffin_lim(mel(samples, settings), settings, len(samples))
+      sound = griffin_lim(mel(samples, settings), settings, len(samples))
 
     Reference: Griffin and Lim 1984; with momentum as in Perraudin et al. 2013 (librosa.griffinlim).
     """

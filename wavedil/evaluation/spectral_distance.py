@@ -1,4 +1,4 @@
-"""How far a copy of a recording is from it, by what the ear hears of both: their spectra."""
+"""The distance between a recording and its resynthesis, by their spectra."""
 
 import math
 from typing import NamedTuple
@@ -27,7 +27,7 @@ class StftDistance(NamedTuple):
 
 
 def multi_resolution_stft(
-    recording: Float[np.ndarray, " time"], copy: Float[np.ndarray, " time"], sample_rate: int
+    recording: Float[np.ndarray, " time"], resynthesis: Float[np.ndarray, " time"], sample_rate: int
 ) -> StftDistance:
     """Difference of short-time Fourier magnitudes, a mean over three resolutions.
 
@@ -36,7 +36,7 @@ def multi_resolution_stft(
 
     Args:
       recording: Samples in [-1, 1].
-      copy: As many samples, sample t a copy of sample t.
+      resynthesis: As many samples, sample t that of sample t.
       sample_rate: Hz.
 
     Raises:
@@ -48,11 +48,13 @@ def multi_resolution_stft(
 
     Reference: Yamamoto et al. 2020, "Parallel WaveGAN", arXiv:1910.11480, section 2.2.
     """
-    recording, copy = _require_pair(recording, copy)
+    recording, resynthesis = _require_pair(recording, resynthesis)
     require_comparable(recording, sample_rate)
     distances = []
     for resolution in _resolutions(sample_rate):
-        spectrum, other = (_magnitudes(samples, *resolution) for samples in (recording, copy))
+        spectrum, other = (
+            _magnitudes(samples, *resolution) for samples in (recording, resynthesis)
+        )
         distances.append(
             (
                 np.linalg.norm(spectrum - other) / np.linalg.norm(spectrum),
@@ -64,7 +66,7 @@ def multi_resolution_stft(
 
 def mel_cepstral_distortion_db(
     recording: Float[np.ndarray, " time"],
-    copy: Float[np.ndarray, " time"],
+    resynthesis: Float[np.ndarray, " time"],
     settings: MelConfig,
 ) -> float:
     """Mel-cepstral distortion: the difference in the shape of the spectra, in dB, a mean over the frames.
@@ -78,7 +80,7 @@ def mel_cepstral_distortion_db(
 
     Args:
       recording: Samples in [-1, 1], at the settings' rate.
-      copy: As many samples.
+      resynthesis: As many samples.
       settings: Complete ones, of at least 2 mel bands.
 
     Raises:
@@ -86,18 +88,18 @@ def mel_cepstral_distortion_db(
 
     Reference: Kubichek 1993, "Mel-cepstral distance measure for objective speech quality assessment".
     """
-    recording, copy = _require_pair(recording, copy)
+    recording, resynthesis = _require_pair(recording, resynthesis)
     if settings.num_mels < 2:
         raise UserError(
             f"{settings.num_mels} mel band has no shape to compare; use at least 2 (num_mels)"
         )
-    difference = _cepstra(recording, settings) - _cepstra(copy, settings)
+    difference = _cepstra(recording, settings) - _cepstra(resynthesis, settings)
     distances = np.sqrt(2.0 * np.sum(difference**2, axis=1))
     return float(10.0 / np.log(10.0) * np.mean(distances))
 
 
 def require_comparable(recording: Float[np.ndarray, " time"], sample_rate: int) -> None:
-    """Refuses a recording that no copy can be compared with.
+    """Refuses a recording that no resynthesis can be compared with.
 
     Raises:
       UserError: If it is silent, or shorter than the longest window.
@@ -109,7 +111,7 @@ def require_comparable(recording: Float[np.ndarray, " time"], sample_rate: int) 
             f"takes {longest} samples ({longest / sample_rate:.3g} s at {sample_rate} Hz); leave the recording out"
         )
     if not np.any(recording):
-        raise UserError("the recording is silent, so no copy can be near it; leave it out")
+        raise UserError("the recording is silent, so no resynthesis can be near it; leave it out")
 
 
 def _resolutions(sample_rate: int) -> list[tuple[int, int, int]]:
@@ -145,11 +147,11 @@ def _cepstra(samples: np.ndarray, settings: MelConfig) -> np.ndarray:
     return np.asarray(2.0 / count * logs @ waves)
 
 
-def _require_pair(recording: np.ndarray, copy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _require_pair(recording: np.ndarray, resynthesis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Both in double precision, so that a distance is not that of their rounding."""
-    if recording.ndim != 1 or recording.shape != copy.shape:
+    if recording.ndim != 1 or recording.shape != resynthesis.shape:
         raise UserError(
-            f"the recording has shape {recording.shape} and the copy {copy.shape}, but both must be [time] of the "
-            "same number of samples; cut the longer one"
+            f"the recording has shape {recording.shape} and the resynthesis {resynthesis.shape}, but both must be "
+            "[time] of the same number of samples; cut the longer one"
         )
-    return recording.astype(np.float64), copy.astype(np.float64)
+    return recording.astype(np.float64), resynthesis.astype(np.float64)

@@ -135,7 +135,7 @@ def _checksum(weights: Mapping[str, np.ndarray]) -> str:
 
 
 def _read_header(path: Path) -> dict[str, Any]:
-    """What config.json says, in the words of this version; "written_for" is the config as it stands in the file."""
+    """The content of config.json in the words of this version; "written_for" is the config as it stands in the file."""
     header = read_json(path, "save or copy it again")
     if header.get("format") != FORMAT:
         raise UserError(f"{path} is not a wavedil model's; its 'format' must be {FORMAT!r}")

@@ -25,7 +25,7 @@ class Condition(NamedTuple):
 def of_sound(
     model: Model, sounds: Sequence[Samples], names: Sequence[str] | None = None
 ) -> list[Condition]:
-    """What a model makes each sound again from: latents with an autoencoder, mel spectra with a vocoder.
+    """The features that a model resynthesises each sound from: an autoencoder's latents, a vocoder's mel spectra.
 
     Args:
       model: An autoencoder, or a vocoder of mel spectra.

@@ -20,14 +20,14 @@ from wavedil.models.wavenet import WaveNet
 
 
 class Context(NamedTuple):
-    """What the context stack keeps between samples."""
+    """The state of the context stack between samples."""
 
     samples: Rings
     """The newest `factor - 1` samples, as they enter."""
     phase: Int[Array, " batch"]
     """How many of them are of the frame under way."""
     held: Float[Array, "layers batch 2*channels"]
-    """What the last complete frame adds to the gates of every layer; zero before the first."""
+    """The contribution of the last complete frame to the gates of every layer; zero before the first."""
     stack: list[Float[Array, "batch past channels"]]
     """The last frames; few are kept, so that they are moved up and not written in a ring."""
 

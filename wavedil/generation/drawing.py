@@ -39,7 +39,7 @@ class Sounds:
 
 
 class _Chunk(NamedTuple):
-    """What one call of the loop draws in every slot."""
+    """The draws of one call of the loop in every slot."""
 
     keys: PRNGKeyArray
     """[slots, frames]"""

@@ -19,7 +19,7 @@ def rings_from_state(state: Float[Array, "batch past channels"]) -> Rings:
 def delayed_samples(
     ring: Rings, dilation: int, position: Int[Array, ""]
 ) -> Float[Array, "batch taps*channels"]:
-    """What every tap but the newest sees, oldest first, side by side."""
+    """The inputs of every tap but the newest, oldest first, side by side."""
     past, batch_size, _ = ring.shape
     if past == 0:
         return jnp.zeros((batch_size, 0), ring.dtype)

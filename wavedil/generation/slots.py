@@ -59,7 +59,7 @@ def assign_slots(lengths: Sequence[int], num_slots: int) -> list[list[int]]:
 def timeline(
     slots: list[list[int]], lengths: Sequence[int]
 ) -> tuple[Timeline, list[tuple[int, int]]]:
-    """What every slot draws, and the slot and first frame of each sound."""
+    """The draws of every slot, and the slot and first frame of each sound."""
     num_frames = max(sum(lengths[sound] for sound in slot) for slot in slots)
     sounds = np.zeros((len(slots), num_frames), np.int32)
     frames = np.zeros_like(sounds)

@@ -14,7 +14,7 @@ from wavedil.models.wavenet import WaveNet
 
 
 class Loop(NamedTuple):
-    """What one sample hands to the next."""
+    """The carry from one sample to the next."""
 
     rings: dict[str, Any]
     position: Int[Array, ""]

@@ -57,7 +57,7 @@ class Autoencoder(nnx.Module):
 
     @property
     def receptive_field(self) -> ReceptiveField:
-        """What the decoder sees of the samples before, beside the latents."""
+        """The decoder's receptive field over the samples before, beside the latents."""
         return self.decoder.receptive_field
 
     @property

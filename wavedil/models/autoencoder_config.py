@@ -58,7 +58,7 @@ class EncoderConfig(Config):
 
     @property
     def layers_field(self) -> ReceptiveField:
-        """What one sample sees after the layers, before pooling: as far ahead as back where the kernel is odd."""
+        """The inputs of one sample after the layers, before pooling: as far ahead as back where the kernel is odd."""
         field = ReceptiveField.conv(self.kernel_size, padding="same")
         for dilation in self.layer_dilations:
             conv = ReceptiveField.conv(self.kernel_size, dilation, padding="same")
@@ -67,7 +67,7 @@ class EncoderConfig(Config):
 
     @property
     def receptive_field(self) -> ReceptiveField:
-        """What latent i sees: the samples `i hop .. (i + 1) hop - 1` and those that the layers see around them."""
+        """The inputs of latent i: the samples `i hop .. (i + 1) hop - 1` and those that the layers see around them."""
         hop = self.require_hop()
         return self.layers_field.then(ReceptiveField.conv(hop, stride=hop, padding="valid"))
 
@@ -107,7 +107,7 @@ class AutoencoderConfig(Config):
     decoder: WaveNetConfig = dataclasses.field(default_factory=WaveNetConfig)
     """The WaveNet that draws the sound."""
     encoder: EncoderConfig = dataclasses.field(default_factory=EncoderConfig)
-    """What makes the latents that condition it."""
+    """The network that makes the latents."""
 
     def __post_init__(self) -> None:
         local = self.decoder.local_conditioning

@@ -52,7 +52,7 @@ class ContextStackConfig(Config):
 
     @property
     def receptive_field(self) -> ReceptiveField:
-        """What its output at t sees: complete frames, of which the last ended up to `factor - 1` samples before."""
+        """The inputs of its output at t: complete frames, of which the last ended up to `factor - 1` samples before."""
         field = ReceptiveField.conv(self.factor, stride=self.factor, padding="valid")
         for dilation in self.layer_dilations:
             block = ReceptiveField.conv(self.kernel_size, dilation).union(ReceptiveField.identity())

@@ -138,7 +138,7 @@ class WaveNetConfig(Config):
 
     @property
     def receptive_field(self) -> ReceptiveField:
-        """What output t sees: `1 + (k_in - 1) + (k - 1) sum of dilations` samples up to t.
+        """The inputs of output t: `1 + (k_in - 1) + (k - 1) sum of dilations` samples up to t.
 
         With a context stack also what that sees: the first layer is conditioned on it at t itself, and every later one
         reaches `(k - 1) dilation` samples further back.

@@ -1,4 +1,4 @@
-"""What a training run leaves on disk.
+"""The folder of a training run.
 
 RUN/
     config.json     the resolved configuration

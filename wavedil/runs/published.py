@@ -46,4 +46,4 @@ PUBLISHED = {
     "youtubemix": _published("mu_law", 131072),
     "beethoven": _published("linear", 128000),
 }
-"""What `wavedil train --config NAME` takes; the folder is the user's."""
+"""The configurations that `wavedil train --config NAME` takes; the folder is the user's."""

@@ -1,4 +1,4 @@
-"""What the tasks that predict quantised sound share: reading, windows, likelihood, bits per sample.
+"""Shared by the tasks that predict quantised sound: reading, windows, likelihood, bits per sample.
 
 recording -> codes -> windows (a batch of codes, mask, labels, features) -> log-likelihood of the counted samples
 """

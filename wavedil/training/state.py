@@ -1,4 +1,4 @@
-"""What training changes from step to step."""
+"""The training state: everything that changes from step to step."""
 
 import functools
 from typing import Any, NamedTuple

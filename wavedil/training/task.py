@@ -1,4 +1,4 @@
-"""What a task is to the training loop, and the configuration of a run that it is part of."""
+"""The protocol of a task, and the configuration of a run that it is part of."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -16,18 +16,18 @@ Progress = Callable[[int, int], None]
 
 
 class Corpus(Protocol):
-    """What a task read: recordings, or pairs of them, or whatever it trains on."""
+    """The data that a task trains on: recordings, or pairs of them."""
 
     @property
     def test(self) -> Sequence[Any]:
-        """What is held out."""
+        """The held-out part."""
 
     @property
     def fingerprint(self) -> str:
         """A few characters that are others for another content."""
 
     def describe(self) -> Sequence[str]:
-        """What was read, a line each, for people."""
+        """A summary of what was read, in lines for people."""
 
     def held_out(self, seconds: float) -> Sequence[Any]:
         """About so many seconds of what is not trained on, the same each time."""
@@ -41,7 +41,7 @@ class Windows(Protocol):
 
 
 class Task(Protocol):
-    """What is trained for what. A task is a frozen `Config`; its fields are its options.
+    """A purpose that a model is trained for: a frozen `Config` whose fields are its options.
 
     The loop knows nothing else of what it trains. A loss is a sum and a weight, not a mean, so that it can be summed
     over devices and over steps before it is divided.

@@ -15,7 +15,7 @@ from wavedil.training.task import RunConfig
 
 
 class Metrics(NamedTuple):
-    """What a step reports."""
+    """The metrics of one step."""
 
     loss: Float[Array, ""]
     """Mean of the task's loss over the batch."""

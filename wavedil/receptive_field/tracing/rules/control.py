@@ -11,7 +11,7 @@ from wavedil.receptive_field.tracing.value import Value
 
 
 def call(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
-    """What the function that is called sees."""
+    """The reads of the function that is called."""
     return tracer.run_closed(called(eqn), inputs)
 
 
@@ -23,7 +23,7 @@ def sharded(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Sequence[Seen]
 
 
 def cond(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
-    """What any branch sees, and what the choice depends on. A choice that is known is made."""
+    """The reads of any branch and of the choice. A choice that is known is made."""
     index, *operands = inputs
     branches = eqn.params["branches"]
     chosen = index.numpy if isinstance(index, Constant) else None

@@ -31,7 +31,7 @@ from wavedil.receptive_field.tracing.value import Axis, Value, new_axis
 
 
 def scan(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
-    """What is carried out of the last trip, and what every trip gives, one after the other."""
+    """The carry out of the last trip, and the outputs of every trip, one after the other."""
     constants, first, scanned = scan_inputs(eqn, inputs)
     length = eqn.params["length"]
     alone = not any(isinstance(value, Value) for value in scanned)
@@ -97,7 +97,7 @@ def _after_all_rounds(
     start: Sequence[Seen],
     slices: Sequence[Seen],
 ) -> list[Seen]:
-    """What a trip gives, once going round changes nothing any more of what it is handed."""
+    """The outputs of a trip, once another round would leave its carry as it is."""
     body = eqn.params["jaxpr"]
     carried = list(start)
     growing, closing = 0, 0
@@ -131,7 +131,7 @@ def _after_all_rounds(
 
 
 def _formulas(value: Seen) -> set[Any]:
-    """What a value's terms say, whichever indices they say it of."""
+    """The content of a value's terms, whichever indices they are about."""
     if not isinstance(value, Value):
         return set()
     return {

@@ -45,7 +45,7 @@ def per_trip(value: Seen, trips: Axis) -> Seen:
 
 
 def as_axis(value: Seen, trips: Axis, length: int) -> Seen:
-    """What every trip gives, with the hidden axis as its first."""
+    """The outputs of every trip, with the hidden axis as their first."""
     if not isinstance(value, Value):
         return Constant((length, *value.shape), None)
     axis = new_axis(length)
@@ -54,7 +54,7 @@ def as_axis(value: Seen, trips: Axis, length: int) -> Seen:
 
 
 def next_trip(value: Seen, trips: Axis) -> Seen:
-    """What trip s is handed by trip s - 1."""
+    """The carry of trip s, from trip s - 1."""
     if not isinstance(value, Value):
         return value
     moved = Value((trips, *value.axes), value.terms).read(0, affine(trips[0].size, 1, -1))
@@ -62,7 +62,7 @@ def next_trip(value: Seen, trips: Axis) -> Seen:
 
 
 def at_first(value: Seen, trips: Axis) -> Seen:
-    """What is carried into the first trip alone."""
+    """The carry into the first trip alone."""
     if not isinstance(value, Value):
         return Constant(value.shape, None)
     read = Value(((), *value.axes), value.terms).read(0, affine(trips[0].size, 1, 0))
@@ -70,7 +70,7 @@ def at_first(value: Seen, trips: Axis) -> Seen:
 
 
 def at_last(value: Seen, trips: Axis) -> Seen:
-    """What the last trip hands on."""
+    """The carry out of the last trip."""
     if not isinstance(value, Value):
         return Constant(value.shape, None)
     last = Value((trips, *value.axes), value.terms).read(0, affine(1, 1, trips[0].size - 1))
@@ -78,7 +78,7 @@ def at_last(value: Seen, trips: Axis) -> Seen:
 
 
 def and_all_before(value: Seen, trips: Axis) -> Seen:
-    """What a trip sees anywhere, and what all trips before it saw, at every place."""
+    """The reads of a trip anywhere and of all trips before it, at every place."""
     if not isinstance(value, Value):
         return value
     terms = value.terms_over(factor for axis in value.axes for factor in axis)
