@@ -9,9 +9,10 @@ from jax import lax
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from wavedil.errors import require_positive
 from wavedil.nn.conv import Conv1d
 from wavedil.nn.dilated_stack import DilatedStack
-from wavedil.nn.layer import past_samples, require_sizes
+from wavedil.nn.layer import past_samples
 from wavedil.receptive_field import ReceptiveField
 
 
@@ -67,7 +68,7 @@ class ContextStack(nnx.Module):
         cycles: int = 1,
         rngs: nnx.Rngs,
     ) -> None:
-        require_sizes(factor=factor)
+        require_positive(factor=factor)
         self.factor = factor
         self.frames = Conv1d(factor * in_channels, channels, kernel_size=1, rngs=rngs)
         self.stack = DilatedStack(

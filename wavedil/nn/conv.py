@@ -8,7 +8,8 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from wavedil.nn.layer import extend, past_samples, require_causal, require_sizes
+from wavedil.errors import require_positive
+from wavedil.nn.layer import extend, past_samples, require_causal
 from wavedil.ops import dilated_conv
 from wavedil.receptive_field import Padding, ReceptiveField
 
@@ -66,7 +67,7 @@ class Conv1d(nnx.Module):
         use_bias: bool = True,
         rngs: nnx.Rngs,
     ) -> None:
-        require_sizes(
+        require_positive(
             in_channels=in_channels,
             out_channels=out_channels,
             kernel_size=kernel_size,

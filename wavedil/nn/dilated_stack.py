@@ -9,8 +9,8 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from wavedil.errors import require_positive
 from wavedil.nn.gated_block import Condition, GatedBlock, is_local
-from wavedil.nn.layer import require_sizes
 from wavedil.ops import gated_stack
 from wavedil.receptive_field import ReceptiveField
 
@@ -63,7 +63,7 @@ class DilatedStack(nnx.Module):
         use_bias: bool = True,
         rngs: nnx.Rngs,
     ) -> None:
-        require_sizes(skip_channels=skip_channels, cycles=cycles)
+        require_positive(skip_channels=skip_channels, cycles=cycles)
         if not dilations:
             raise ValueError("dilations is empty; give at least one dilation, such as [1, 2, 4, 8]")
         self.dilations = tuple(dilations) * cycles

@@ -7,8 +7,9 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from wavedil.errors import require_positive
 from wavedil.nn.conv import Conv1d
-from wavedil.nn.layer import extend, past_samples, require_sizes
+from wavedil.nn.layer import extend, past_samples
 from wavedil.ops import GatedWeights, gated_block
 from wavedil.receptive_field import ReceptiveField
 
@@ -60,7 +61,7 @@ class GatedBlock(nnx.Module):
         use_bias: bool = True,
         rngs: nnx.Rngs,
     ) -> None:
-        require_sizes(channels=channels)
+        require_positive(channels=channels)
         self.channels = channels
         self.dilation = dilation
         self.conv = Conv1d(

@@ -58,10 +58,3 @@ def require_causal(field: ReceptiveField, what: str) -> None:
             f"{what} sees {field.future} samples of the future, so it has no step; delay its output by "
             f"{delay} samples, or use padding='causal'"
         )
-
-
-def require_sizes(**sizes: int) -> None:
-    """Raises for a size below 1, by its name."""
-    for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{name} is {size}, but it must be at least 1")

@@ -11,8 +11,9 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from wavedil.errors import require_positive
 from wavedil.nn.conv import Conv1d, LayerPadding
-from wavedil.nn.layer import extend, past_samples, require_causal, require_sizes
+from wavedil.nn.layer import extend, past_samples, require_causal
 from wavedil.receptive_field import ReceptiveField
 
 
@@ -56,7 +57,7 @@ class RepeatUpsample(nnx.Module):
         padding: LayerPadding = "causal",
         rngs: nnx.Rngs,
     ) -> None:
-        require_sizes(factor=factor)
+        require_positive(factor=factor)
         self.in_channels = in_channels
         self.factor = factor
         self.conv = Conv1d(
@@ -142,7 +143,7 @@ class SubPixelUpsample(nnx.Module):
         padding: LayerPadding = "causal",
         rngs: nnx.Rngs,
     ) -> None:
-        require_sizes(factor=factor, out_channels=out_channels)
+        require_positive(factor=factor, out_channels=out_channels)
         self.in_channels = in_channels
         self.factor = factor
         self.conv = Conv1d(
