@@ -116,7 +116,7 @@ def test_what_cannot_be_compared_is_refused():
     with pytest.raises(UserError, match="silent"):
         multi_resolution_stft(np.zeros(4000), x, RATE)
     for distance, how in ((multi_resolution_stft, RATE), (mel_cepstral_distortion_db, MEL)):
-        with pytest.raises(UserError, match=r"\(4000,\) and the copy \(3999,\)"):
+        with pytest.raises(UserError, match=r"\(4000,\) and the resynthesis \(3999,\)"):
             distance(x, x[:-1], how)
     one = MelConfig(num_mels=1, fft_size=256, hop=64).at(RATE)
     with pytest.raises(UserError, match="1 mel band"):

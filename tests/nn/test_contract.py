@@ -45,6 +45,38 @@ def test_gradients_through_step_equal_gradients_through_call(case: Case) -> None
 
 
 @pytest.mark.parametrize("case", CAUSAL.values(), ids=CAUSAL)
+def test_valid_is_the_end_of_the_whole_with_its_gradients(case: Case) -> None:
+    """Where a signal begins within the context, `valid` is what the signal has from its own first sample on."""
+    layer = case.layer()
+    past, stride = layer.receptive_field.past, layer.receptive_field.stride
+    num_samples = past + 9
+    x, extras = case.signal(num_samples), case.extras(num_samples)
+    graph, weights = nnx.split(layer)
+
+    def outputs_and_gradients(call: Any) -> Any:
+        def loss(weights: Any, *arguments: Any) -> Any:
+            outputs = jax.tree.leaves(call(nnx.merge(graph, weights), *arguments))
+            return contract.loss(outputs), outputs
+
+        return jax.jit(jax.grad(loss, has_aux=True))
+
+    valid = outputs_and_gradients(lambda layer, mask: layer.valid(x, **extras, mask=mask))
+    # A context stack's signal begins with a frame; 12 samples are complete frames of all of them.
+    for first in {0, min(12, 12 * (past // 12))}:
+        mask = jnp.broadcast_to(jnp.arange(num_samples) >= first, x.shape[:2])
+        gradients, outputs = valid(weights, mask)
+        assert all(y.shape[1] >= 9 / stride for y in outputs)
+
+        def end(layer: Any, first: int = first, outputs: Any = outputs) -> Any:
+            leaves = jax.tree.leaves(layer(x[:, first:], **contract.ending(extras, first)))
+            return [y[:, y.shape[1] - z.shape[1] :] for y, z in zip(leaves, outputs, strict=True)]
+
+        expected_gradients, expected = outputs_and_gradients(end)(weights)
+        assert_close(outputs, expected)
+        assert_close(gradients, expected_gradients, rtol=2e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize("case", CAUSAL.values(), ids=CAUSAL)
 def test_no_output_depends_on_a_later_input(case: Case) -> None:
     layer, extras = case.layer(), case.extras(NUM_SAMPLES)
     before, after = case.signal(NUM_SAMPLES), case.signal(NUM_SAMPLES, seed=1)

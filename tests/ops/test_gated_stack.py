@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import hypothesis
+import hypothesis.strategies as st
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -70,6 +72,57 @@ def test_values_and_gradients_equal_those_of_the_definition(
     expected = jax.jit(jax.value_and_grad(plain, arguments))(x, weights, condition)
     for a, e in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, e, rtol=1e-4, atol=1e-4 * float(jnp.abs(e).max()))
+
+
+@hypothesis.settings(max_examples=8)
+@hypothesis.given(
+    st.lists(st.integers(1, 6), min_size=1, max_size=4),
+    *(st.integers(1, 3), st.integers(0, 2), st.integers(1, 40)),
+    *(st.floats(0, 1), st.integers(3, 50)),
+)
+def test_context_gives_the_loss_and_gradients_of_the_whole_signal_to_1e_10(
+    dilations: list[int],
+    kernel_size: int,
+    condition_channels: int,
+    num_outputs: int,
+    begins: float,
+    block: int,
+) -> None:
+    """Each layer computed where it is read, from samples of which the signal's own begin anywhere in the context."""
+    num_layers, num_context = len(dilations), (kernel_size - 1) * sum(dilations)
+    first = int(begins * num_context)
+    with jax.enable_x64(True), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time_blocks, "_SAMPLES_ON_CPU", block)
+        weights = jax.tree.map(
+            lambda leaf: leaf.astype(jnp.float64),
+            make_weights(num_layers, kernel_size, 3, 2, condition_channels, 1),
+        )
+        num_samples = num_context + num_outputs
+        x = jax.random.normal(jax.random.key(1), (2, num_samples, 3), jnp.float64)
+        shape = (2, num_samples, condition_channels)
+        condition = jax.random.normal(jax.random.key(2), shape, jnp.float64)
+        mask = jnp.broadcast_to(jnp.arange(num_context) >= first, (2, num_context))
+        outputs_of_first = (kernel_size - 1) * dilations[0]
+
+        def trimmed(x: Any, weights: Any, condition: Any) -> Any:
+            given = condition[:, outputs_of_first:] if condition_channels else None
+            settings = {"valid": True, "mask": mask}
+            return weigh(gated_stack(x, *weights, dilations, given, **settings))
+
+        def whole(x: Any, weights: Any, condition: Any) -> Any:
+            given = condition[:, first:] if condition_channels else None
+            outputs = gated_stack(x[:, first:], *weights, dilations, given)
+            return weigh([y[:, y.shape[1] - num_outputs :] for y in outputs])
+
+        arguments = (x, weights, condition)
+        actual, expected = (
+            jax.jit(jax.value_and_grad(function, (0, 1, 2)))(*arguments)
+            for function in (trimmed, whole)
+        )
+        for a, e in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
+            np.testing.assert_allclose(
+                a, e, rtol=1e-10, atol=1e-10 * float(np.max(np.abs(e), initial=1.0))
+            )
 
 
 def test_blocks_join_to_the_signal() -> None:

@@ -90,6 +90,14 @@ def stream(layer: Any, x: Any, extras: dict[str, Any], blocks: list[int]) -> Any
     return jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=1), *outputs)
 
 
+def ending(extras: dict[str, Any], first: int) -> dict[str, Any]:
+    """What comes with the samples from the first on."""
+    return {
+        name: value[:, first:] if name in AT_EVERY_SAMPLE else value
+        for name, value in extras.items()
+    }
+
+
 def initial_state(layer: Any, x: Any) -> Any:
     """The state before a signal; codes have no type that it depends on."""
     floats = jnp.issubdtype(x.dtype, jnp.floating)
@@ -198,6 +206,13 @@ class _FarAndNear(nnx.Module):
 
     def __call__(self, x: Any) -> Any:
         return self.near(x, self.far(x))
+
+    def valid(self, x: Any, *, mask: Any = None) -> Any:
+        near = self.near.receptive_field.past + x.shape[1] - self.receptive_field.past
+        condition = self.far.valid(x, mask=mask)
+        missing = max(0, near - condition.shape[1])
+        condition = jnp.pad(condition, ((0, 0), (missing, 0), (0, 0)))[:, -near:]
+        return self.near.valid(x[:, -near:], condition, mask=mask[:, x.shape[1] - near :])
 
     def init_state(self, batch_size: int, dtype: Any = jnp.float32) -> Any:
         return self.far.init_state(batch_size, dtype), self.near.init_state(batch_size, dtype)

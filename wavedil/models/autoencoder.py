@@ -103,7 +103,7 @@ class Autoencoder(nnx.Module):
         self,
         codes: Int[Array, "batch time"],
         labels: Labels | None = None,
-        before: Int[Array, "batch 1"] | None = None,
+        context: Int[Array, "batch context_time"] | None = None,
         features: Int[Array, "batch frames hop"] | None = None,
     ) -> Float[Array, "batch time"]:
         """Log-probability in nats of every sample given those before it and the latents of the sound.
@@ -111,9 +111,10 @@ class Autoencoder(nnx.Module):
         Args:
           codes: Samples.
           labels: Values or rows of the labels, unlabelled by default.
-          before: The sample before the first, where the codes are cut out of a longer sound; silence by default.
-          features: The frames of the sound itself that the samples lie in, with `config.lookaround_frames` more on
-            either side (`frames.sound_frames`), where the samples are cut out of a longer sound.
+          context: The samples before, where the codes are cut out of a longer sound; see `WaveNet.log_prob`.
+          features: The frames of the sound itself that the samples and their context lie in, with
+            `config.lookaround_frames` more on either side (`frames.sound_frames`), where the samples are cut out of a
+            longer sound.
         """
         latents = self.encode(codes) if features is None else self.encode_frames(features)
-        return self.decoder.log_prob(codes, labels, before, latents)
+        return self.decoder.log_prob(codes, labels, context, latents)

@@ -156,6 +156,16 @@ class AutoencoderConfig(Config):
         return self.decoder.sample_rate
 
     @property
+    def frame_size(self) -> int:
+        """As `WaveNetConfig.frame_size`, of the decoder."""
+        return self.complete().decoder.frame_size
+
+    @property
+    def context_samples(self) -> int:
+        """As `WaveNetConfig.context_samples`, of the decoder."""
+        return self.complete().decoder.context_samples
+
+    @property
     def lookaround_frames(self) -> int:
         """Frames of sound on either side of a stretch that its likelihood may depend on."""
         config = self.complete()

@@ -1,19 +1,20 @@
 """WaveNet: a stack of dilated causal convolutions that predicts the next sample."""
 
-import functools
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from wavedil import distributions
+from wavedil.frames import BEYOND
 from wavedil.models.conditioning import Conditioning, Labels, Signal, label_tables
 from wavedil.models.embeddings import smooth_embedding
 from wavedil.models.wavenet_config import WaveNetConfig
 from wavedil.nn import Conv1d, DilatedStack
+from wavedil.nn.layer import masked
 from wavedil.receptive_field import ReceptiveField
 
 
@@ -99,7 +100,7 @@ class WaveNet(nnx.Module):
         self.output.kernel[...] *= 0.1
         # Drawn last, so that a model has the same other weights with and without what varies.
         self.conditioning = Conditioning(config, label_embeddings, rngs=rngs)
-        self.receptive_field: ReceptiveField = self._receptive_field()
+        self.receptive_field: ReceptiveField = config.receptive_field
 
     @property
     def num_parameters(self) -> int:
@@ -119,28 +120,67 @@ class WaveNet(nnx.Module):
         _, skip = self.stack(self.input(x), condition)
         return self.head(skip)
 
+    def valid(
+        self,
+        codes: Int[Array, "batch time"],
+        labels: Labels | None = None,
+        local: Signal | None = None,
+        *,
+        mask: Bool[Array, "batch mask_time"] | None = None,
+        num_outputs: int | None = None,
+    ) -> Float[Array, "batch out_time parameters"]:
+        """As of every layer. With a context stack the codes begin with a frame, and so does the signal in them.
+
+        Args:
+          codes: As in a call.
+          labels: As in a call.
+          local: As in a call.
+          mask: False where a signal has not begun; see `Layer.valid`.
+          num_outputs: How many of the last samples have outputs; by default all after the first `past`.
+        """
+        far = self.conditioning.context_stack
+        x = masked(self.enter(codes), mask)
+        count = codes.shape[1] - self.receptive_field.past if num_outputs is None else num_outputs
+        near = count + self.stack.receptive_field.past
+        first = codes.shape[1] - near - self.input.receptive_field.past
+        context = None if far is None else _ending(far.valid(x, mask=mask), near)
+        local = None if local is None else _ending(local, near)
+        condition = self.conditioning(codes.shape[0], labels, local, context)
+        there = None if mask is None else mask[:, codes.shape[1] - near :]
+        _, skip = self.stack.valid(self.input.valid(x[:, first:]), condition, mask=there)
+        return self.head(skip)
+
     def log_prob(
         self,
         codes: Int[Array, "batch time"],
         labels: Labels | None = None,
-        before: Int[Array, "batch 1"] | None = None,
+        context: Int[Array, "batch context_time"] | None = None,
         features: Float[Array, "batch frames features"] | None = None,
     ) -> Float[Array, "batch time"]:
         """Log-probability in nats of every sample given those before it.
 
         Args:
-          codes: Samples.
+          codes: Samples; BEYOND after the end of a sound, where the result means nothing.
           labels: Values or rows of the labels, unlabelled by default.
-          before: The sample before the first, where the codes are cut out of a longer sound; silence by default.
-          features: The features of the samples, as `conditioning.upsample` takes them; frame i covers codes
-            `i hop .. (i + 1) hop - 1`.
+          context: The samples before, where the codes are cut out of a longer sound: `config.context_samples` of them,
+            BEYOND before the silence that a sound begins after; or fewer, where it begins with them. Silence by
+            default. Codes that begin at a multiple of `config.frame_size` have the values that they have in the whole.
+          features: The features of the samples, those of the context but the last included, as
+            `conditioning.upsample` takes them; frame i covers samples `i hop .. (i + 1) hop - 1`.
         """
-        local = None if features is None else self.conditioning.upsample(features, codes.shape[1])
-        if before is None:
-            before = jnp.full((codes.shape[0], 1), self.config.quantizer.silence, codes.dtype)
+        if context is None:
+            context = jnp.full((codes.shape[0], 1), self.config.quantizer.silence, codes.dtype)
         # Output t sees samples up to t and predicts sample t + 1: it is given the codes one sample late.
-        seen = jnp.concatenate([before, codes[:, :-1]], axis=1)
-        return self.distribution.log_prob(self(seen, labels, local), codes)
+        seen = jnp.concatenate([context, codes[:, :-1]], axis=1)
+        codes, entered = jnp.maximum(codes, 0), jnp.maximum(seen, 0)
+        local = None if features is None else self.conditioning.upsample(features, seen.shape[1])
+        if context.shape[1] < self.config.context_samples:
+            parameters = self(entered, labels, local)[:, context.shape[1] - 1 :]
+        else:
+            there = seen[:, : context.shape[1] - 1] != BEYOND
+            num_outputs = codes.shape[1]
+            parameters = self.valid(entered, labels, local, mask=there, num_outputs=num_outputs)
+        return self.distribution.log_prob(parameters, codes)
 
     def init_state(self, batch_size: int) -> dict[str, Any]:
         dtype = self.input.kernel.dtype  # codes have no type of their own
@@ -182,11 +222,8 @@ class WaveNet(nnx.Module):
         x = jax.nn.relu(self.hidden(jax.nn.relu(skip)))
         return self.output(x if self.bottleneck is None else self.bottleneck(x))
 
-    def _receptive_field(self) -> ReceptiveField:
-        near = self.input.receptive_field.then(self.stack.receptive_field)
-        far = self.conditioning.context_stack
-        if far is None:
-            return near
-        # The first block is conditioned on its own sample alone; the taps of the others reach further.
-        later = [block.receptive_field for block in self.stack.blocks][1:]
-        return near.union(functools.reduce(ReceptiveField.then, later, far.receptive_field))
+
+def _ending(signal: Array, count: int) -> Array:
+    """The last `count` samples; zeros before those that are there."""
+    missing = max(0, count - signal.shape[1])
+    return jnp.pad(signal, ((0, 0), (missing, 0), (0, 0)))[:, -count:]

@@ -1,12 +1,14 @@
 """Settings of a WaveNet."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
 from wavedil.config import Config, decided
 from wavedil.distributions.registry import DISTRIBUTIONS
 from wavedil.errors import UserError, require_known, require_positive
+from wavedil.frames import num_frames
 from wavedil.labels import Vocabulary
 from wavedil.models.context_stack import ContextStackConfig
 from wavedil.models.local_conditioning import LocalConditioningConfig
@@ -150,3 +152,18 @@ class WaveNetConfig(Config):
             near = near.then(block)
             far = far.then(block) if far is not None and layer else far
         return near if far is None else near.union(far)
+
+    @property
+    def frame_size(self) -> int:
+        """Samples of a frame: cuts of a recording lie between frames, of features and of the context stack alike."""
+        hop = self.local_conditioning.hop if self.local_conditioning else None
+        factor = self.context_stack.factor if self.context_stack else None
+        return math.lcm(hop or 1, factor or 1)
+
+    @property
+    def context_samples(self) -> int:
+        """Samples before a stretch of sound that its likelihood depends on: the field, rounded up to frames, and one.
+
+        The last of them stands at the input where the stretch's first sample is predicted.
+        """
+        return self.frame_size * num_frames(self.receptive_field.past, self.frame_size) + 1

@@ -7,12 +7,12 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from wavedil.errors import require_positive
 from wavedil.nn.conv import Conv1d
 from wavedil.nn.dilated_stack import DilatedStack
-from wavedil.nn.layer import past_samples
+from wavedil.nn.layer import masked, past_samples
 from wavedil.receptive_field import ReceptiveField
 
 
@@ -99,6 +99,27 @@ class ContextStack(nnx.Module):
         #     held: from 1     .  .  .  a  a  a  a  b          sample 3 completes frame a
         held = jnp.repeat(jnp.pad(y, ((0, 0), (1, 0), (0, 0))), self.factor, axis=1)
         return held[:, 1 : 1 + num_samples]
+
+    def valid(
+        self,
+        x: Float[Array, "batch time in_channels"],
+        *,
+        mask: Bool[Array, "batch mask_time"] | None = None,
+    ) -> Float[Array, "batch inner_time out_channels"]:
+        """As of every layer; x begins with a frame, and so does the signal in it."""
+        factor, past = self.factor, self.receptive_field.past
+        num_samples, num_frames = x.shape[1], x.shape[1] // self.factor
+        frames_mask = None if mask is None else mask[:, ::factor][:, :num_frames]
+        frames = self.enter(masked(x, mask)[:, : num_frames * factor])
+        _, y = self.stack.valid(frames, mask=frames_mask)
+        first = num_frames - y.shape[1]
+        # Before its first frame is complete a signal has the output zero.
+        y = masked(y, None if frames_mask is None else frames_mask[:, first:])
+        # Sample t has the output of frame (t + 1) // factor - 1; the repeated ones begin at that of frame `first`,
+        # which sample (first + 1) factor - 1 completes.
+        held = jnp.repeat(y, factor, axis=1)
+        skipped = past - ((first + 1) * factor - 1)
+        return held[:, skipped : skipped + num_samples - past]
 
     def init_state(self, batch_size: int, dtype: DTypeLike = jnp.float32) -> dict[str, Any]:
         in_channels, out_channels = self._sizes

@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from wavedil.errors import require_positive
-from wavedil.nn.layer import extend, past_samples, require_causal
+from wavedil.nn.layer import extend, masked, past_samples, require_causal
 from wavedil.ops import dilated_conv
 from wavedil.receptive_field import Padding, ReceptiveField
 
@@ -102,10 +102,13 @@ class Conv1d(nnx.Module):
         return self._convolve(x, self.padding)
 
     def valid(
-        self, x: Float[Array, "batch time in_channels"]
+        self,
+        x: Float[Array, "batch time in_channels"],
+        *,
+        mask: Bool[Array, "batch mask_time"] | None = None,
     ) -> Float[Array, "batch inner_time out_channels"]:
         """The outputs that see no padding: `past` fewer at the beginning and `future` fewer at the end."""
-        return self._convolve(x, "valid")
+        return self._convolve(masked(x, mask), "valid")
 
     def init_state(
         self, batch_size: int, dtype: DTypeLike = jnp.float32

@@ -2,12 +2,13 @@
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from wavedil.errors import require_positive
 from wavedil.nn.gated_block import Condition, GatedBlock, is_local
@@ -89,8 +90,25 @@ class DilatedStack(nnx.Module):
     def __call__(
         self, x: Float[Array, "batch time channels"], condition: Condition | None = None
     ) -> tuple[Float[Array, "batch time channels"], Float[Array, "batch time skip_channels"]]:
-        # A condition that is the same at every sample is part of the biases and costs nothing a sample.
+        return self._run(x, condition, is_local(condition, x))
+
+    def valid(
+        self,
+        x: Float[Array, "batch time channels"],
+        condition: Condition | None = None,
+        *,
+        mask: Bool[Array, "batch mask_time"] | None = None,
+    ) -> tuple[
+        Float[Array, "batch inner_time channels"], Float[Array, "batch inner_time skip_channels"]
+    ]:
         local = is_local(condition, x)
+        if condition is not None and local:
+            # The first block has outputs after its own past.
+            condition = condition[:, self.blocks[0].receptive_field.past :]
+        return self._run(x, condition, local, valid=True, mask=mask)
+
+    def _run(self, x: Array, condition: Condition | None, local: bool, **settings: Any) -> Any:
+        # A condition that is the same at every sample is part of the biases and costs nothing a sample.
         return gated_stack(
             x,
             [block.weights(condition, local) for block in self.blocks],
@@ -98,6 +116,7 @@ class DilatedStack(nnx.Module):
             self.skip_bias_or_zeros(),
             self.dilations,
             condition if local else None,
+            **settings,
         )
 
     def init_state(self, batch_size: int, dtype: DTypeLike = jnp.float32) -> State:

@@ -5,11 +5,11 @@ from typing import Any
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from wavedil.errors import require_positive
 from wavedil.nn.conv import Conv1d
-from wavedil.nn.layer import extend, past_samples
+from wavedil.nn.layer import extend, masked, past_samples
 from wavedil.ops import GatedWeights, gated_block
 from wavedil.receptive_field import ReceptiveField
 
@@ -91,6 +91,21 @@ class GatedBlock(nnx.Module):
         self, x: Float[Array, "batch time channels"], condition: Condition | None = None
     ) -> tuple[Float[Array, "batch time channels"], Float[Array, "batch time skip_channels"]]:
         return self.step(x, self.init_state(x.shape[0], x.dtype), condition)[0]
+
+    def valid(
+        self,
+        x: Float[Array, "batch time channels"],
+        condition: Condition | None = None,
+        *,
+        mask: Bool[Array, "batch mask_time"] | None = None,
+    ) -> tuple[
+        Float[Array, "batch inner_time channels"], Float[Array, "batch inner_time skip_channels"]
+    ]:
+        past = self.receptive_field.past
+        x = masked(x, mask)
+        if condition is not None and is_local(condition, x):
+            condition = condition[:, past:]
+        return self.step(x[:, past:], x[:, :past], condition)[0]
 
     def init_state(
         self, batch_size: int, dtype: DTypeLike = jnp.float32

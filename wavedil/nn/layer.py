@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import jax.numpy as jnp
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from wavedil.receptive_field import ReceptiveField
 
@@ -23,6 +23,18 @@ class Layer(Protocol):
 
     def __call__(self, x: Any) -> Any:
         """x [batch, time, in_channels] -> [batch, time, out_channels]."""
+
+    def valid(self, x: Any, *, mask: Any = None) -> Any:
+        """`layer(x)` without the outputs of the first `past` samples, which are context, and without computing more
+        of the layers inside than is read. Where the mask [batch, time] is False the signal has not begun: every
+        layer sees zeros there, as before a first sample. The mask may end early; what follows is signal.
+
+            x          c c c c | 0 1 2          past 4
+            mask       F F T T | T T T          begins with the third sample
+            outputs              0 1 2
+
+        A layer that upsamples gives all outputs that see no padding.
+        """
 
     def init_state(self, batch_size: int, dtype: DTypeLike = jnp.float32) -> Any:
         """The state before the first sample of a signal of that type: a pytree of arrays, oldest sample first."""
@@ -48,6 +60,16 @@ def extend(
     # next past        c d e       of the same length, however short the block
     extended = jnp.concatenate([past.astype(x.dtype), x], axis=1)
     return extended, extended[:, x.shape[1] :]
+
+
+def masked(
+    x: Float[Array, "batch time channels"], mask: Bool[Array, "batch mask_time"] | None
+) -> Float[Array, "batch time channels"]:
+    """x where there is signal, zero elsewhere; see `Layer.valid`."""
+    if mask is None:
+        return x
+    missing = ((0, 0), (0, x.shape[1] - mask.shape[1]))
+    return jnp.where(jnp.pad(mask, missing, constant_values=True)[..., None], x, 0)
 
 
 def require_causal(field: ReceptiveField, what: str) -> None:

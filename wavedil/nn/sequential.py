@@ -6,8 +6,9 @@ from typing import Any
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
+from wavedil.nn.layer import masked
 from wavedil.receptive_field import ReceptiveField
 
 
@@ -42,6 +43,21 @@ class Sequential(nnx.Module):
             x = layer(x)
         return x
 
+    def valid(
+        self,
+        x: Float[Array, "batch time in"],
+        *,
+        mask: Bool[Array, "batch mask_time"] | None = None,
+    ) -> Float[Array, "batch out_time out"]:
+        for layer in self.layers:
+            y = layer.valid(x, mask=mask)
+            if mask is not None:
+                # The outputs stand at the last samples of x, each at as many as the layer upsamples to.
+                factor = int(1 / layer.receptive_field.stride)
+                mask = jnp.repeat(mask, factor, axis=1)[:, factor * x.shape[1] - y.shape[1] :]
+            x = y
+        return x
+
     def init_state(self, batch_size: int, dtype: DTypeLike = jnp.float32) -> list[Any]:
         layers: list[Any] = list(self.layers)
         return [layer.init_state(batch_size, dtype) for layer in layers]
@@ -66,6 +82,14 @@ class Pointwise(nnx.Module):
 
     def __call__(self, x: Float[Array, "batch time in"]) -> Float[Array, "batch time out"]:
         return self.function(x)
+
+    def valid(
+        self,
+        x: Float[Array, "batch time in"],
+        *,
+        mask: Bool[Array, "batch mask_time"] | None = None,
+    ) -> Float[Array, "batch time out"]:
+        return self.function(masked(x, mask))
 
     def init_state(self, batch_size: int, dtype: DTypeLike = jnp.float32) -> tuple[()]:
         return ()

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from wavedil.errors import require_positive
 from wavedil.nn.conv import Conv1d, LayerPadding
-from wavedil.nn.layer import extend, past_samples, require_causal
+from wavedil.nn.layer import extend, masked, past_samples, require_causal
 from wavedil.receptive_field import ReceptiveField
 
 
@@ -76,6 +76,14 @@ class RepeatUpsample(nnx.Module):
         self, x: Float[Array, "batch time in_channels"]
     ) -> Float[Array, "batch out_time out_channels"]:
         return self.conv(jnp.repeat(x, self.factor, axis=1))
+
+    def valid(
+        self,
+        x: Float[Array, "batch time in_channels"],
+        *,
+        mask: Bool[Array, "batch mask_time"] | None = None,
+    ) -> Float[Array, "batch out_time out_channels"]:
+        return self.conv.valid(jnp.repeat(masked(x, mask), self.factor, axis=1))
 
     def init_state(
         self, batch_size: int, dtype: DTypeLike = jnp.float32
@@ -158,6 +166,14 @@ class SubPixelUpsample(nnx.Module):
         self, x: Float[Array, "batch time in_channels"]
     ) -> Float[Array, "batch out_time out_channels"]:
         return self._spread(self.conv(x))
+
+    def valid(
+        self,
+        x: Float[Array, "batch time in_channels"],
+        *,
+        mask: Bool[Array, "batch mask_time"] | None = None,
+    ) -> Float[Array, "batch out_time out_channels"]:
+        return self._spread(self.conv.valid(x, mask=mask))
 
     def init_state(
         self, batch_size: int, dtype: DTypeLike = jnp.float32

@@ -11,6 +11,8 @@ gradient is asked for, the same numbers are computed in another order:
   channels copies whole rows and every elementwise loop runs over time.
 - The backward pass goes through the blocks last to first, and carries the
   gradient of the handed-on samples and the sums of the weight gradients.
+- Samples that are only context are a block of their own, the first. It has no
+  past, so its signals get shorter from layer to layer, and no skip sum.
 """
 
 import functools
@@ -20,10 +22,26 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from wavedil.ops.gate import GatedWeights, gated_block
-from wavedil.ops.time_blocks import from_blocks, matmul, outer, sum_over_time, to_blocks
+from wavedil.ops.gated_layers import (
+    backward,
+    forward,
+    halve_gate,
+    past_of,
+    weight_gradients,
+    zero_sums,
+)
+from wavedil.ops.time_blocks import (
+    channels_first,
+    channels_last,
+    from_blocks,
+    matmul,
+    outer,
+    sum_over_time,
+    to_blocks,
+)
 
 
 def gated_stack(
@@ -32,243 +50,173 @@ def gated_stack(
     skip_kernel: Float[Array, "all_gate_channels skip_channels"],
     skip_bias: Float[Array, " skip_channels"],
     dilations: Sequence[int],
-    condition: Float[Array, "batch time condition_channels"] | None = None,
-) -> tuple[Float[Array, "batch time channels"], Float[Array, "batch time skip_channels"]]:
-    """Gated layers in a row, zero before the first sample, and the sum of their skip outputs.
+    condition: Float[Array, "batch condition_time condition_channels"] | None = None,
+    *,
+    valid: bool = False,
+    mask: Bool[Array, "batch mask_time"] | None = None,
+) -> tuple[Float[Array, "batch out_time channels"], Float[Array, "batch out_time skip_channels"]]:
+    """Gated layers in a row, and the sum of their skip outputs.
 
     With `y_0 = x` and layer l giving `y_l, z_l` (see `gated_block`):
 
         residual = y_L        skip = sum_l S_l z_l + b = [z_1 | ... | z_L] S + b
 
+    Before the first sample every layer's input is zero; or, with `valid`, the first `past` samples are context and
+    have no outputs, and each layer is computed where a later one reads it and nowhere else:
+
+        input   c c c c c c c c c c T T T T      c context, T outputs
+        layer 1   . c c c c c c c c T T T T
+        layer 2       . c c c c c c T T T T
+        skip sum                    T T T T
+
     Differentiable in reverse mode once; gradients are exact.
+
+    Args:
+      x: Signal.
+      layers: Weights of each layer.
+      skip_kernel: S.
+      skip_bias: b.
+      dilations: Samples between the taps of each layer.
+      condition: For the samples at which the first layer has outputs.
+      valid: Whether the first samples are context.
+      mask: False where a signal has not begun: there each layer's input is zero. With `valid` it may be of the
+        context alone.
 
     Returns:
       The residual output of the last layer and the skip sum.
     """
     weights = (tuple(layers), skip_kernel, skip_bias)
-    return _gated_stack(tuple(dilations), x, weights, condition)
+    num_context = sum(map(past_of, layers, dilations)) if valid else 0
+    ones = None
+    if mask is not None:
+        length = num_context if mask.shape[1] <= num_context else x.shape[1]
+        missing = ((0, 0), (0, length - mask.shape[1]))
+        ones = jnp.pad(mask.astype(x.dtype), missing, constant_values=1)[..., None]
+        x = jnp.concatenate([x[:, :length] * ones, x[:, length:]], axis=1)
+    return _gated_stack(tuple(dilations), num_context, x, weights, condition, ones)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _gated_stack(dilations: tuple[int, ...], x: Array, weights: Any, condition: Any) -> Any:
-    return _definition(dilations, x, weights, condition)
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _gated_stack(
+    dilations: tuple[int, ...], num_context: int, x: Array, weights: Any, condition: Any, mask: Any
+) -> Any:
+    return _definition(dilations, num_context, x, weights, condition, mask)
 
 
-def _definition(dilations: tuple[int, ...], x: Array, weights: Any, condition: Any) -> Any:
+def _definition(
+    dilations: tuple[int, ...], num_context: int, x: Array, weights: Any, condition: Any, mask: Any
+) -> Any:
     layers, skip_kernel, skip_bias = weights
+    num_samples = x.shape[1]
+    num_outputs = num_samples - num_context
     gated = []
     for layer, dilation in zip(layers, dilations, strict=True):
-        past = (layer.kernel.shape[0] - 1) * dilation
-        padded = jnp.pad(x, ((0, 0), (past, 0), (0, 0)))
-        x, z = gated_block(padded, layer, dilation, condition)
-        gated.append(z)
+        if not num_context:
+            x = jnp.pad(x, ((0, 0), (past_of(layer, dilation), 0), (0, 0)))
+        count = x.shape[1] - past_of(layer, dilation)
+        c = None if condition is None else _last(condition, count)
+        x, z = gated_block(x, layer, dilation, c)
+        if mask is not None:
+            masked = max(0, mask.shape[1] - num_samples + count)
+            ones = mask[:, mask.shape[1] - masked :]
+            x = jnp.concatenate([x[:, :masked] * ones, x[:, masked:]], axis=1)
+        gated.append(_last(z, num_outputs))
     return x, jnp.concatenate(gated, axis=-1) @ skip_kernel + skip_bias
 
 
-def _forward(dilations: tuple[int, ...], x: Array, weights: Any, condition: Any) -> Any:
-    layers = [_halve_gate(layer) for layer in weights[0]]
+def _forward(
+    dilations: tuple[int, ...], num_context: int, x: Array, weights: Any, condition: Any, mask: Any
+) -> Any:
+    layers = [halve_gate(layer) for layer in weights[0]]
     skip_kernel, skip_bias = weights[1:]
-    blocks = to_blocks(x), None if condition is None else to_blocks(condition)
+    context, signals = _parts(num_context, x, condition, mask)
+    pasts, saved_context = _zero_pasts(layers, dilations, x), None
+    if num_context:
+        nothing = [past[:, :, :0] for past in pasts]
+        pasts, _, _, activations = forward(layers, dilations, nothing, *context)
+        saved_context = (context[0], nothing, activations)
 
-    def block(pasts: list[Array], signals: tuple[Array, Array | None]) -> Any:
-        y, c = signals
+    def block(pasts: list[Array], signals: Any) -> Any:
         # Every layer has its own past, the last inputs that it had in the blocks before:
         #
         #     input of the layer    |---- past ----|---------- this block ----------|
         #     handed on                                             |---- past ----|
-        pasts_after, gated, activations = [], [], []
-        block_input = y
-        for layer, dilation, past in zip(layers, dilations, pasts, strict=True):
-            extended = jnp.concatenate([past, y], axis=2)
-            joint = matmul(_joint_kernel(layer).T, _taps(extended, layer, dilation, c))
-            activation = jnp.tanh(joint + layer.bias.T[:, :, None])
-            z = _gate(activation)
-            y = y + _residual(layer, z)
-            pasts_after.append(extended[:, :, y.shape[2] :])
-            gated.append(z)
-            activations.append(activation)
+        pasts_after, y, gated, activations = forward(layers, dilations, pasts, *signals)
         skip = matmul(skip_kernel.T, jnp.concatenate(gated)) + skip_bias[:, None, None]
         # Kept for the backward pass: the tanh of every layer, the pasts, and the input of the first layer,
         # from which those of the others follow.
-        return pasts_after, (y, skip, (block_input, pasts, activations))
+        return pasts_after, (y, skip, (signals[0], pasts, activations))
 
-    _, (y, skip, saved) = lax.scan(block, _no_pasts(layers, dilations, x), blocks)
-    outputs = from_blocks(y, x.shape[1]), from_blocks(skip, x.shape[1])
-    return outputs, (weights, blocks[1], saved)
+    _, (y, skip, saved) = lax.scan(block, pasts, signals)
+    num_outputs = x.shape[1] - num_context
+    outputs = from_blocks(y, num_outputs), from_blocks(skip, num_outputs)
+    return outputs, (weights, (saved_context, *context[1:]), (saved, *signals[1:]), mask)
 
 
-def _backward(dilations: tuple[int, ...], residuals: Any, gradients: Any) -> Any:
-    weights, condition, saved = residuals
-    layers = [_halve_gate(layer) for layer in weights[0]]
+def _backward(dilations: tuple[int, ...], num_context: int, residuals: Any, gradients: Any) -> Any:
+    weights, (saved_context, *of_context), (saved, *of_blocks), mask = residuals
+    layers = [halve_gate(layer) for layer in weights[0]]
     skip_kernel = weights[1]
-    num_samples = gradients[0].shape[1]
+    num_outputs = gradients[0].shape[1]
 
     def block(carry: Any, signals: Any) -> Any:
         # Blocks come last to first. `dpasts` is the gradient, by layer, of the samples that this block has
         # handed on to the next one; it ends with that of the samples which it was handed itself.
         dpasts, sums = carry
-        dy, dskip, c, saved = signals
-        y, pasts, activations = saved
-        gated = [_gate(activation) for activation in activations]
-        # The inputs of the layers cost a small matmul each to have again, and a third of the memory to keep.
-        extended = []
-        for layer, past, z in zip(layers, pasts, gated, strict=True):
-            extended.append(jnp.concatenate([past, y], axis=2))
-            y = y + _residual(layer, z)
+        dy, dskip, saved, c, m = signals
         # One matmul gives the gradient of all gated activations that comes through the skip path.
         dgated = jnp.split(matmul(skip_kernel, dskip), len(layers))
-        dlayers: list[Any] = []
-        dpasts_before: list[Array] = []
-        dc = None if c is None else jnp.zeros_like(c)
-        for i in reversed(range(len(layers))):
-            # dy is the gradient of the layer's residual output. The gated activation has gradients from there
-            # and from the skip sum; the layer's input from the shortcut and from its taps, below.
-            dz = dgated[i] + matmul(layers[i].residual_kernel, dy)
-            djoint = _gate_gradient(dz, activations[i])
-            taps = _taps(extended[i], layers[i], dilations[i], c)
-            dtaps = matmul(_joint_kernel(layers[i]), djoint)
-            dlayers.append(
-                (
-                    # Of the joint kernel, its bias, the residual kernel, and its bias.
-                    outer(taps, djoint),
-                    sum_over_time(djoint),
-                    outer(gated[i], dy),
-                    sum_over_time(dy),
-                )
-            )
-            dpast, dinput, dcondition = _taps_gradient(dtaps, layers[i], dilations[i], dpasts[i])
-            dpasts_before.append(dpast)
-            dy = dy + dinput
-            dc = None if dc is None else dc + dcondition
-        dweights = dlayers[::-1], outer(jnp.concatenate(gated), dskip), sum_over_time(dskip)
-        return (dpasts_before[::-1], jax.tree.map(jnp.add, sums, dweights)), (dy, dc)
+        dpasts, dx, dc, dlayers, gated = backward(
+            layers, dilations, dpasts, dy, dgated, saved, c, m
+        )
+        dweights = dlayers, outer(jnp.concatenate(gated), dskip), sum_over_time(dskip)
+        return (dpasts, jax.tree.map(jnp.add, sums, dweights)), (dx, dc)
 
     # Blocks end in zeros where the signal has no more samples. Their gradients are zeros too, so these
     # samples add nothing to any sum.
-    dy, dskip = map(to_blocks, gradients)
-    carry = _no_pasts(layers, dilations, gradients[0]), _zero_sums(weights, gradients[0].shape[0])
-    (_, sums), (dx, dc) = lax.scan(block, carry, (dy, dskip, condition, saved), reverse=True)
-    dlayers, dskip_kernel, dskip_bias = sums
-    dweights = (
-        tuple(_layer_gradient(*pair) for pair in zip(weights[0], dlayers, strict=True)),
-        dskip_kernel,
-        dskip_bias.sum(1),
-    )
-    dcondition = None if dc is None else from_blocks(dc, num_samples)
-    return from_blocks(dx, num_samples), dweights, dcondition
+    signals = (*map(to_blocks, gradients), saved, *of_blocks)
+    zeros = _zero_pasts(layers, dilations, gradients[0]), zero_sums(weights, gradients[0].shape[0])
+    (dpasts, (dlayers, *dskips)), (dx, dc) = lax.scan(block, zeros, signals, reverse=True)
+    dx, dc = from_blocks(dx, num_outputs), None if dc is None else from_blocks(dc, num_outputs)
+    if num_context:
+        # Of the context the later layers see the handed-on samples alone; its last layer has no outputs.
+        dy = dpasts[-1][:, :, :0]
+        _, before, dc_before, more, _ = backward(
+            layers, dilations, dpasts, dy, None, saved_context, *of_context
+        )
+        dlayers = jax.tree.map(jnp.add, dlayers, more)
+        dx = jnp.concatenate([channels_last(before), dx], axis=1)
+        if dc is not None and dc_before is not None:
+            dc = jnp.concatenate([channels_last(dc_before), dc], axis=1)
+    dweights = weight_gradients(weights, dlayers, *dskips)
+    return dx, dweights, dc, None if mask is None else jnp.zeros_like(mask)
 
 
 _gated_stack.defvjp(_forward, _backward)
 
 
-def _no_pasts(layers: list[GatedWeights], dilations: tuple[int, ...], x: Array) -> list[Array]:
+def _parts(num_context: int, x: Array, condition: Any, mask: Any) -> tuple[Any, Any]:
+    """Signal, condition and mask of the context, channels first, and of what follows it, in blocks."""
+    num_outputs = x.shape[1] - num_context
+    context, blocks = [], []
+    for signal in (x, condition):
+        before = None if signal is None else signal.shape[1] - num_outputs
+        context.append(None if signal is None else channels_first(signal[:, :before]))
+        blocks.append(None if signal is None else to_blocks(signal[:, before:]))
+    context.append(None if mask is None else channels_first(mask[:, :num_context]))
+    everywhere = mask is not None and mask.shape[1] > num_context
+    blocks.append(to_blocks(mask[:, num_context:]) if everywhere else None)
+    return tuple(context), tuple(blocks)
+
+
+def _zero_pasts(layers: list[GatedWeights], dilations: tuple[int, ...], x: Array) -> list[Array]:
     """Zeros before the first sample of x [batch, time, channels], for every layer."""
     return [
-        jnp.zeros((x.shape[2], x.shape[0], (layer.kernel.shape[0] - 1) * dilation), x.dtype)
+        jnp.zeros((x.shape[2], x.shape[0], past_of(layer, dilation)), x.dtype)
         for layer, dilation in zip(layers, dilations, strict=True)
     ]
 
 
-def _taps(extended: Array, layer: GatedWeights, dilation: int, condition: Array | None) -> Array:
-    """The rows that meet the joint kernel: every tap of the extended signal, then the condition."""
-    kernel_size = layer.kernel.shape[0]
-    num_samples = extended.shape[2] - (kernel_size - 1) * dilation
-    # Oldest tap first, as in the kernel.
-    rows = [extended[:, :, k * dilation : k * dilation + num_samples] for k in range(kernel_size)]
-    return jnp.concatenate(rows if condition is None else [*rows, condition])
-
-
-def _taps_gradient(
-    dtaps: Array, layer: GatedWeights, dilation: int, dpast: Array
-) -> tuple[Array, Array, Array]:
-    """Gradients of the past, the block's own samples, and the condition.
-
-    Tap k reaches from `k dilation` samples into the extended signal; the last `past` samples of that are
-    also what the next block sees as its past, with gradient `dpast`.
-    """
-    # extended    |------ past ------|--------- block ---------|        kernel_size 3
-    # tap 0       |========= block =========|
-    # tap 1                |========= block =========|
-    # tap 2                          |========= block =========|
-    # dpast                                 |===== past =======|        as the next block sees it
-    kernel_size, num_channels = layer.kernel.shape[:2]
-    past = dpast.shape[2]
-    *rows, dcondition = jnp.split(dtaps, [num_channels * (k + 1) for k in range(kernel_size)])
-    # The first tap ends where the handed-on samples begin, so the two only need joining.
-    dextended = jnp.concatenate([rows[0], dpast], axis=2)
-    for k, row in enumerate(rows[1:-1], start=1):
-        dextended = dextended + jnp.pad(row, ((0, 0), (0, 0), (k * dilation, past - k * dilation)))
-    dinput = dextended[:, :, past:]
-    # The last tap lies on the block itself, so it is added there and not padded.
-    return dextended[:, :, :past], dinput + rows[-1] if kernel_size > 1 else dinput, dcondition
-
-
-def _joint_kernel(layer: GatedWeights) -> Array:
-    """Taps and condition stacked into one kernel [kernel_size * in + condition, 2 * gate_channels]."""
-    kernel = layer.kernel.reshape(-1, layer.kernel.shape[2])
-    if layer.condition_kernel is None:
-        return kernel
-    return jnp.concatenate([kernel, layer.condition_kernel])
-
-
-def _halve_gate(layer: GatedWeights) -> GatedWeights:
-    """The layer with `sigmoid(s) = (1 + tanh(s / 2)) / 2` prepared, so that one tanh serves filter and gate."""
-    scale = _half_scale(layer)
-    condition_kernel = layer.condition_kernel
-    return layer._replace(
-        kernel=layer.kernel * scale,
-        bias=layer.bias * scale,
-        condition_kernel=None if condition_kernel is None else condition_kernel * scale,
-    )
-
-
-def _half_scale(layer: GatedWeights) -> Array:
-    gate_channels = layer.kernel.shape[2] // 2
-    return jnp.repeat(jnp.array([1.0, 0.5], layer.kernel.dtype), gate_channels)
-
-
-def _residual(layer: GatedWeights, z: Array) -> Array:
-    return matmul(layer.residual_kernel.T, z) + layer.residual_bias[:, None, None]
-
-
-def _gate(activation: Array) -> Array:
-    filtered, gate = jnp.split(activation, 2)
-    # gate is tanh(s / 2), so this is tanh(f) sigmoid(s).
-    return filtered * (0.5 + 0.5 * gate)
-
-
-def _gate_gradient(dz: Array, activation: Array) -> Array:
-    filtered, gate = jnp.split(activation, 2)
-    # By f and by s / 2; `_layer_gradient` puts the half into the gradients of the weights.
-    dfiltered = dz * (0.5 + 0.5 * gate) * (1 - filtered * filtered)
-    return jnp.concatenate([dfiltered, dz * (0.5 * filtered) * (1 - gate * gate)])
-
-
-def _zero_sums(weights: Any, batch_size: int) -> Any:
-    """Zeros that the weight gradients are summed into: kernels, and biases still apart for each signal."""
-    layers, skip_kernel, skip_bias = weights
-    zeros = functools.partial(jnp.zeros, dtype=skip_kernel.dtype)
-    sums = []
-    for layer in layers:
-        gate, channels = layer.residual_kernel.shape
-        # A bias may differ from signal to signal, as where it holds a condition, so its sums do.
-        rows = _joint_kernel(layer).shape[0]
-        kernels = zeros((rows, 2 * gate)), zeros((gate, channels))
-        biases = zeros((2 * gate, batch_size)), zeros((channels, batch_size))
-        sums.append((kernels[0], biases[0], kernels[1], biases[1]))
-    return sums, jnp.zeros_like(skip_kernel), zeros((*skip_bias.shape, batch_size))
-
-
-def _layer_gradient(layer: GatedWeights, sums: Any) -> GatedWeights:
-    """The sums of one layer as the gradient of its weights."""
-    djoint_kernel, dbias, dresidual_kernel, dresidual_bias = sums
-    scale = _half_scale(layer)
-    dkernel, dcondition_kernel = jnp.split(djoint_kernel * scale, [layer.kernel[..., 0].size])
-    dbias = dbias.T * scale
-    return GatedWeights(
-        kernel=dkernel.reshape(layer.kernel.shape),
-        bias=dbias if layer.bias.shape[0] > 1 else dbias.sum(0, keepdims=True),
-        residual_kernel=dresidual_kernel,
-        residual_bias=dresidual_bias.sum(1),
-        condition_kernel=None if layer.condition_kernel is None else dcondition_kernel,
-    )
+def _last(signal: Array, count: int) -> Array:
+    """The last `count` samples."""
+    return signal[:, signal.shape[1] - count :]

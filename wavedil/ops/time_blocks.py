@@ -33,17 +33,32 @@ def from_blocks(blocks: Array, num_samples: int) -> Array:
     return x[:, :num_samples]
 
 
+def channels_first(x: Array) -> Array:
+    """[batch, time, channels] -> [channels, batch, time]."""
+    return x.transpose(2, 0, 1)
+
+
+def channels_last(x: Array) -> Array:
+    """[channels, batch, time] -> [batch, time, channels]."""
+    return x.transpose(1, 2, 0)
+
+
 def matmul(kernel: Array, x: Array) -> Array:
     """kernel [out, in] on every sample of x [in, batch, time]."""
-    return (kernel @ x.reshape(x.shape[0], -1)).reshape(kernel.shape[0], *x.shape[1:])
+    return (kernel @ _flat(x)).reshape(kernel.shape[0], *x.shape[1:])
 
 
 def outer(x: Array, y: Array) -> Array:
     """Sum over batch and time of x y^T: the gradient of a kernel [in, out]."""
-    return x.reshape(x.shape[0], -1) @ y.reshape(y.shape[0], -1).T
+    return _flat(x) @ _flat(y).T
 
 
 def sum_over_time(x: Array) -> Array:
     """[channels, batch, time] -> [channels, batch], as a matmul, which is faster than a reduction."""
-    flat = x.reshape(-1, x.shape[2])
+    flat = x.reshape(x.shape[0] * x.shape[1], x.shape[2])
     return (flat @ jnp.ones((x.shape[2],), x.dtype)).reshape(x.shape[:2])
+
+
+def _flat(x: Array) -> Array:
+    """[channels, batch, time] -> [channels, batch time]; a context's last layer has no samples at all."""
+    return x.reshape(x.shape[0], x.shape[1] * x.shape[2])
