@@ -160,7 +160,7 @@ def test_options_of_another_task_are_refused(capsys, tmp_path, recordings):
 
 @pytest.mark.slow
 def test_conditioned_on_its_latents_an_autoencoder_predicts_better_than_on_zeros(tmp_path):
-    """After a hundred steps or so the latents carry the sound."""
+    """After two hundred steps or so the latents carry the sound."""
     from wavedil import (
         AutoencoderConfig,
         CorpusConfig,
@@ -186,7 +186,7 @@ def test_conditioned_on_its_latents_an_autoencoder_predicts_better_than_on_zeros
                 latent_size=8, hop=128, channels=16, dilations=(1, 2, 4, 8, 16, 32)
             ),
         ),
-        training=TrainingConfig(steps=150, batch_size=1, window_size=2048, warmup_steps=20),
+        training=TrainingConfig(steps=250, batch_size=1, window_size=2048, warmup_steps=20),
     )
     corpus = config.task.read(config)
     run = train_as(config, tmp_path / "run", corpus=corpus)
