@@ -35,6 +35,14 @@ def crop(
     return out
 
 
+def stretch(
+    codes: UInt[np.ndarray, " time"], start: int, count: int
+) -> Int32[np.ndarray, " count"]:
+    """Samples `start .. start + count - 1` of a recording; BEYOND where it has none."""
+    samples = codes[max(0, start) : max(0, start + count)].astype(np.int32)
+    return crop(samples, min(start, 0), count, BEYOND)
+
+
 def sound_frames(
     codes: UInt[np.ndarray, " time"], first: int, count: int, hop: int
 ) -> Int32[np.ndarray, "count hop"]:
@@ -47,5 +55,4 @@ def sound_frames(
       array([[ 7,  8],
              [ 9, -1]], dtype=int32)
     """
-    samples = codes[max(0, first * hop) : max(0, (first + count) * hop)].astype(np.int32)
-    return crop(samples, min(first * hop, 0), count * hop, BEYOND).reshape(count, hop)
+    return stretch(codes, first * hop, count * hop).reshape(count, hop)

@@ -52,7 +52,7 @@ def _training(sizes: Sizes, with_mels: WaveNetConfig) -> dict[str, Any]:
 def _with_features(batch: Batch, config: WaveNetConfig) -> Batch:
     assert config.local_conditioning is not None
     frames = (
-        num_frames(batch.mask.shape[1], config.local_conditioning.hop)
+        num_frames(batch.codes.shape[1], config.local_conditioning.hop)
         + 2 * config.local_conditioning.lookaround_frames
     )
     features = np.random.default_rng(0).normal(

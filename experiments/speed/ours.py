@@ -7,7 +7,6 @@ import numpy as np
 
 from wavedil.data import Batch, CorpusConfig
 from wavedil.models import WaveNetConfig
-from wavedil.mu_law import code_dtype
 from wavedil.tasks import GeneratorTask
 from wavedil.training import RunConfig, TrainingConfig, initial_state, make_update
 
@@ -29,5 +28,5 @@ def compiled_step(config: WaveNetConfig, batch: Batch) -> Any:
 
 def random_batch(config: WaveNetConfig, num_samples: int) -> Batch:
     """One window in which every sample counts."""
-    codes = np.random.default_rng(0).integers(0, config.levels, (1, num_samples + 1))
-    return Batch(codes.astype(code_dtype(config.levels)), np.ones((1, num_samples), np.float32), {})
+    codes = np.random.default_rng(0).integers(0, config.levels, (1, num_samples + 1), np.int32)
+    return Batch(codes[:, 1:], codes[:, :1], {})

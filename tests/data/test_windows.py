@@ -1,4 +1,4 @@
-"""Training windows: what counts sees its whole field, everything counts once, order is a function."""
+"""Training windows: every target sees its whole field, all count equally often, order is a function."""
 
 import dataclasses
 import multiprocessing
@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from wavedil import UserError
 from wavedil.data import Recording, TrainingWindows
+from wavedil.data.windows import default_window_size
+from wavedil.frames import BEYOND
 
 LEVELS = 65536
 SILENCE = LEVELS // 2
@@ -28,80 +30,90 @@ def make_recordings(lengths):
     ]
 
 
-def make_windows(lengths, window_size, receptive_field, batch_size=1, seed=0, **changes):
+def make_windows(lengths, window_size, context_samples, batch_size=1, seed=0, **changes):
     options = {"label_values": {}, "levels": LEVELS, **changes}
     return TrainingWindows(
         make_recordings(lengths),
         window_size=window_size,
-        receptive_field=receptive_field,
+        context_samples=context_samples,
         batch_size=batch_size,
         seed=seed,
         **options,
     )
 
 
-def epoch_of(windows, epoch=0):
-    """Codes and mask of every window of an epoch, of windows in batches of one."""
-    count = windows.num_windows_per_epoch
-    batches = [windows.batch(step) for step in range(epoch * count, (epoch + 1) * count)]
-    return [(batch.codes[0], batch.mask[0]) for batch in batches]
+def round_of(windows, number=0):
+    """The batches of a round, of windows in batches of one: a pass."""
+    assert windows.steps_per_round == windows.num_windows_per_pass
+    count = windows.steps_per_round
+    return [windows.batch(step) for step in range(number * count, (number + 1) * count)]
+
+
+def targets(batch):
+    """The codes that count, of a batch of one."""
+    return batch.codes[0][batch.codes[0] != BEYOND]
 
 
 @st.composite
 def cases(draw):
-    receptive_field = draw(st.integers(1, 12))
-    window_size = draw(st.integers(receptive_field, 30))
+    context_samples = draw(st.integers(1, 12))
+    window_size = draw(st.integers(1, 30))
     lengths = draw(st.lists(st.integers(1, 90), min_size=1, max_size=5))
-    return lengths, window_size, receptive_field, draw(st.integers(0, 2**40))
+    return lengths, window_size, context_samples, draw(st.integers(0, 2**40))
 
 
 @given(case=cases())
 @settings(max_examples=60, deadline=None)
-def test_every_target_that_counts_sees_its_whole_field(case):
-    lengths, window_size, receptive_field, seed = case
+def test_every_target_sees_its_whole_field(case):
+    lengths, window_size, context_samples, seed = case
     signals = [[SILENCE, *item.codes.tolist()] for item in make_recordings(lengths)]
-    for codes, mask in epoch_of(make_windows(lengths, window_size, receptive_field, seed=seed)):
-        for index in np.flatnonzero(mask):
-            target, seen = codes[index + 1], codes[: index + 1].tolist()
-            (signal,) = [signal for signal in signals if target in signal]
-            before = signal[: signal.index(target)]
-            # All of the field where the file has that much; else all the file, and silence.
-            field = before[-receptive_field:]
-            assert seen[-len(field) :] == field
-            if len(before) < receptive_field:
-                assert seen == before
+    for batch in round_of(make_windows(lengths, window_size, context_samples, seed=seed)):
+        first = batch.codes[0, 0]
+        (signal,) = [signal for signal in signals if first in signal]
+        begin = signal.index(first)
+        count = len(targets(batch))
+        np.testing.assert_array_equal(targets(batch), signal[begin : begin + count])
+        np.testing.assert_array_equal(batch.codes[0, count:], BEYOND)
+        assert 1 <= count <= window_size
+        # All of the field where the file has that much; else the silence before it, and nothing before that.
+        before = signal[max(0, begin - context_samples) : begin]
+        seen = batch.context[0].tolist()
+        assert seen[len(seen) - len(before) :] == before
+        assert set(seen[: len(seen) - len(before)]) <= {BEYOND}
+        assert len(seen) == context_samples or (begin == 1 and len(seen) == 1)
 
 
 @given(case=cases())
 @settings(max_examples=60, deadline=None)
-def test_an_epoch_predicts_every_sample_of_every_file_exactly_once(case):
-    lengths, window_size, receptive_field, seed = case
-    windows = make_windows(lengths, window_size, receptive_field, seed=seed)
-    for epoch in (0, 3):
-        counted = [codes[1:][mask == 1] for codes, mask in epoch_of(windows, epoch)]
+def test_a_pass_predicts_every_sample_of_every_file_exactly_once(case):
+    lengths, window_size, context_samples, seed = case
+    windows = make_windows(lengths, window_size, context_samples, seed=seed)
+    for number in (0, 3):
+        counted = [targets(batch) for batch in round_of(windows, number)]
         np.testing.assert_array_equal(np.sort(np.concatenate(counted)), np.arange(sum(lengths)))
 
 
-@given(case=cases())
+@given(case=cases(), batch_size=st.integers(1, 7) | st.none())
 @settings(max_examples=60, deadline=None)
-def test_no_window_joins_two_files_and_padding_is_masked_silence(case):
-    lengths, window_size, receptive_field, seed = case
-    ends = np.cumsum(lengths)
-    for codes, mask in epoch_of(make_windows(lengths, window_size, receptive_field, seed=seed)):
-        present = codes[codes != SILENCE].astype(int)
-        assert len(set(np.searchsorted(ends, present, side="right"))) == 1
-        np.testing.assert_array_equal(np.diff(present), 1)
-        # Silence stands before a file's first sample and after the last present one only.
-        begin = int(codes[0] == SILENCE)
-        assert (codes[begin : begin + len(present)] != SILENCE).all()
-        assert not mask[codes[1:] == SILENCE].any()
+def test_a_round_predicts_every_sample_equally_often_and_little_else(case, batch_size):
+    lengths, window_size, context_samples, seed = case
+    windows = make_windows(lengths, window_size, context_samples, batch_size, seed=seed)
+    batches = [windows.batch(step) for step in range(windows.steps_per_round)]
+    counted = np.concatenate([batch.codes[batch.codes != BEYOND] for batch in batches])
+    times = np.bincount(counted, minlength=sum(lengths))
+    assert times.min() == times.max() > 0
+    rows = np.concatenate([(batch.codes != BEYOND).any(axis=1) for batch in batches])
+    assert np.mean(rows) > 0.8
 
 
-@given(case=cases(), hop=st.integers(1, 7), context=st.integers(0, 3))
+@given(case=cases(), hop=st.integers(1, 7), lookaround=st.integers(0, 3), factor=st.integers(1, 3))
 @settings(max_examples=60, deadline=None)
-def test_windows_begin_with_a_frame_and_bring_every_frame_of_their_targets(case, hop, context):
-    lengths, window_size, receptive_field, seed = case
-    window_size += hop - 1
+def test_windows_begin_with_a_frame_and_bring_every_frame_of_targets_and_context(
+    case, hop, lookaround, factor
+):
+    lengths, window_size, context_frames, seed = case
+    frame_size = hop * factor
+    context_samples = context_frames * frame_size + 1
     # Each frame holds the number of its recording and its own, from 1 on; 0 is beyond the recording.
     recordings = [
         dataclasses.replace(
@@ -111,69 +123,85 @@ def test_windows_begin_with_a_frame_and_bring_every_frame_of_their_targets(case,
         for n, (recording, length) in enumerate(zip(make_recordings(lengths), lengths, strict=True))
     ]
     windows = TrainingWindows(
-        recordings, window_size=window_size, receptive_field=receptive_field, batch_size=1, seed=seed,
-        label_values={}, levels=LEVELS, hop=hop, lookaround_frames=context,
+        recordings, window_size=window_size, context_samples=context_samples, batch_size=1, seed=seed,
+        label_values={}, levels=LEVELS, frame_size=frame_size, hop=hop, lookaround_frames=lookaround,
     )  # fmt: skip
-    counted = 0
-    for step in range(windows.num_windows_per_epoch):
-        codes, mask, _, (features,) = windows.batch(step)
-        counted += int(mask.sum())
-        assert len(features) == -(-mask.shape[1] // hop) + 2 * context
-        starts = np.cumsum([0, *lengths])
-        for index in np.flatnonzero(mask[0]):
-            code = int(codes[0, index + 1])
-            recording = int(np.searchsorted(starts, code, side="right")) - 1
-            frame, num_frames = (code - starts[recording]) // hop, -(-lengths[recording] // hop)
-            around = np.arange(frame - context, frame + context + 1)
-            present = (around >= 0) & (around < num_frames)
-            seen = features[index // hop : index // hop + 2 * context + 1]
-            np.testing.assert_array_equal(seen[:, 1], np.where(present, around + 1, 0))
-            np.testing.assert_array_equal(seen[:, 0], np.where(present, recording, 0))
-    assert counted == sum(lengths)
+    starts = np.cumsum([0, *lengths])
+    for batch in round_of(windows):
+        (features,), seen = batch.features, batch.context.shape[1] - 1
+        assert len(features) == -(-(seen + batch.codes.shape[1]) // hop) + 2 * lookaround
+        recording = int(np.searchsorted(starts, batch.codes[0, 0], side="right")) - 1
+        begin = batch.codes[0, 0] - starts[recording]
+        assert begin % frame_size == 0 and seen % frame_size == 0
+        # Frame i of the window lies at frame (begin - seen) / hop + i - lookaround of the recording.
+        frames = np.arange(len(features)) + (begin - seen) // hop - lookaround
+        present = (frames >= 0) & (frames < -(-lengths[recording] // hop))
+        np.testing.assert_array_equal(features[:, 1], np.where(present, frames + 1, 0))
+        np.testing.assert_array_equal(features[:, 0], np.where(present, recording, 0))
 
 
-def test_a_window_must_hold_the_field_and_the_rest_of_a_frame():
-    with pytest.raises(
-        UserError, match=r"\(12\) and the rest of a frame \(4\).*at least 16 samples"
-    ):
-        make_windows([100], 15, 12, hop=5)
-    assert make_windows([100], 16, 12, hop=5).num_windows_per_epoch == 1 + 84
+def test_windows_of_a_recording_are_equally_long():
+    for length, count in ((4096, 1), (4097, 2), (3 * 4096, 3), (3 * 4096 + 1, 4)):
+        sizes = sorted(len(targets(batch)) for batch in round_of(make_windows([length], 4096, 9)))
+        assert len(sizes) == count and sizes[-1] - sizes[0] < count
 
 
-def test_most_windows_count_all_they_can():
-    # 4096 targets from a start and 1025 from each later window of 4096 with a field of 3072.
-    windows = make_windows([4096, 4097, 4096 + 1025, 4096 + 1026], 4096, 3072)
-    assert windows.num_windows_per_epoch == 1 + 2 + 2 + 3
+def test_batches_whose_windows_begin_with_their_recordings_have_no_context():
+    """One long recording beside many clips: three quarters of the layers' work and more is for targets."""
+    lengths = [60000] + [1500 + 7 * n for n in range(200)]
+    recordings = [Recording(f"{n}", np.ones(length, np.uint8)) for n, length in enumerate(lengths)]
+    context_samples = 3071
+    window_size = default_window_size(context_samples)
+    windows = TrainingWindows(
+        recordings,
+        window_size=window_size,
+        context_samples=context_samples,
+        label_values={},
+        seed=0,
+    )
+    counted, head, layers = 0, 0, 0.0
+    for step in range(windows.steps_per_round):
+        batch = windows.batch(step)
+        counted += int(np.sum(batch.codes != BEYOND))
+        head += batch.codes.size
+        layers += batch.codes.size + len(batch.codes) * (batch.context.shape[1] - 1) / 2
+    assert counted > 0.75 * layers
+    assert counted > 0.85 * head
 
 
-def test_cuts_move_from_epoch_to_epoch():
-    windows = make_windows([100], 30, 10)
-    first_tiles = {
-        int(mask.sum()) for n in range(20) for codes, mask in epoch_of(windows, n) if codes[1] == 0
-    }
-    assert len(first_tiles) > 5
+@pytest.mark.parametrize(
+    ("lengths", "shape"),
+    [
+        ([3500] * 100, (2, 3520)),  # spoken digits
+        ([16000] * 100, (1, 8000)),  # clips of a second
+        ([240 * 4100] * 2, (1, 8192)),  # songs
+        ([10] * 100, (64, 64)),
+        ([10], (1, 64)),
+    ],
+)
+def test_by_default_a_batch_predicts_about_8192_samples(lengths, shape):
+    recordings = [Recording("a", np.ones(length, np.uint8)) for length in lengths]
+    windows = TrainingWindows(
+        recordings, window_size=8192, context_samples=3071, label_values={}, seed=0
+    )
+    shapes = [windows.batch(step).codes.shape for step in range(4)]
+    assert set(shapes) <= {shape, (shape[0], shape[1] + 64 - shape[1] % 64)}
 
 
-def test_batches_have_one_shape_and_type_at_every_step():
-    windows = make_windows([5, 40, 100], 20, 6, batch_size=3)
-    for step in range(20):
-        codes, mask, *_ = windows.batch(step)
-        assert (codes.shape, codes.dtype) == ((3, 21), np.uint16)
-        assert (mask.shape, mask.dtype) == ((3, 20), np.float32)
-        assert set(np.unique(mask)) <= {0.0, 1.0}
+def test_by_default_three_quarters_of_the_work_counts_however_far_the_model_sees():
+    assert default_window_size(1000) == 8192
+    assert 1.5 * 20000 <= default_window_size(20001) < 1.6 * 20000
 
 
-def test_batches_are_cut_to_few_lengths_that_fit_the_recordings():
+def test_batches_have_few_lengths_that_fit_the_recordings():
     rng = np.random.default_rng(0)
     lengths = [int(length) for length in np.clip(rng.lognormal(6.5, 0.4, 60), 100, 3000)]
-    windows = make_windows(lengths[:40], 2048, 300)
-    batches = [windows.batch(step) for step in range(windows.num_windows_per_epoch)]
-    sizes = [batch.mask.size for batch in batches]
-    counted = sum(int(batch.mask.sum()) for batch in batches)
+    batches = round_of(make_windows(lengths[:40], 2048, 300))
+    sizes = [batch.codes.size for batch in batches]
+    counted = sum(len(targets(batch)) for batch in batches)
     assert counted == sum(lengths[:40])
     assert 1 < len(set(sizes)) <= 6 and max(sizes) <= 2048
     assert all(size % 64 == 0 for size in sizes)
-    assert all(batch.codes.shape[1] == batch.mask.shape[1] + 1 for batch in batches)
     # Windows of the full length would count under half of their targets.
     assert counted > 0.75 * sum(sizes)
     assert counted < 0.5 * 2048 * len(sizes)
@@ -181,16 +209,13 @@ def test_batches_are_cut_to_few_lengths_that_fit_the_recordings():
 
 def test_recordings_of_one_length_are_batches_of_one_length():
     windows = make_windows([1000] * 20, 4096, 100, batch_size=3)
-    assert {windows.batch(step).mask.shape for step in range(20)} == {(3, 1024)}
+    assert {windows.batch(step).codes.shape for step in range(20)} == {(3, 1024)}
 
 
-@pytest.mark.parametrize("length", [501, 640, 900, 1700])
-@pytest.mark.parametrize("hop", [1, 64])
-def test_batches_are_long_enough_wherever_the_cuts_fall(length, hop):
-    windows = make_windows([length], window_size=500, receptive_field=30, hop=hop)
-    for epoch in range(30):
-        counted = sum(int(mask.sum()) for _, mask in epoch_of(windows, epoch))
-        assert counted == length
+def test_a_small_corpus_is_not_drawn_twice_into_a_batch():
+    windows = make_windows([100, 200], 500, 10, batch_size=2)
+    for step in range(20):
+        assert len(set(windows.batch(step).codes[:, 0].tolist())) == 2
 
 
 def test_a_batch_depends_on_seed_and_step_alone():
@@ -199,14 +224,29 @@ def test_a_batch_depends_on_seed_and_step_alone():
     backwards = [other.batch(step) for step in reversed(range(30))]
     for a, b in zip(forwards, reversed(backwards), strict=True):
         np.testing.assert_array_equal(a.codes, b.codes)
-        np.testing.assert_array_equal(a.mask, b.mask)
+        np.testing.assert_array_equal(a.context, b.context)
 
 
-def test_seeds_and_epochs_have_different_orders():
-    def order(windows, epoch):
-        return [int(codes[1]) for codes, _ in epoch_of(windows, epoch)]
+def test_a_window_of_one_sample_and_a_recording_of_one_sample_are_predicted():
+    assert make_windows([7, 1], 1, 5).num_windows_per_pass == 8
+    assert sorted(int(targets(batch)[0]) for batch in round_of(make_windows([7, 1], 1, 5))) == [
+        *range(8)
+    ]
 
-    lengths = [10] * 30
+
+def test_what_a_training_predicts_is_said_in_a_line():
+    (line,) = make_windows([1000, 3000], 1000, 301, batch_size=2).describe(100)
+    assert line == (
+        "2,000 samples predicted a step, each from the 301 before it; "
+        "100 steps are 50 passes over the recordings"
+    )
+
+
+def test_seeds_and_passes_have_different_orders():
+    def order(windows, number):
+        return [int(batch.codes[0, 0]) for batch in round_of(windows, number)]
+
+    lengths = [10] * 32
     windows = make_windows(lengths, 20, 6)
     orders = [order(windows, 0), order(windows, 1), order(make_windows(lengths, 20, 6, seed=1), 0)]
     assert sorted(orders[0]) == sorted(orders[1]) == sorted(orders[2])
@@ -247,37 +287,20 @@ def test_labels_are_counted_from_one_and_zero_is_unlabelled():
     windows = TrainingWindows(
         recordings,
         window_size=8,
-        receptive_field=4,
+        context_samples=4,
         batch_size=6,
         label_values={"digit": ("0", "7"), "speaker": ("ann", "bob")},
         seed=0,
     )
     codes, _, labels, _ = windows.batch(0)
     assert labels["digit"].dtype == np.int32
-    np.testing.assert_array_equal(labels["digit"], np.where(codes[:, 1] == 1, 1, 2))
-    np.testing.assert_array_equal(labels["speaker"], np.where(codes[:, 1] == 1, 2, 0))
+    np.testing.assert_array_equal(labels["digit"], np.where(codes[:, 0] == 1, 1, 2))
+    np.testing.assert_array_equal(labels["speaker"], np.where(codes[:, 0] == 1, 2, 0))
 
 
-def test_recordings_shorter_than_the_field_train_from_their_starts():
-    codes, mask = epoch_of(make_windows([7], 20, 1000))[0]
-    np.testing.assert_array_equal(codes, [SILENCE, *range(7), *[SILENCE] * 13])
-    np.testing.assert_array_equal(mask, [1] * 7 + [0] * 13)
-
-
-def test_a_window_shorter_than_the_field_is_refused_where_a_file_is_longer():
-    message = (
-        r"window of 2000 samples is shorter than the receptive field \(3070\).*"
-        r"1.wav \(5000 samples\).*at least 3070 samples"
-    )
-    with pytest.raises(UserError, match=message):
-        make_windows([10, 5000], 2000, 3070)
-    assert make_windows([10, 2000], 2000, 3070).num_windows_per_epoch == 2
-    assert make_windows([10, 5000], 3070, 3070).num_windows_per_epoch > 2
-
-
-@pytest.mark.parametrize("name", ["window_size", "receptive_field", "batch_size"])
+@pytest.mark.parametrize("name", ["window_size", "context_samples", "batch_size", "frame_size"])
 def test_sizes_below_one_are_refused(name):
-    sizes = {"window_size": 8, "receptive_field": 4, "batch_size": 2, name: 0}
+    sizes = {"window_size": 8, "context_samples": 4, "batch_size": 2, name: 0}
     with pytest.raises(UserError, match=f"{name} is 0"):
         make_windows([10], **sizes)
 

@@ -17,7 +17,7 @@ from wavedil import (
     LocalConditioningConfig,
     UserError,
 )
-from wavedil.data import Recording, TrainingWindows
+from wavedil.data import Recording
 from wavedil.evaluation import bits
 from wavedil.features import MelConfig
 from wavedil.frames import BEYOND, sound_frames
@@ -102,46 +102,6 @@ def test_sounds_of_all_lengths_share_few_compilations(model):
     before = compiled._cache_size()
     encode_sounds(model, [noise(size) for size in (513, 700, 1000, 20)])
     assert compiled._cache_size() == before
-
-
-def test_a_training_window_scores_its_samples_as_the_whole_recording_does(model, whole):
-    settings = model.config
-    windows = TrainingWindows(
-        RECORDINGS,
-        window_size=64,
-        receptive_field=model.receptive_field.size,
-        batch_size=2,
-        label_values={},
-        seed=0,
-        levels=runs.LEVELS,
-        hop=HOP,
-        lookaround_frames=settings.lookaround_frames,
-        sound_as_features=True,
-    )
-    log_prob = nnx.jit(lambda model, *arguments: model.log_prob(*arguments))
-    scored = dict.fromkeys(whole, 0)
-    for step in range(windows.num_windows_per_epoch // 2):
-        batch = windows.batch(step)
-        codes = jnp.asarray(batch.codes, jnp.int32)
-        got = log_prob(model, codes[:, 1:], {}, codes[:, :1], jnp.asarray(batch.features))
-        for row in range(2):
-            counted = np.flatnonzero(batch.mask[row])
-            targets = batch.codes[row, 1:][counted]
-            path, start = _place(targets)
-            expected = whole[path][start : start + len(targets)]
-            np.testing.assert_allclose(got[row, counted], expected, atol=2e-5, err_msg=path)
-            scored[path] += len(targets)
-    # An odd window is left for the next epoch.
-    assert sum(scored.values()) >= sum(len(item.codes) for item in RECORDINGS) - 64
-
-
-def _place(targets):
-    """The recording that holds these codes in a row, and where."""
-    for item in RECORDINGS:
-        for start in range(len(item.codes) - len(targets) + 1):
-            if np.array_equal(item.codes[start : start + len(targets)], targets):
-                return item.path, start
-    raise AssertionError("no recording holds the window")
 
 
 def test_given_the_codes_of_the_sound_no_sample_is_predicted_from_later_ones(model):

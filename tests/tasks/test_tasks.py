@@ -91,6 +91,9 @@ class FilterWindows:
         pairs = [self.task.pair(self.recordings[i]) for i in rng.integers(4, size=2)]
         return tuple(np.stack(part) for part in zip(*pairs, strict=True))
 
+    def describe(self, steps):
+        return [f"{steps} pairs of sounds"]
+
 
 # One line each: all that the package learns of it.
 TASKS["filter"], MODELS["Filter"] = FilterTask, Filter

@@ -106,6 +106,7 @@ def train_shown(
             config, corpus
         )  # refuses what does not fit before anything is said
         print("\n".join(corpus.describe()))
+        print("\n".join(config.task.windows(config, corpus).describe(config.training.steps)))
     with training_progress() as report:
         return train_as(config, folder, corpus=corpus, report=report, warn=say)
 

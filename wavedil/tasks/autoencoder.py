@@ -34,8 +34,8 @@ class AutoencoderTask(Config):
         sound.require_no_features(corpus, "an autoencoder learns its own")
         config = sound.with_corpus(config, corpus)
         model: AutoencoderConfig = config.model
-        model = dataclasses.replace(model, decoder=sound.wavenet(model.decoder, corpus))
-        return dataclasses.replace(config, model=model.complete())
+        model = dataclasses.replace(model, decoder=sound.wavenet(model.decoder, corpus)).complete()
+        return sound.with_window_size(dataclasses.replace(config, model=model), model.decoder)
 
     def windows(self, config: RunConfig, corpus: Corpus) -> TrainingWindows:
         model: AutoencoderConfig = config.model

@@ -37,7 +37,8 @@ class GeneratorTask(Config):
         config = sound.with_corpus(config, corpus)
         model: WaveNetConfig = config.model
         _require_no_features(model)
-        return dataclasses.replace(config, model=sound.wavenet(model, corpus))
+        model = sound.wavenet(model, corpus)
+        return sound.with_window_size(dataclasses.replace(config, model=model), model)
 
     def windows(self, config: RunConfig, corpus: Corpus) -> TrainingWindows:
         return sound.windows(config, corpus, config.model)

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from wavedil.data.corpus import Corpus, Recording, read_corpus
-from wavedil.data.windows import Batch, TrainingWindows
+from wavedil.data.windows import Batch, TrainingWindows, default_window_size
 from wavedil.errors import UserError
 from wavedil.evaluation.baselines import baseline_bits
 from wavedil.features import MelConfig
+from wavedil.frames import BEYOND
 from wavedil.models.wavenet_config import WaveNetConfig
 from wavedil.training.task import Progress, RunConfig
 
@@ -38,7 +39,7 @@ def require_no_features(corpus: Corpus, why: str) -> None:
 
 
 def with_corpus(config: RunConfig, corpus: Corpus) -> RunConfig:
-    """The configuration with the recordings' sample rate and fingerprint.
+    """The configuration with the sample rate and fingerprint of the recordings.
 
     Raises:
       UserError: If there is nothing to train on.
@@ -52,6 +53,14 @@ def with_corpus(config: RunConfig, corpus: Corpus) -> RunConfig:
         corpus=dataclasses.replace(config.corpus, sample_rate=corpus.sample_rate),
         recordings_fingerprint=corpus.fingerprint,
     )
+
+
+def with_window_size(config: RunConfig, wavenet: WaveNetConfig) -> RunConfig:
+    """The configuration with a window that suits how far the model sees, where it is open."""
+    training = config.training
+    window_size = training.window_size or default_window_size(wavenet.context_samples)
+    training = dataclasses.replace(training, window_size=window_size)
+    return dataclasses.replace(config, training=training)
 
 
 def wavenet(config: WaveNetConfig, corpus: Corpus, **changes: Any) -> WaveNetConfig:
@@ -70,15 +79,17 @@ def windows(
     sound_as_features: bool = False,
 ) -> TrainingWindows:
     """Windows in which every prediction that counts sees the field of `wavenet`, with frames of features."""
-    local = wavenet.local_conditioning
+    local, training = wavenet.local_conditioning, config.training
+    assert training.window_size is not None  # resolved
     return TrainingWindows(
         corpus.train,
-        window_size=config.training.window_size,
-        receptive_field=wavenet.receptive_field.size,
-        batch_size=config.training.batch_size,
+        window_size=training.window_size,
+        context_samples=wavenet.context_samples,
+        batch_size=training.batch_size,
         label_values=corpus.label_values,
-        seed=config.training.seed,
+        seed=training.seed,
         levels=wavenet.levels,
+        frame_size=wavenet.frame_size,
         hop=1 if local is None else local.sizes[1],
         lookaround_frames=lookaround_frames,
         sound_as_features=sound_as_features,
@@ -90,10 +101,12 @@ def loss(model: Any, batch: Batch) -> tuple[Any, Any, dict[str, tuple[Any, Any]]
     import jax.numpy as jnp
     import numpy as np
 
-    codes = jnp.asarray(batch.codes, jnp.int32)
+    codes, context = jnp.asarray(batch.codes), jnp.asarray(batch.context)
     features = None if batch.features is None else jnp.asarray(batch.features)
-    log_prob = model.log_prob(codes[:, 1:], batch.labels, codes[:, :1], features)
-    nats, count = -jnp.sum(log_prob * batch.mask), jnp.sum(batch.mask)
+    log_prob = model.log_prob(codes, batch.labels, context, features)
+    counted = codes != BEYOND
+    nats = -jnp.sum(jnp.where(counted, log_prob, 0.0))
+    count = jnp.sum(counted, dtype=nats.dtype)
     return nats, count, {"bits": (nats / np.log(2.0), count)}
 
 

@@ -57,11 +57,10 @@ class VocoderTask(Config):
             )
         local = model.local_conditioning or LocalConditioningConfig()
         local = local.of(corpus.num_features, corpus.hop, corpus.mel)
-        return dataclasses.replace(
-            config,
-            task=dataclasses.replace(self, mel=corpus.mel or self.mel),
-            model=sound.wavenet(model, corpus, local_conditioning=local),
-        )
+        model = sound.wavenet(model, corpus, local_conditioning=local)
+        task = dataclasses.replace(self, mel=corpus.mel or self.mel)
+        config = dataclasses.replace(config, task=task, model=model)
+        return sound.with_window_size(config, model)
 
     def windows(self, config: RunConfig, corpus: Corpus) -> TrainingWindows:
         model: WaveNetConfig = config.model

@@ -13,10 +13,11 @@ class TrainingConfig(Config):
 
     steps: int = 10000
     """Parameter updates."""
-    batch_size: int = 2
-    """Windows in a batch."""
-    window_size: int = 4096
-    """Samples in a window, its left context included."""
+    batch_size: int | None = None
+    """Windows in a batch; by default as many as predict about 8192 samples."""
+    window_size: int | None = None
+    """Most samples that a window predicts; their context comes on top. By default 8192, or more if the model sees
+    far."""
     optimizer: Literal["adamw", "muon"] = "adamw"
     """How gradients become updates; muon takes fewer steps to the same loss, and a little longer over each."""
     learning_rate: float = 4e-3
@@ -43,10 +44,8 @@ class TrainingConfig(Config):
     """Whether the metrics also go to TensorBoard files in the run folder."""
 
     def __post_init__(self) -> None:
-        counts = ("steps", "batch_size", "log_every", "evaluate_every", "save_every")
+        counts = ("steps", "batch_size", "window_size", "log_every", "evaluate_every", "save_every")
         require_positive(**{name: getattr(self, name) for name in counts})
-        if self.window_size < 2:
-            raise UserError(f"window_size is {self.window_size} samples; use at least 2")
         if not (self.learning_rate > 0 and self.clip_norm > 0):
             raise UserError(
                 f"learning_rate is {self.learning_rate} and clip_norm {self.clip_norm}; both must be above 0"

@@ -39,6 +39,9 @@ class Windows(Protocol):
     def batch(self, step: int) -> Any:
         """The batch of a step, any pytree of arrays: a pure function of the seed and the step."""
 
+    def describe(self, steps: int) -> Sequence[str]:
+        """What a training of so many steps predicts, in lines for people."""
+
 
 class Task(Protocol):
     """A purpose that a model is trained for: a frozen `Config` whose fields are its options.
