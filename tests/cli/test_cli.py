@@ -299,17 +299,6 @@ def test_a_model_with_a_context_stack_is_trained_scored_heard_and_taken_up(
     assert main(["evaluate", str(run), "--json"]) == 0
     assert 0 < json.loads(capsys.readouterr().out)["bits"] < 8.5
     assert main(["generate", str(run), str(tmp_path / "a.wav"), "--seconds=0.05"]) == 0
-    far = ["--model.context-stack.factor=64", "--model.context-stack.dilations=1:32"]
-    line = mistake_after_reading(
-        capsys, "train", recordings, tmp_path / "far", *TINY, *far, "--training.window-size=2048"
-    )
-    assert "shorter than the receptive field (4173)" in line and "use at least 4173" in line
-
-
-def mistake_after_reading(capsys, *arguments):
-    """The one line of a mistake that shows when the recordings have been read."""
-    assert main([str(argument) for argument in arguments]) == 2
-    return capsys.readouterr().err.splitlines()[-1]
 
 
 def test_the_demo_leaves_a_folder_of_someone_elses_alone(capsys, tmp_path):

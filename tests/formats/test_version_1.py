@@ -12,8 +12,11 @@ import soundfile
 
 import wavedil as wd
 from wavedil.cli.main import main
+from wavedil.data import Batch
+from wavedil.frames import BEYOND, crop, stretch
 from wavedil.models import named_weights
 from wavedil.runs import RunFolder, train_as
+from wavedil.training import Checkpoints, make_update, take_up
 
 ARCHIVE = Path(__file__).parent / "version_1.zip"
 TASKS = ("generator", "vocoder", "autoencoder")
@@ -63,15 +66,51 @@ def test_the_configuration_of_a_run_has_its_task_and_is_the_same_in_version_2(ol
     assert wd.runs.from_values(json.loads(json.dumps(wd.runs.to_values(config)))) == config
 
 
-def test_a_run_that_was_stopped_goes_on_to_the_weights_that_version_1_came_to(old, monkeypatch):
+# Recording, first and last sample + 1 of the windows that version 1 took in the steps after the stop.
+WINDOWS = {
+    3: ((1, 22, 130), (1, 42, 150)),
+    4: ((1, 34, 142), (2, 26, 134)),
+    5: ((1, 0, 74), (0, 26, 134)),
+}
+
+
+def test_the_state_of_a_run_goes_on_to_the_weights_that_version_1_came_to(old, monkeypatch):
     """The names of weights changed, and with them the order of what the optimizer keeps of each."""
     finished = named_weights(wd.load(old / "generator"))
     monkeypatch.chdir(old)
     write_recordings(old / "recordings")
+    folder = RunFolder(old / "generator")
+    config = folder.read_config()
+    corpus = config.task.read(config)
+    config = config.task.resolve(config, corpus)
+    checkpoints = Checkpoints(folder.checkpoints, folder.stored_name)
+    state = take_up(config, checkpoints, warn=print)
+    checkpoints.close()
+    update = make_update(config)
+    for step, windows in WINDOWS.items():
+        assert step == int(state.step)
+        rows = [row(corpus.train[number], begin, end) for number, begin, end in windows]
+        codes, context, labels = zip(*rows, strict=True)
+        rows_of_labels = config.model.labels.rows_of(labels)
+        state, _ = update(state, Batch(np.stack(codes), np.stack(context), rows_of_labels))
+    for name, weight in state.averaged.items():
+        np.testing.assert_allclose(weight, finished[name], atol=1e-6, err_msg=name)
+
+
+def row(recording, begin, end):
+    """Targets, context and labels of a window of the generator, 108 of which 20 come before."""
+    context = stretch(recording.codes, begin - 21, 21)
+    if begin == 0:
+        context[-1] = 16  # silence
+    codes = crop(stretch(recording.codes, begin, end - begin), 0, 108, BEYOND)
+    return codes, context, recording.labels
+
+
+def test_a_run_that_was_stopped_goes_on_and_can_be_stopped_again(old, monkeypatch):
+    monkeypatch.chdir(old)
+    write_recordings(old / "recordings")
     run = train_as(RunFolder(old / "generator").read_config(), old / "generator")
     assert (run.step, run.stopped_by) == (6, None)
-    for name, weight in named_weights(run.model).items():
-        np.testing.assert_allclose(weight, finished[name], atol=1e-6, err_msg=name)
     # Its own checkpoints keep its names, so that it can be stopped and go on once more.
     again = train_as(RunFolder(old / "generator").read_config(), old / "generator")
     assert again.step == 6

@@ -58,7 +58,7 @@ def test_first_sample_is_predicted_from_silence(model: WaveNet) -> None:
     first = model.distribution.log_prob(model(silence), codes[:, :1])
     np.testing.assert_allclose(model.log_prob(codes)[:, :1], first, rtol=1e-5)
     np.testing.assert_allclose(
-        model.log_prob(codes), model.log_prob(codes, before=silence), rtol=1e-6
+        model.log_prob(codes), model.log_prob(codes, context=silence), rtol=1e-6
     )
 
 
