@@ -12,7 +12,10 @@ from wavedil import UserError
 from wavedil.data import Recording
 from wavedil.evaluation import Scores, bits, likelihood
 from wavedil.models import (
+    Autoencoder,
+    AutoencoderConfig,
     ContextStackConfig,
+    EncoderConfig,
     LocalConditioningConfig,
     WaveNet,
     named_weights,
@@ -162,11 +165,11 @@ def test_progress_counts_samples_to_their_end(model):
 
 def test_one_compilation_serves_models_of_one_configuration(model):
     evaluate(model, RECORDINGS, batch_size=2, block_size=64)
-    compiled = _jitted(likelihood._score_block, (4,))._cache_size()
+    compiled = _jitted(likelihood._score_block, (5,))._cache_size()
     weights = named_weights(model)
     other = with_weights(model, {name: 0.5 * value for name, value in weights.items()}, "test")
     evaluate(other, RECORDINGS[:3], batch_size=2, block_size=64)
-    assert _jitted(likelihood._score_block, (4,))._cache_size() == compiled
+    assert _jitted(likelihood._score_block, (5,))._cache_size() == compiled
 
 
 @pytest.mark.parametrize(("batch_size", "block_size"), [(1, 200), (3, 17)])
@@ -197,6 +200,56 @@ def test_streamed_blocks_with_a_context_stack_equal_one_pass(batch_size, block_s
         nats = -log_prob(model, jnp.asarray(recording.codes, jnp.int32)[None])
         expected = float(np.mean(np.asarray(nats, np.float64)) / np.log(2.0))
         assert each[recording.path] == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("task", ["generator", "vocoder", "context stack", "autoencoder"])
+def test_scored_samples_have_the_bits_that_they_have_in_the_whole(task):
+    model, recordings = _model_and_recordings(task)
+    whole = _nats(model, recordings)
+    places = [(0, 40), (0, 1), (60, 100), (40, 41), (63, 65)]
+    scored = [
+        dataclasses.replace(item, scored=place)
+        for item, place in zip(recordings, places, strict=True)
+    ]
+    totals, counts = bits(model, scored, batch_size=2, block_size=16)
+    for (first, end), nats, total, count in zip(places, whole, totals, counts, strict=True):
+        assert count == end - first
+        np.testing.assert_allclose(total, nats[first:end].sum() / np.log(2.0), rtol=1e-5)
+
+
+def _model_and_recordings(task):
+    if task == "autoencoder":
+        encoder = EncoderConfig(latent_size=2, hop=8, channels=3, dilations=(1, 2))
+        config = AutoencoderConfig(decoder=runs.model_config(), encoder=encoder)
+        return Autoencoder(config, rngs=nnx.Rngs(0)), RECORDINGS
+    settings = {
+        "generator": {},
+        "vocoder": {
+            "local_conditioning": LocalConditioningConfig(num_features=3, hop=8, channels=4)
+        },
+        "context stack": {
+            "context_stack": ContextStackConfig(factor=8, channels=4, dilations=(1, 2))
+        },
+    }[task]
+    model = WaveNet(runs.model_config(**settings), rngs=nnx.Rngs(0))
+    with_them = [with_features(item, 8) for item in RECORDINGS]
+    return model, with_them if task == "vocoder" else RECORDINGS
+
+
+def _nats(model, recordings):
+    """Of every sample of each recording, in one pass by itself."""
+    log_prob = nnx.jit(lambda model, codes, features: model.log_prob(codes, features=features))
+    return [
+        -np.asarray(
+            log_prob(
+                model,
+                jnp.asarray(item.codes, jnp.int32)[None],
+                None if item.features is None else item.features[None],
+            ),
+            np.float64,
+        )[0]
+        for item in recordings
+    ]
 
 
 def test_recordings_without_the_features_of_the_model_are_refused():

@@ -36,17 +36,25 @@ class Recording:
       labels: Name -> value; a label that the file lacks is absent.
       features: [frames, features], frame i of samples `i hop .. (i + 1) hop - 1`, read-only; None
         where the corpus has none.
+      scored: First sample, and the one after the last, of those that an evaluation scores; None: all.
     """
 
     path: str
     codes: UInt[np.ndarray, " time"]
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     features: Float32[np.ndarray, "frames features"] | None = None
+    scored: tuple[int, int] | None = None
 
     @property
     def num_samples(self) -> int:
         """Samples of the recording."""
         return self.codes.size
+
+    @property
+    def num_scored(self) -> int:
+        """Samples that an evaluation scores."""
+        first, end = self.scored or (0, self.num_samples)
+        return end - first
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,10 +99,25 @@ class Corpus:
         return 0 if features is None else features.shape[1]
 
     def held_out(self, seconds: float) -> tuple[Recording, ...]:
-        """Held-out recordings spread over the list that hold about so many seconds together, at least one."""
-        total = sum(recording.num_samples for recording in self.test) / self.sample_rate
-        share = min(1.0, seconds / total)
-        return tuple(spread(self.test, max(1, round(share * len(self.test)))))
+        """About so many seconds of held-out sound, the same each time.
+
+        They are seconds at equal distances over all of it, or all of a recording that is shorter than a second.
+        """
+        lengths = np.array([recording.num_samples for recording in self.test])
+        samples = max(1, round(seconds * self.sample_rate))
+        if samples >= lengths.sum():
+            return self.test
+        sizes = np.minimum(lengths, min(samples, self.sample_rate))
+        ends = np.cumsum(lengths)
+        count = max(1, round(samples / float(np.average(sizes, weights=lengths))))
+        places = ((np.arange(count) + 0.5) * ends[-1] / count).astype(int)
+        pieces = {}
+        for place, number in zip(places, np.searchsorted(ends, places, side="right"), strict=True):
+            begin, size = int(ends[number] - lengths[number]), int(sizes[number])
+            first = min(max(0, int(place) - begin - size // 2), int(lengths[number]) - size)
+            recording = dataclasses.replace(self.test[number], scored=(first, first + size))
+            pieces[number, first] = recording
+        return tuple(pieces.values())
 
     @functools.cached_property
     def fingerprint(self) -> str:

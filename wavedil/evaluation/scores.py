@@ -26,7 +26,7 @@ class Scores(dict[str, float]):
     def __init__(self, metrics: Mapping[str, Totals], recordings: Sequence[Any]) -> None:
         super().__init__(means(metrics))
         self.num_recordings = len(recordings)
-        self.num_samples = sum(recording.num_samples for recording in recordings)
+        self.num_samples = sum(recording.num_scored for recording in recordings)
         each = all(np.ndim(weight) for _, weight in metrics.values())
         self.by_label = _by_label(metrics, recordings) if each else {}
 
