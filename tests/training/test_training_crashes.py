@@ -118,7 +118,7 @@ def test_a_signal_ends_the_step_and_saves_and_the_next_start_goes_on(tmp_path, n
     assert runs.lines(run) == runs.lines(whole)
 
 
-def test_a_second_ctrl_c_interrupts_at_once_and_the_run_still_resumes(tmp_path):
+def test_a_second_ctrl_c_loses_no_finished_step(tmp_path):
     config = runs.run_config()
 
     def stop_twice_at_7(progress):
@@ -128,11 +128,35 @@ def test_a_second_ctrl_c_interrupts_at_once_and_the_run_still_resumes(tmp_path):
 
     # Ignored, where a shell started the tests in the background.
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        train(config, tmp_path / "run", corpus=runs.corpus(), report=stop_twice_at_7)
+    result = train(config, tmp_path / "run", corpus=runs.corpus(), report=stop_twice_at_7)
+    assert (result.step, result.stopped_by) == (7, "SIGINT")
     assert signal.getsignal(signal.SIGINT) is before
-    assert int(runs.final_state(tmp_path / "run", config).step) == 4  # the last that was saved
+    assert int(runs.final_state(tmp_path / "run", config).step) == 7
     assert train(config, tmp_path / "run", corpus=runs.corpus()).step == 12
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_an_evaluation_that_was_cut_short_is_made_up_for(tmp_path, monkeypatch, signals):
+    """The steps before it are saved already; the metrics are in the end those of a run that was not stopped."""
+    config, run, whole = runs.run_config(), tmp_path / "run", tmp_path / "whole"
+    score = runs.GeneratorTask.evaluate
+
+    def signalled(task, model, recordings, progress=None):
+        for _ in range(signals):
+            signal.raise_signal(signal.SIGINT)
+        assert signals == 1, "went on after a second Ctrl-C"
+        return score(task, model, recordings, progress)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs.GeneratorTask, "evaluate", signalled)
+        result = train(config, run, corpus=runs.corpus())
+    assert (result.step, result.stopped_by, result.held_out) == (6, "SIGINT", {})
+    assert int(runs.final_state(run, config).step) == 6
+    result = train(config, run, corpus=runs.corpus())
+    assert (result.step, result.stopped_by) == (12, None)
+    train(config, whole, corpus=runs.corpus())
+    runs.assert_equal_states(runs.final_state(run, config), runs.final_state(whole, config))
+    assert runs.lines(run) == runs.lines(whole)
 
 
 def test_a_full_disk_stops_the_run_and_leaves_the_checkpoint_before_whole(tmp_path, monkeypatch):
@@ -140,7 +164,7 @@ def test_a_full_disk_stops_the_run_and_leaves_the_checkpoint_before_whole(tmp_pa
     save = Checkpoints.save
 
     def save_on_a_full_disk(self, state):
-        if int(state.step) < 8:
+        if int(state.step) < 6:
             return save(self, state)
         with largest_file(num_bytes=256):
             return save(self, state)

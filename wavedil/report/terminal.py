@@ -46,9 +46,17 @@ def training_progress() -> Iterator[Report]:
         def report(now: Progress) -> None:
             held_out = f"  held out {_values(now.held_out)}" if now.held_out else ""
             rate = f"{now.targets_per_second:,.0f} targets/s"
-            work(now.step, now.steps, f"{_named(now.metrics)}{held_out}  {rate}")
+            left = f"  {duration(now.seconds_left)} left" if now.step < now.steps else ""
+            work(now.step, now.steps, f"{_named(now.metrics)}{held_out}  {rate}{left}")
 
         yield report
+
+
+def duration(seconds: float) -> str:
+    """A duration as people say it, such as "40 s", "12 min" or "3.5 h"."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def _named(metrics: Mapping[str, float]) -> str:

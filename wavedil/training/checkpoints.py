@@ -43,6 +43,10 @@ class Checkpoints:
             self._manager.save(step, args=ocp.args.StandardSave(self._to_mapping(state)))
             self._manager.wait_until_finished()
 
+    def discard(self, step: int) -> None:
+        """Deletes the checkpoint of a step that turned out to be of no use."""
+        self._manager.delete(step)
+
     def restore_newest(
         self, like: TrainingState, warn: Callable[[str], None]
     ) -> TrainingState | None:

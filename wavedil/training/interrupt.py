@@ -1,20 +1,26 @@
-"""A request to stop: Ctrl-C or SIGTERM, noticed between steps."""
+"""A request to stop: Ctrl-C or SIGTERM, noticed between steps and while recordings are scored."""
 
+import contextlib
 import signal
 import threading
+from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any, Self
+
+
+class StoppedError(Exception):
+    """Work that loses nothing by it was given up, because the process was asked to stop."""
 
 
 class StopSignal:
     """While entered, SIGINT and SIGTERM are noted in `received` instead of ending the process.
 
-    A second Ctrl-C interrupts at once. Outside the main thread, where Python
-    takes no signals, nothing is changed.
+    Outside the main thread, where Python takes no signals, nothing is changed.
     """
 
     def __init__(self) -> None:
         self.received: str | None = None
+        self._interruptible = False
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -32,7 +38,25 @@ class StopSignal:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
+    def check(self, done: int = 0, total: int = 0) -> None:
+        """Raises StoppedError once a signal has come; serves as the progress of work that may be given up."""
+        if self.received is not None:
+            raise StoppedError
+
+    @contextlib.contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Inside, work may be given up: at its next `check`, or wherever it is at a second Ctrl-C."""
+        self._interruptible = True
+        try:
+            with contextlib.suppress(StoppedError):
+                self.check()
+                yield
+        finally:
+            self._interruptible = False
+
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.received == "SIGINT" and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.received = signal.Signals(number).name
+        again = self.received is not None
+        self.received = self.received or signal.Signals(number).name
+        if again and self._interruptible:
+            self._interruptible = False
+            raise StoppedError

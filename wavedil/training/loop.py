@@ -51,7 +51,8 @@ def run_loop(
 
     At every step the state is a function of the configuration and the batches alone: a run that was killed and
     started again goes through the same states, bit for bit on CPU, as one that was not. SIGTERM and Ctrl-C end the
-    run after the step under way, with everything saved.
+    run after the step under way, with everything saved. Steps are saved before held-out recordings are scored; an
+    evaluation that a signal cuts short is made up for when the run is taken up.
 
     Args:
       config: A resolved configuration.
@@ -69,26 +70,41 @@ def run_loop(
     averaged = functools.partial(_averaged, abstract_model(config.model))
     update = make_update(config)
 
+    step = int(state.step)
+
     def save() -> None:
         _require_finite_state(state)
         checkpoints.save(state)
-        publish(averaged(state))
+
+    def due() -> bool:
+        return step > 0 and (step % settings.evaluate_every == 0 or step == settings.steps)
 
     with StopSignal() as stop:
-        step = int(state.step)
+
+        def evaluate() -> None:
+            with stop.interruptible():
+                scores = means(task.evaluate(averaged(state), held_out, stop.check))
+                if not all(map(math.isfinite, scores.values())):
+                    checkpoints.discard(step)
+                    raise NonFiniteError(_of_held_out(scores, step))
+                log.held_out(step, scores)
+
+        if due() and not log.has_held_out(step):
+            evaluate()
         while step < settings.steps and stop.received is None:
             state, metrics = update(state, windows.batch(step))
             step += 1
             _require_finite(metrics, step)
             log.step(step, metrics)
             with log.not_training():
-                if step % settings.evaluate_every == 0 or step == settings.steps:
-                    scores = means(task.evaluate(averaged(state), held_out))
-                    _require_finite_scores(scores, step)
-                    log.held_out(step, scores)
+                if due():
+                    save()
+                    evaluate()
                 if step % settings.save_every == 0:
                     save()
+                    publish(averaged(state))
         save()
+        publish(averaged(state))
     return Ended(averaged(state), step, stop.received)
 
 
@@ -105,12 +121,9 @@ def _averaged(model: Model, state: TrainingState) -> Model:
     return with_weights(model, state.averaged, "training")
 
 
-def _require_finite_scores(scores: Mapping[str, float], step: int) -> None:
-    for name, value in scores.items():
-        if not math.isfinite(value):
-            raise NonFiniteError(
-                f"step {step}: the {name} of the held-out recordings is {value}; {_REMEDY}"
-            )
+def _of_held_out(scores: Mapping[str, float], step: int) -> str:
+    name, value = next(item for item in scores.items() if not math.isfinite(item[1]))
+    return f"step {step}: the {name} of the held-out recordings is {value}; {_REMEDY}"
 
 
 def _require_finite(metrics: Metrics, step: int) -> None:

@@ -30,6 +30,8 @@ class Progress:
     gradient_norm: float
     targets_per_second: float
     """Counted targets of the loss: samples that were predicted."""
+    seconds_left: float
+    """To the last step, as long as steps, evaluations and saves take now."""
     held_out: Mapping[str, float] = dataclasses.field(default_factory=dict)
     """Of the newest evaluation; empty before the first."""
 
@@ -76,6 +78,13 @@ class MetricsFile:
                 return found
         return {}
 
+    def has_held_out(self, step: int) -> bool:
+        """Whether an evaluation after that step is there."""
+        return any(
+            line["step"] == step and any(name.startswith(HELD_OUT) for name in line)
+            for line in self.read()
+        )
+
     def forget_after(self, step: int) -> None:
         """Drops the lines of steps that will be taken again."""
         kept = [line for line in self.read() if line["step"] <= step]
@@ -106,24 +115,32 @@ class MetricsLog:
         self._learning_rate = learning_rate(settings)
         self._writer = None if tensorboard is None else _open_tensorboard(tensorboard)
         self._progress: Progress | None = None
+        self._taken, self._aside = 0, 0.0
         self._begin()
         self.last_held_out: Mapping[str, float] = file.last_held_out()
 
     def step(self, step: int, metrics: Metrics) -> None:
         """Notes one step, and writes and reports every `log_every` steps and at the last."""
         self._num_targets += float(metrics.weight)
+        self._num_steps += 1
+        self._taken += 1
         for name, (total, weight) in metrics.named.items():
             before = self._sums.get(name, (0.0, 0.0))
             self._sums[name] = before[0] + float(total), before[1] + float(weight)
-        if step % self._settings.log_every and step != self._settings.steps:
+        left = self._settings.steps - step
+        if step % self._settings.log_every and left:
+            if self._taken == 1:
+                self._begin_rate()  # the first step compiles, which the others do not
             return
         seconds = time.perf_counter() - self._begun
+        seconds_a_step = seconds / self._num_steps + self._aside / self._taken
         self._progress = Progress(
             step=step,
             steps=self._settings.steps,
             metrics=means(self._sums),
             gradient_norm=float(metrics.gradient_norm),
             targets_per_second=self._num_targets / seconds,
+            seconds_left=left * seconds_a_step,
             held_out=self.last_held_out,
         )
         self._write(
@@ -138,6 +155,10 @@ class MetricsLog:
         if self._report is not None:
             self._report(self._progress)
 
+    def has_held_out(self, step: int) -> bool:
+        """Whether an evaluation after that step was noted, by this process or one before."""
+        return self._file.has_held_out(step)
+
     def held_out(self, step: int, metrics: Mapping[str, float]) -> None:
         """Notes, writes and reports an evaluation."""
         self.last_held_out = metrics
@@ -150,7 +171,9 @@ class MetricsLog:
         """Leaves the time spent inside out of the targets per second."""
         begun = time.perf_counter()
         yield
-        self._begun += time.perf_counter() - begun
+        seconds = time.perf_counter() - begun
+        self._aside += seconds
+        self._begun += seconds
 
     def close(self) -> None:
         """Ends the TensorBoard file."""
@@ -159,7 +182,10 @@ class MetricsLog:
 
     def _begin(self) -> None:
         self._sums: dict[str, tuple[float, float]] = {}
-        self._num_targets, self._begun = 0.0, time.perf_counter()
+        self._begin_rate()
+
+    def _begin_rate(self) -> None:
+        self._num_targets, self._num_steps, self._begun = 0.0, 0, time.perf_counter()
 
     def _write(self, step: int, **values: float) -> None:
         self._file.append({"step": step, **values})
