@@ -1,6 +1,8 @@
 """Corpora: what is found, split, labelled, skipped and refused."""
 
 import json
+import math
+import os
 
 import numpy as np
 import pytest
@@ -168,10 +170,23 @@ def test_one_bad_file_among_good_ones_is_named_skipped_and_counted(folder, make,
         read(folder, test="_0[.]wav$", strict=True)
 
 
-def test_progress_counts_every_file(folder):
+def test_progress_counts_the_seconds_of_every_file(folder):
     calls = []
-    read_corpus(CorpusConfig(folder=str(folder)), progress=lambda *call: calls.append(call))
-    assert calls == [(done, 10) for done in range(1, 11)]
+    corpus = read_corpus(
+        CorpusConfig(folder=str(folder)), progress=lambda *call: calls.append(call)
+    )
+    seconds = sum(item.num_samples for item in (*corpus.train, *corpus.test)) / corpus.sample_rate
+    assert len(calls) == 10 and calls == sorted(calls)
+    assert calls[-1] == (math.ceil(seconds),) * 2
+
+
+def test_recordings_are_read_alike_by_any_number_of_threads(folder, monkeypatch):
+    corpora = []
+    for cores in (1, 7):
+        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        corpora.append(read(folder))
+    assert corpora[0].fingerprint == corpora[1].fingerprint
+    assert corpora[0].describe() == corpora[1].describe()
 
 
 def empty(path):

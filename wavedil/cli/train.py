@@ -136,7 +136,7 @@ def read(config: RunConfig) -> "Corpus":
     """The corpus, with progress."""
     from wavedil.report import progress
 
-    with progress("reading") as done:
+    with progress("reading (s of sound)") as done:
         return config.task.read(config, done)
 
 

@@ -3,8 +3,11 @@
 import dataclasses
 import functools
 import hashlib
+import math
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import numpy as np
@@ -188,7 +191,7 @@ def read_corpus(
       mel: For a vocoder: compute these log-mel spectra of every recording.
       features_hop: For a vocoder: read features of your own from `x.npy` beside `x.wav`, an array
         [frames, features] with a frame for every so many samples.
-      progress: Called as `progress(num_done, num_files)` after each file.
+      progress: Called with the seconds of sound that are read and those that there are, after each file.
 
     Raises:
       UserError: If there is no folder, no recording, none that can be read, or none left to train
@@ -233,7 +236,7 @@ def _check_features(config: CorpusConfig, mel: MelConfig | None, hop: int | None
 
 
 class _Reader:
-    """Decodes files one by one, and keeps account of what could not be used."""
+    """Decodes files, as many at once as there are cores, and keeps account of what could not be used."""
 
     def __init__(self, config: CorpusConfig, quantizer: Quantizer) -> None:
         self.config, self.quantizer = config, quantizer
@@ -242,6 +245,7 @@ class _Reader:
         self.sample_rate = config.sample_rate or 0
         self.skipped: list[Skipped] = []
         self.rates: dict[str, int] = {}
+        self.seconds: dict[str, float] = {}
         self.trimmed_samples = 0
 
     def read_all(
@@ -255,15 +259,35 @@ class _Reader:
         self.sample_rate = self.sample_rate or self.commonest_rate()
         self.features = FeatureReader(mel, features_hop, self.sample_rate)
         recordings = {}
-        for done, entry in enumerate(entries, start=1):
-            recording = self.read_recording(entry)
-            if recording is not None:
-                recordings[entry.path] = recording
-            if progress is not None:
-                progress(done, len(entries))
+        done, total = 0.0, sum(self.seconds.values())
+        # Decoding, resampling and spectra let other threads run.
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            futures = [pool.submit(self.read_recording, entry) for entry in entries]
+            try:
+                for entry, future in zip(entries, futures, strict=True):
+                    recording = self.taken(entry, future)
+                    if recording is not None:
+                        recordings[entry.path] = recording
+                    done += self.seconds[entry.path]
+                    if progress is not None:
+                        progress(math.ceil(done), math.ceil(total))
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
         if not recordings:
             raise self.nothing_readable()
         return recordings
+
+    def taken(self, entry: Entry, future: Future[tuple[Recording, int]]) -> Recording | None:
+        """The recording that was read, or None where it cannot be used."""
+        try:
+            recording, trimmed = future.result()
+            self.features.require_width(entry.file, recording.features)
+        except audio.AudioError as error:
+            self._skip(entry, error)
+            return None
+        self.trimmed_samples += trimmed
+        return recording
 
     def read_header(self, entry: Entry) -> bool:
         try:
@@ -273,6 +297,7 @@ class _Reader:
             self._skip(entry, error)
             return False
         self.rates[entry.path] = header.sample_rate
+        self.seconds[entry.path] = header.seconds
         return True
 
     def require_bits(self, entry: Entry, bits: int | None) -> None:
@@ -292,20 +317,19 @@ class _Reader:
         counts = Counter(self.rates.values())
         return min(counts, key=lambda rate: (-counts[rate], rate))
 
-    def read_recording(self, entry: Entry) -> Recording | None:
-        """The recording, or None where it cannot be used."""
-        try:
-            kept, trimmed = read_sound(self.config, entry, self.sample_rate)
-            normalised = min_max_normalised(kept) if self.config.min_max_normalisation else kept
-            codes = self.quantizer.encode(normalised)
-            self.require_sound(entry, codes)
-            features = self.features.read(entry.file, kept)
-        except audio.AudioError as error:
-            self._skip(entry, error)
-            return None
-        self.trimmed_samples += trimmed
+    def read_recording(self, entry: Entry) -> tuple[Recording, int]:
+        """The recording, and how many samples trimming removed.
+
+        Raises:
+          AudioError: If it cannot be used.
+        """
+        kept, trimmed = read_sound(self.config, entry, self.sample_rate)
+        normalised = min_max_normalised(kept) if self.config.min_max_normalisation else kept
+        codes = self.quantizer.encode(normalised)
+        self.require_sound(entry, codes)
+        features = self.features.read(entry.file, kept)
         codes.flags.writeable = False
-        return Recording(entry.path, codes, self.labels[entry.path], features)
+        return Recording(entry.path, codes, self.labels[entry.path], features), trimmed
 
     def require_sound(self, entry: Entry, codes: np.ndarray) -> None:
         """Refuses silence, which teaches nothing and flatters bits per sample."""

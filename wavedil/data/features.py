@@ -57,14 +57,21 @@ class FeatureReader:
 
     def _read_beside(self, recording: Path, num_samples: int, hop: int) -> np.ndarray:
         path = recording.with_suffix(SUFFIX)
-        frames = features.fit(features.read(path), num_samples, hop)
-        self._require_width(path, frames.shape[1])
-        return frames
+        return features.fit(features.read(path), num_samples, hop)
 
-    def _require_width(self, path: Path, width: int) -> None:
+    def require_width(self, recording: Path, frames: np.ndarray | None) -> None:
+        """Refuses features of another width than those of the first recording that it was called for.
+
+        Raises:
+          AudioError: With both.
+        """
+        if frames is None:
+            return
+        path, width = recording.with_suffix(SUFFIX), frames.shape[1]
         first, expected = self._first = self._first or (path, width)
         if width != expected:
-            raise UserError(
+            raise audio.AudioError(
+                recording,
                 f"{path.name} has {width} numbers in a frame, but {first.name} has {expected}; compute all "
-                "features with the same settings"
+                "features with the same settings",
             )

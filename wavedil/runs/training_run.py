@@ -100,7 +100,7 @@ def train_shown(
 ) -> Run:
     """`train_as` with progress on stderr, and what was read on stdout."""
     if corpus is None:
-        with progress("reading") as done:
+        with progress("reading (s of sound)") as done:
             corpus = config.task.read(config, done)
         config = config.task.resolve(
             config, corpus
