@@ -138,19 +138,34 @@ def test_step_of_a_layer_that_sees_the_future_says_what_delay_helps(name: str) -
         layer.init_state(1)
 
 
+@pytest.mark.parametrize(("dtype", "x64"), [("bfloat16", False), ("float32", True)])
 @pytest.mark.parametrize("case", CAUSAL.values(), ids=CAUSAL)
-def test_in_bfloat16_all_is_bfloat16_and_a_scan_over_steps_equals_the_whole(case: Case) -> None:
-    layer, x, extras = contract.in_bfloat16(case, NUM_SAMPLES)
-    at_once = whole(layer, x, extras)
-    assert {leaf.dtype for leaf in jax.tree.leaves(at_once)} == {jnp.dtype(jnp.bfloat16)}
+def test_a_type_is_kept_whole_in_a_scan_over_steps_and_in_gradients(
+    case: Case, dtype: str, x64: bool
+) -> None:
+    """Weights and signal in bfloat16; and in float32 where JAX makes arrays of 64 bits by default."""
+    layer, x, extras = contract.of_type(case, NUM_SAMPLES, dtype)
+    graph, weights = nnx.split(layer)
     blocks = jax.tree.map(lambda leaf: contract.in_blocks(leaf, 16), (x, extras))
-    state = contract.initial_state(layer, x)
-    # A scan refuses a state that comes out of a step in another type than it went in.
-    _, outputs = jax.jit(
-        lambda s, b: lax.scan(lambda s, b: layer.step(b[0], s, **b[1])[::-1], s, b)
-    )(state, blocks)
-    joined = jax.tree.map(contract.joined, outputs)
-    assert_close(_in_float32(joined), _in_float32(at_once), rtol=0.1, atol=0.1)
+
+    def loss(weights: Any) -> Any:
+        y = nnx.merge(graph, weights)(x, **extras)
+        return contract.loss(y), y
+
+    def stream(weights: Any) -> Any:
+        layer = nnx.merge(graph, weights)
+        # A scan refuses a state that comes out of a step in another type than it went in.
+        return lax.scan(
+            lambda s, b: layer.step(b[0], s, **b[1])[::-1], contract.initial_state(layer, x), blocks
+        )[1]
+
+    with jax.enable_x64(x64):
+        gradients, at_once = jax.jit(jax.grad(loss, has_aux=True))(weights)
+        outputs = jax.tree.map(contract.joined, jax.jit(stream)(weights))
+    for leaf in jax.tree.leaves((gradients, at_once, outputs)):
+        assert leaf.dtype == dtype
+    tolerance = 0.1 if dtype == "bfloat16" else 1e-5
+    assert_close(_in_float32(outputs), _in_float32(at_once), rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("case", CAUSAL.values(), ids=CAUSAL)

@@ -104,11 +104,11 @@ def initial_state(layer: Any, x: Any) -> Any:
     return layer.init_state(x.shape[0], x.dtype) if floats else layer.init_state(x.shape[0])
 
 
-def in_bfloat16(case: Case, num_samples: int) -> tuple[Any, Any, dict[str, Any]]:
-    """The layer, its signal and what it is called with beside that, in bfloat16."""
+def of_type(case: Case, num_samples: int, dtype: str) -> tuple[Any, Any, dict[str, Any]]:
+    """The layer, its signal and what it is called with beside that, in a type."""
 
     def lower(leaf: Any) -> Any:
-        return leaf.astype(jnp.bfloat16) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+        return leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
 
     graph, weights = nnx.split(case.layer())
     signals = case.signal(num_samples), case.extras(num_samples)

@@ -10,8 +10,8 @@ def label_embedding(
     num_values: int, channels: int, rngs: nnx.Rngs
 ) -> Float[Array, "rows channels"]:
     """Row 0, unlabelled, starts at zero: where no recording lacks the label, it stays the middle of the others."""
-    rows = jax.random.normal(rngs.params(), (num_values, channels))
-    return jnp.concatenate([jnp.zeros((1, channels)), rows])
+    rows = jax.random.normal(rngs.params(), (num_values, channels), jnp.float32)
+    return jnp.concatenate([jnp.zeros((1, channels), jnp.float32), rows])
 
 
 def smooth_embedding(levels: int, channels: int, rngs: nnx.Rngs) -> Float[Array, "levels channels"]:
@@ -20,8 +20,8 @@ def smooth_embedding(levels: int, channels: int, rngs: nnx.Rngs) -> Float[Array,
     Random mixtures of sines and cosines of the level, from half a period to 32 over all levels: the network
     starts with what makes a code a number, and learns in fewer steps than from unrelated rows.
     """
-    level = jnp.linspace(-1.0, 1.0, levels)[:, None]
-    angles = jnp.pi * level * 2.0 ** jnp.arange(-1.0, 7.0)
+    level = jnp.linspace(-1.0, 1.0, levels, dtype=jnp.float32)[:, None]
+    angles = jnp.pi * level * 2.0 ** jnp.arange(-1.0, 7.0, dtype=jnp.float32)
     waves = jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
-    mixture = jax.random.normal(rngs.params(), (waves.shape[-1], channels))
+    mixture = jax.random.normal(rngs.params(), (waves.shape[-1], channels), jnp.float32)
     return 1.4 * waves.shape[-1] ** -0.5 * (waves @ mixture)

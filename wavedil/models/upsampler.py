@@ -61,7 +61,7 @@ class FeatureUpsampler(nnx.Module):
         self, features: Float[Array, "batch frames features"], num_samples: int
     ) -> Float[Array, "batch time channels"]:
         """The condition of the samples; see `Conditioning.upsample`."""
-        features = self._with_context(features, num_samples)
+        features = self._with_context(features, num_samples).astype(self.frames.kernel.dtype)
         if self.config.mel is not None:
             # From 0 .. 1 to a deviation of about 1 around 0, with which they are learnt in far fewer steps.
             features = 4.0 * features - 2.0

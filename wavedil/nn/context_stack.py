@@ -160,7 +160,7 @@ class ContextStack(nnx.Module):
             "held": lax.dynamic_slice_in_dim(held, completed, 1, axis=1),
             "stack": stack,
         }
-        return held[:, (phase + 1 + jnp.arange(num_samples)) // factor], after
+        return held[:, (phase + 1 + jnp.arange(num_samples, dtype=phase.dtype)) // factor], after
 
     def enter(self, x: Array) -> Array:
         """Complete frames of samples as the blocks take them: the samples of each joined in its channels."""

@@ -87,8 +87,8 @@ class Conv1d(nnx.Module):
         shape = (kernel_size, in_channels // groups, out_channels)
         # An output of inputs with variance 1 then has variance 1.
         scale = (kernel_size * in_channels // groups) ** -0.5
-        self.kernel = nnx.Param(scale * jax.random.normal(rngs.params(), shape))
-        self.bias = nnx.Param(jnp.zeros(out_channels)) if use_bias else None
+        self.kernel = nnx.Param(scale * jax.random.normal(rngs.params(), shape, jnp.float32))
+        self.bias = nnx.Param(jnp.zeros(out_channels, jnp.float32)) if use_bias else None
 
     def bias_or_zeros(self) -> Float[Array, " out_channels"]:
         """b, or zeros where there is none."""

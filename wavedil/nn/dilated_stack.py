@@ -80,10 +80,10 @@ class DilatedStack(nnx.Module):
             for dilation in self.dilations
         )
         joined = len(self.dilations) * channels
-        kernel = jax.random.normal(rngs.params(), (joined, skip_channels))
+        kernel = jax.random.normal(rngs.params(), (joined, skip_channels), jnp.float32)
         # A gated activation has a variance of about a quarter; this makes the skip sum's about one.
         self.skip_kernel = nnx.Param(2.0 * joined**-0.5 * kernel)
-        self.skip_bias = nnx.Param(jnp.zeros(skip_channels)) if use_bias else None
+        self.skip_bias = nnx.Param(jnp.zeros(skip_channels, jnp.float32)) if use_bias else None
         fields = [block.receptive_field for block in self.blocks]
         self.receptive_field = functools.reduce(ReceptiveField.then, fields)
 
