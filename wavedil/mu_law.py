@@ -27,8 +27,10 @@ def encode(
     read by another are off by up to a level, with an offset in silence:
 
         convention   code = floor(...)                     f of a code           used by
-        "nearest"    (f + 1) / 2 mu + 1/2                  2 code / mu - 1       tensorflow-wavenet (ibab), nv-wavenet,
-                                                                                 PytorchWaveNetVocoder (kan-bayashi)
+        "nearest"    (f + 1) / 2 mu + 1/2                  2 code / mu - 1       tensorflow-wavenet (ibab), nv-wavenet;
+                                                                                 to encode, PytorchWaveNetVocoder
+                                                                                 (kan-bayashi), which decodes
+                                                                                 (2 code - 1) / mu - 1
         "truncate"   (f + 1) / 2 mu                        2 code / mu - 1       nnmnkwii, wavenet_vocoder (r9y9)
         "nsynth"     (f + 1) / 2 levels                    (2 code + 1) / levels - 1,    magenta (NSynth)
                                                            the middle code is 0

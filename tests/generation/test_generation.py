@@ -94,6 +94,27 @@ def test_cached_log_probabilities_equal_the_forward_pass(config: WaveNetConfig) 
     np.testing.assert_allclose(log_prob(jnp.stack(cached, 1)), whole, rtol=1e-6, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["two taps", "logistic", "context and labels"])
+def test_where_jax_has_64_bits_the_same_codes_are_drawn(name: str) -> None:
+    config = CONFIGS[name]
+    model, labels = make_model(config), make_labels(config, 2)
+    settings: dict[str, Any] = {"num_samples": 40, "batch_size": 2, "labels": labels}
+    with jax.enable_x64(True):
+        wide = generate(model, KEY, **settings)
+    drawn = generate(model, KEY, **settings)
+    assert wide.dtype == drawn.dtype
+    np.testing.assert_array_equal(wide, drawn)
+
+
+@pytest.mark.parametrize("name", ["two taps", "context and labels"])
+def test_a_model_in_bfloat16_draws_codes(name: str) -> None:
+    config = CONFIGS[name]
+    graph, weights = nnx.split(make_model(config))
+    model = nnx.merge(graph, jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), weights))
+    codes = generate(model, KEY, num_samples=40, batch_size=2, labels=make_labels(config, 2))
+    assert codes.shape == (2, 40) and len(np.unique(codes)) > 5
+
+
 def test_a_signal_does_not_depend_on_the_others_in_its_batch() -> None:
     config = CONFIGS["labelled"]
     model = make_model(config)

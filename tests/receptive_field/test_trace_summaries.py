@@ -193,6 +193,23 @@ def test_upper_bounds_are_said(fn: Callable[[Any], Any], words: str) -> None:
     assert "test_trace_summaries.py" in str(field) or "image" in str(field)
 
 
+def test_a_known_window_that_has_zeros_makes_an_upper_bound() -> None:
+    """A Hann window of 8 samples begins with a zero; a Hamming window has none."""
+
+    def spectra(x: Any, window: Any) -> Any:
+        starts = 4 * jnp.arange((x.shape[1] - 8) // 4 + 1)
+        frames = x[:, starts[:, None] + jnp.arange(8), 0]
+        return jnp.abs(jnp.fft.rfft(frames * window[:8].astype(np.float32)))
+
+    hann, hamming = (
+        trace(lambda x, window=window: spectra(x, window), spec(40))
+        for window in (np.hanning(9), np.hamming(9))
+    )
+    assert hann.receptive_field.size == hamming.receptive_field.size == 8
+    assert any("window or mask that has zeros" in bound for bound in hann.upper_bounds)
+    assert not hamming.upper_bounds
+
+
 def test_a_minute_in_frames_is_exact_and_ten_say_that_they_are_not() -> None:
     def frames(x: Any) -> Any:
         starts = jnp.arange((x.shape[1] - 1024) // 160 + 1) * 160

@@ -67,7 +67,7 @@ def context_update(model: WaveNet) -> Update:
             if age is not None:
                 first = (age == last)[:, None, None]
                 stack = [jnp.where(first, 0.0, past) for past in stack]
-            before = context.samples[(position + np.arange(last)) % max(last, 1)]
+            before = context.samples[(position + np.arange(last, dtype=np.int32)) % max(last, 1)]
             frame = jnp.concatenate([before, x[None]]).swapaxes(0, 1)
             (_, y), after = far.stack.step(far.enter(frame), stack)
             chosen = [

@@ -14,7 +14,7 @@ _NAMES = """
 abs acos acosh add add_any and asin asinh atan atan2 atanh bessel_i0e bessel_i1e cbrt ceil clamp
 clz complex conj convert_element_type copy cos cosh digamma div eq eq_to erf erf_inv erfc
 exp exp2 expm1 floor ge gt igamma igamma_grad_a igammac imag integer_pow is_finite le le_to
-lgamma log log1p log2 logistic lt lt_to max min mul mulhi name ne neg nextafter not
+lgamma log log1p log2 logistic lt lt_to max min mulhi name ne neg nextafter not
 one_minus_square or philox2x32 philox4x32 polygamma polynomial population_count pow real
 reduce_precision regularized_incomplete_beta rem round rsqrt
 shift_left shift_right_arithmetic shift_right_logical sign sin sinh square sqrt stop_gradient sub
@@ -53,6 +53,18 @@ def one_by_one(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Sequence[Se
     return inputs
 
 
+def product(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+    """As of each element by itself, though where a known factor is zero, as at a window's end, nothing is seen."""
+    for value, factor in (inputs, inputs[::-1]):
+        known = factor.numpy if isinstance(factor, Constant) else None
+        if isinstance(value, Value) and known is not None and known.size > 1 and not known.all():
+            # Zeros of some channels hide nothing, for the others see the same times.
+            moving = {id for term in value.terms for id, seen in term.maps.items() if seen.moves}
+            if any(part.id in moving for axis in value.axes for part in axis):
+                tracer.note("product with a known window or mask that has zeros", eqn)
+    return elementwise(tracer, eqn, inputs)
+
+
 def select(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     """An element of one case or the other; of the one that is chosen where a mask is known."""
     which, *cases = inputs
@@ -89,6 +101,7 @@ def _where(value: Value, chosen: np.ndarray) -> Value | None:
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(_NAMES, elementwise),
+    "mul": product,
     "select_n": select,
     "optimization_barrier": one_by_one,
     "reduced_vary_cast": one_by_one,
