@@ -2,9 +2,10 @@
 
 From the repository's root, with the `bench` extra, on a machine that does nothing else:
 
-    python experiments/speed/run.py [training] [outputs] [conditioning] [generation] [memory] [startup] [--smoke]
+    python experiments/speed/run.py [SECTION ...] [--smoke]
 
-Without a name it measures all six. It prints Markdown tables and writes results.json beside this file,
+Sections are training, corpora, outputs, conditioning, generation, memory and startup.
+Without a name it measures all of them. It prints Markdown tables and writes results.json beside this file,
 where the parts not measured this time stay as they were. `--smoke` takes tiny sizes and writes elsewhere.
 """
 
@@ -18,7 +19,7 @@ from typing import Any
 from sizes import Sizes
 from timing import machine, seconds
 
-SECTIONS = ("training", "outputs", "conditioning", "generation", "memory", "startup")
+SECTIONS = ("training", "corpora", "outputs", "conditioning", "generation", "memory", "startup")
 FOLDER = Path(__file__).parent
 
 

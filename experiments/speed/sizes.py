@@ -1,6 +1,7 @@
 """The sizes of the full measurement, and tiny ones that only show that it works."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Self
 
 from wavedil.models import WaveNetConfig
@@ -32,6 +33,22 @@ class Sizes:
         ((3, 9, 4, 8, 5, 7, 6, 6) * 8, 64),
     )
     """Frames of sounds of different lengths, and how many equal ones they are compared with."""
+    corpora: Mapping[str, tuple[int, ...]] = dataclasses.field(
+        default_factory=lambda: {
+            "six songs of four minutes, 44.1 kHz": (240 * 44100,) * 6,
+            "notes of 4 s, 16 kHz": (64000,) * 100,
+            "clips of 1 s, 16 kHz": (16000,) * 400,
+            "one hour in one file, 16 kHz": (3600 * 16000,),
+            "spoken digits, 8 kHz": tuple(1500 + 37 * n % 4500 for n in range(300)),
+            "an hour beside a thousand clips": (3600 * 16000, *(16000,) * 1000),
+        }
+    )
+    """Samples of the recordings of a corpus."""
+    batches: int = 6
+    """Training steps in a turn."""
+    corpora_rounds: int = 5
+    peer_windows: tuple[int, ...] = (4096, 8192, 16384)
+    scored: int = 320_000
 
     @classmethod
     def smoke(cls) -> Self:
@@ -51,4 +68,9 @@ class Sizes:
             batch_steps=20,
             starts=1,
             ragged=(((1, 3), 2),),
+            corpora={"long": (5000,), "short": (300, 500, 400)},
+            batches=2,
+            corpora_rounds=2,
+            peer_windows=(256, 512),
+            scored=1000,
         )

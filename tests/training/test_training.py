@@ -212,6 +212,13 @@ def test_metrics_that_a_crash_cut_short_are_mended(tmp_path):
     assert metrics.read()[-1]["bits"] == 1.25
 
 
+@pytest.mark.parametrize("window_size", [1, 10**6])
+def test_windows_of_one_sample_and_of_more_than_there_are_train(tmp_path, window_size):
+    config = runs.run_config(window_size=window_size, steps=2, batch_size=3)
+    run = train(config, tmp_path, corpus=runs.corpus())
+    assert run.step == 2 and 0 < run.held_out["bits"] < 10
+
+
 def test_tensorboard_files_exist_only_when_asked_for_and_json_lines_always(finished, tmp_path):
     plain, _, _ = finished
     folder = tmp_path / "with"

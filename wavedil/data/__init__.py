@@ -10,3 +10,5 @@ from wavedil.data.plucked_strings import write_plucked_strings as write_plucked_
 from wavedil.data.sounds import read_sounds as read_sounds
 from wavedil.data.windows import Batch as Batch
 from wavedil.data.windows import TrainingWindows as TrainingWindows
+from wavedil.data.windows import default_window_size as default_window_size
+from wavedil.frames import BEYOND as BEYOND

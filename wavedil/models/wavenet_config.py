@@ -154,6 +154,17 @@ class WaveNetConfig(Config):
         return near if far is None else near.union(far)
 
     @property
+    def training_bytes_per_sample(self) -> int:
+        """Memory that a training step takes for each sample: float32 activations, and half as much around them.
+
+        Every layer keeps its filter and gate; the skip sum, the layer after it and the outputs are there with their
+        gradients.
+        """
+        outputs = max(self.levels if self.output == "categorical" else 0, self.skip_channels)
+        layers = len(self.layer_dilations) * 2 * self.residual_channels
+        return 4 * (layers * 3 // 2 + 8 * outputs)
+
+    @property
     def frame_size(self) -> int:
         """Samples of a frame: cuts of a recording lie between frames, of features and of the context stack alike."""
         hop = self.local_conditioning.hop if self.local_conditioning else None

@@ -99,12 +99,14 @@ class _Lines:
 
     def __init__(self, title: str) -> None:
         self.title = title
-        self.last_time = time.monotonic()
+        self.begun = self.last_time = time.monotonic()
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
         now = time.monotonic()
         if done < total and now - self.last_time < _SECONDS_BETWEEN_LINES:
             return
         self.last_time = now
+        if not note and 0 < done < total:
+            note = f"{duration((now - self.begun) * (total - done) / done)} left"
         line = f"{self.title}: {done}/{total}" + (f"  {note}" if note else "")
         print(line, file=sys.stderr, flush=True)

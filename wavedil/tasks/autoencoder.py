@@ -35,7 +35,9 @@ class AutoencoderTask(Config):
         config = sound.with_corpus(config, corpus)
         model: AutoencoderConfig = config.model
         model = dataclasses.replace(model, decoder=sound.wavenet(model.decoder, corpus)).complete()
-        return sound.with_window_size(dataclasses.replace(config, model=model), model.decoder)
+        return sound.with_window_size(
+            dataclasses.replace(config, model=model), corpus, model.decoder
+        )
 
     def windows(self, config: RunConfig, corpus: Corpus) -> TrainingWindows:
         model: AutoencoderConfig = config.model

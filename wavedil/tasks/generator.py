@@ -38,7 +38,7 @@ class GeneratorTask(Config):
         model: WaveNetConfig = config.model
         _require_no_features(model)
         model = sound.wavenet(model, corpus)
-        return sound.with_window_size(dataclasses.replace(config, model=model), model)
+        return sound.with_window_size(dataclasses.replace(config, model=model), corpus, model)
 
     def windows(self, config: RunConfig, corpus: Corpus) -> TrainingWindows:
         return sound.windows(config, corpus, config.model)

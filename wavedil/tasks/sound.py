@@ -14,6 +14,7 @@ from wavedil.evaluation.baselines import baseline_bits
 from wavedil.features import MelConfig
 from wavedil.frames import BEYOND
 from wavedil.models.wavenet_config import WaveNetConfig
+from wavedil.training.memory import require_memory
 from wavedil.training.task import Progress, RunConfig
 
 
@@ -55,10 +56,21 @@ def with_corpus(config: RunConfig, corpus: Corpus) -> RunConfig:
     )
 
 
-def with_window_size(config: RunConfig, wavenet: WaveNetConfig) -> RunConfig:
-    """The configuration with a window that suits how far the model sees, where it is open."""
+def with_window_size(config: RunConfig, corpus: Corpus, wavenet: WaveNetConfig) -> RunConfig:
+    """The configuration with a window that suits how far the model sees, where it is open.
+
+    Raises:
+      UserError: If a training step would not fit in memory.
+    """
     training = config.training
     window_size = training.window_size or default_window_size(wavenet.context_samples)
+    longest = min(window_size, max(recording.num_samples for recording in corpus.train))
+    require_memory(
+        longest,
+        training.batch_size or 1,
+        wavenet.context_samples,
+        wavenet.training_bytes_per_sample,
+    )
     training = dataclasses.replace(training, window_size=window_size)
     return dataclasses.replace(config, training=training)
 

@@ -60,7 +60,7 @@ class VocoderTask(Config):
         model = sound.wavenet(model, corpus, local_conditioning=local)
         task = dataclasses.replace(self, mel=corpus.mel or self.mel)
         config = dataclasses.replace(config, task=task, model=model)
-        return sound.with_window_size(config, model)
+        return sound.with_window_size(config, corpus, model)
 
     def windows(self, config: RunConfig, corpus: Corpus) -> TrainingWindows:
         model: WaveNetConfig = config.model

@@ -1,0 +1,51 @@
+"""The memory that a training step takes, estimated before anything is compiled."""
+
+import os
+from pathlib import Path
+
+from wavedil.errors import UserError
+
+_GIB = 2**30
+_CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+
+
+def require_memory(
+    window_size: int, batch_size: int, context_samples: int, bytes_per_sample: int
+) -> None:
+    """Refuses a window that does not fit in memory.
+
+    Args:
+      window_size: Targets in a window.
+      batch_size: Windows in a batch.
+      context_samples: Of each; trimmed layer by layer, it counts half.
+      bytes_per_sample: Of the activations that the backward pass needs.
+
+    Raises:
+      UserError: With the size that would fit.
+    """
+    available = _available_bytes()
+    needed = batch_size * (window_size + context_samples // 2) * bytes_per_sample
+    if needed <= available:
+        return
+    fits = available // (batch_size * bytes_per_sample) - context_samples // 2
+    remedy = (
+        f"use --training.window-size {fits // 1024 * 1024} or less"
+        if fits >= 1024
+        else "use a smaller batch or a smaller model"
+    )
+    raise UserError(
+        f"a training step on {batch_size} x {window_size:,} samples takes about {needed / _GIB:.1f} GiB, but there "
+        f"are {available / _GIB:.1f} GiB of memory; {remedy}"
+    )
+
+
+def _available_bytes() -> int:
+    """The memory of the device, or of this machine as far as this process may use it."""
+    import jax
+
+    device = jax.devices()[0]
+    if device.platform != "cpu":
+        return int((device.memory_stats() or {}).get("bytes_limit", 2**62))
+    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit = _CGROUP_LIMIT.read_text().strip() if _CGROUP_LIMIT.exists() else "max"
+    return min(physical, int(limit)) if limit.isdecimal() else physical
