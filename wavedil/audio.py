@@ -27,6 +27,7 @@ CONVERTIBLE_SUFFIXES = (".m4a", ".m4b", ".mp4", ".aac", ".wma", ".wv", ".ape", "
 
 # Beyond this a file is in other units (integers stored as floats), not a loud recording.
 _LARGEST_PEAK = 2.0
+_PIECE = 1 << 20
 # An MP3 header may state a length that is an estimate (libsndfile issue 1001), off by under 1 %.
 _SHORTEST_READ = 0.95
 # What a program that writes to a pipe puts where the length would be.
@@ -172,25 +173,29 @@ def save(path: FilePath, samples: Float[np.ndarray, " time"], sample_rate: int) 
         raise AudioError(
             path, f"cannot write {path.suffix or 'a file without suffix'}; use .wav or .flac"
         )
-    values = np.asarray(samples, np.float64)
+    values = np.asarray(samples)
     if values.ndim != 1:
         raise AudioError(
             path,
             f"samples have shape {values.shape}, but mono [time] is written; save one signal a file",
         )
     _check_finite(path, values)
-    peak = np.abs(values).max(initial=0.0)
+    peak = max(abs(float(values.max(initial=0.0))), abs(float(values.min(initial=0.0))))
     if peak > 1.0:
         raise AudioError(
             path,
             f"the peak is {peak:.4g}, beyond full scale 1; divide the samples by at least {peak:.4g}",
         )
-    integers = np.minimum(np.rint(values * 32768), 32767).astype(np.int16)
+    integers = np.empty(values.shape, np.int16)
+    # Piece by piece, so that a long sound is not there three times more in double precision.
+    for start in range(0, len(values), _PIECE):
+        piece = np.rint(32768.0 * values[start : start + _PIECE].astype(np.float64))
+        integers[start : start + _PIECE] = np.minimum(piece, 32767)
     # Encoded in memory first: a full disk or a missing permission is then an ordinary OSError.
     encoded = io.BytesIO()
     soundfile.write(encoded, integers, sample_rate, format=container, subtype="PCM_16")
     try:
-        path.write_bytes(encoded.getvalue())
+        path.write_bytes(encoded.getbuffer())
     except OSError as error:
         reason = f"cannot be written ({error.strerror}); choose a folder that exists and that you may write to"
         raise AudioError(path, reason) from None

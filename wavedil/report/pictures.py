@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MOST_COLUMNS = 3
+_MOST_FRAMES = 2000
 _WINDOW_SECONDS = 0.032
 # Quieter than this below the loudest moment is black; it spans what 256 mu-law levels can say.
 _RANGE_DB = 70.0
@@ -102,8 +103,14 @@ def loss_curve(
 
 
 def _draw_waveform(axes: "Axes", samples: np.ndarray, sample_rate: int, peak: float) -> None:
-    times = np.arange(len(samples)) / sample_rate
-    axes.plot(times, samples, color=_INK, linewidth=0.4)
+    # Of a long sound, the lowest and highest sample under each point of the picture.
+    size = max(1, len(samples) // (2 * _MOST_FRAMES))
+    starts = np.arange(0, len(samples), size)
+    if size == 1:
+        axes.plot(starts / sample_rate, samples, color=_INK, linewidth=0.4)
+    else:
+        low, high = (np.asarray(f.reduceat(samples, starts)) for f in (np.minimum, np.maximum))
+        axes.fill_between(starts / sample_rate, low, high, color=_INK, linewidth=0.4)
     axes.set(ylim=(-1.05 * peak, 1.05 * peak), ylabel="amplitude")
     open_frame(axes)
 
@@ -125,11 +132,20 @@ def _draw_spectrogram(axes: "Axes", samples: np.ndarray, sample_rate: int) -> No
 
 
 def _spectrogram_db(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Decibels below the largest magnitude, [frequency, frame], one frame every quarter window."""
+    """Decibels below the largest magnitude, [frequency, frame], one frame every quarter window.
+
+    Of a long sound a column is the mean power of several frames, so that there are not more than a picture shows.
+    """
     size = max(16, 2 ** round(math.log2(_WINDOW_SECONDS * sample_rate)))
-    padded = np.pad(np.asarray(samples, np.float64), size // 2)
+    padded = np.pad(np.asarray(samples), size // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[:: size // 4]
-    magnitude = np.abs(np.fft.rfft(frames * np.hanning(size))).T
+    together = -(-len(frames) // _MOST_FRAMES)
+    window = np.hanning(size)
+    power = [
+        np.mean(np.abs(np.fft.rfft(frames[first : first + together] * window)) ** 2, axis=0)
+        for first in range(0, len(frames), together)
+    ]
+    magnitude = np.sqrt(np.stack(power, axis=1))
     return 20.0 * np.log10(np.maximum(magnitude / max(magnitude.max(), 1e-9), 1e-9))
 
 
