@@ -65,7 +65,7 @@ def test_values_and_gradients_equal_those_of_the_definition(
         return weigh(gated_stack(x, *weights, dilations, condition))
 
     def plain(x: Any, weights: Any, condition: Any) -> Any:
-        return weigh(_definition(dilations, x, weights, condition))
+        return weigh(_definition(dilations, 0, x, weights, condition, None))
 
     arguments = (0, 1) if condition is None else (0, 1, 2)
     actual = jax.jit(jax.value_and_grad(fast, arguments))(x, weights, condition)
