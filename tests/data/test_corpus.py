@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 import spoken_digits
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from recordings import (
     BAD,
@@ -21,10 +21,11 @@ from recordings import (
 )
 
 from wavedil import Quantizer, UserError, audio, mu_law
-from wavedil.data import CorpusConfig, read_corpus
+from wavedil.data import Corpus, CorpusConfig, Recording, read_corpus
 from wavedil.data.listing import Entry
 from wavedil.data.split import held_out_paths
 from wavedil.features import MelConfig, mel
+from wavedil.labels import Vocabulary
 
 
 def read(folder, **settings):
@@ -409,3 +410,35 @@ def test_min_max_normalisation_brings_every_recording_to_full_scale(tmp_path):
     corpus = read(tmp_path, min_max_normalisation=True, levels=256, companding="linear")
     for recording in corpus.train + corpus.test:
         assert (recording.codes.min(), recording.codes.max()) == (0, 255)
+
+
+@given(
+    lengths=st.lists(st.integers(1, 50_000), min_size=1, max_size=30),
+    seconds=st.floats(0.1, 40.0),
+)
+@settings(max_examples=60, deadline=None)
+def test_held_out_sound_is_as_long_as_asked_in_seconds_that_do_not_overlap(lengths, seconds):
+    rate = 1000
+    corpus = Corpus(
+        train=(),
+        test=tuple(Recording(f"{n}", np.zeros(size, np.uint8)) for n, size in enumerate(lengths)),
+        sample_rate=rate,
+        skipped=(),
+        trimmed_seconds=0.0,
+        label_values=Vocabulary(),
+        unlabelled={},
+    )
+    pieces = corpus.held_out(seconds)
+    assert [(p.path, p.scored) for p in pieces] == [
+        (p.path, p.scored) for p in corpus.held_out(seconds)
+    ]
+    scored = {}
+    for piece in pieces:
+        first, end = piece.scored or (0, piece.num_samples)
+        assert 0 <= first < end <= piece.num_samples
+        assert end - first < 2 * rate or piece.scored is None
+        scored.setdefault(piece.path, []).extend(range(first, end))
+    for samples in scored.values():
+        assert len(samples) == len(set(samples))
+    total, wanted = sum(map(len, scored.values())), min(sum(lengths), round(rate * seconds))
+    assert 0.4 * wanted - 2 * rate <= total <= 2 * wanted + 2 * rate

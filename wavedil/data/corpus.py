@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import hashlib
+import itertools
 import math
 import os
 from collections import Counter
@@ -104,23 +105,18 @@ class Corpus:
     def held_out(self, seconds: float) -> tuple[Recording, ...]:
         """About so many seconds of held-out sound, the same each time.
 
-        They are seconds at equal distances over all of it, or all of a recording that is shorter than a second.
+        They are pieces of a second or two at equal distances over all of it; a shorter recording is a piece.
         """
-        lengths = np.array([recording.num_samples for recording in self.test])
-        samples = max(1, round(seconds * self.sample_rate))
-        if samples >= lengths.sum():
+        pieces = []
+        for recording in self.test:
+            count = max(1, recording.num_samples // self.sample_rate)
+            cuts = [number * recording.num_samples // count for number in range(count + 1)]
+            pieces += [(recording, scored) for scored in itertools.pairwise(cuts)]
+        share = seconds * self.sample_rate / sum(recording.num_samples for recording in self.test)
+        if share >= 1:
             return self.test
-        sizes = np.minimum(lengths, min(samples, self.sample_rate))
-        ends = np.cumsum(lengths)
-        count = max(1, round(samples / float(np.average(sizes, weights=lengths))))
-        places = ((np.arange(count) + 0.5) * ends[-1] / count).astype(int)
-        pieces = {}
-        for place, number in zip(places, np.searchsorted(ends, places, side="right"), strict=True):
-            begin, size = int(ends[number] - lengths[number]), int(sizes[number])
-            first = min(max(0, int(place) - begin - size // 2), int(lengths[number]) - size)
-            recording = dataclasses.replace(self.test[number], scored=(first, first + size))
-            pieces[number, first] = recording
-        return tuple(pieces.values())
+        chosen = spread(pieces, max(1, round(share * len(pieces))))
+        return tuple(dataclasses.replace(recording, scored=scored) for recording, scored in chosen)
 
     @functools.cached_property
     def fingerprint(self) -> str:
