@@ -7,7 +7,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from wavedil.data.corpus import Corpus, Recording, read_corpus
+from wavedil.data.corpus import Corpus, Recording
+from wavedil.data.reading import read_corpus
 from wavedil.data.windows import Batch, TrainingWindows, default_window_size
 from wavedil.errors import UserError
 from wavedil.evaluation.baselines import baseline_bits
