@@ -118,6 +118,21 @@ def test_a_signal_ends_the_step_and_saves_and_the_next_start_goes_on(tmp_path, n
     assert runs.lines(run) == runs.lines(whole)
 
 
+def test_a_signal_just_before_an_evaluation_leaves_it_to_the_next_start(tmp_path):
+    config, run, whole = runs.run_config(), tmp_path / "run", tmp_path / "whole"
+
+    def stop_at_6(progress):
+        if progress.step == 6:
+            signal.raise_signal(signal.SIGTERM)
+
+    result = train(config, run, corpus=runs.corpus(), report=stop_at_6)
+    assert (result.step, result.stopped_by, result.held_out) == (6, "SIGTERM", {})
+    wavedil.load(run)
+    train(config, run, corpus=runs.corpus())
+    train(config, whole, corpus=runs.corpus())
+    assert runs.lines(run) == runs.lines(whole)
+
+
 def test_a_second_ctrl_c_loses_no_finished_step(tmp_path):
     config = runs.run_config()
 

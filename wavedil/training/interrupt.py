@@ -49,7 +49,6 @@ class StopSignal:
         self._interruptible = True
         try:
             with contextlib.suppress(StoppedError):
-                self.check()
                 yield
         finally:
             self._interruptible = False

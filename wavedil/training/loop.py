@@ -83,6 +83,7 @@ def run_loop(
 
         def evaluate() -> None:
             with stop.interruptible():
+                stop.check()
                 scores = means(task.evaluate(averaged(state), held_out, stop.check))
                 if not all(map(math.isfinite, scores.values())):
                     checkpoints.discard(step)
