@@ -35,8 +35,8 @@ _MODEL = WaveNetConfig(
 )
 _TRAINING = TrainingConfig(
     steps=2000,
-    batch_size=2,
-    window_size=2048,
+    batch_size=1,
+    window_size=4096,
     optimizer="muon",
     ema_decay=0.99,
     log_every=20,

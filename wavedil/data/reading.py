@@ -121,7 +121,9 @@ class _Reader:
                         recordings[entry.path] = recording
                     done += self.seconds[entry.path]
                     if progress is not None:
-                        progress(math.ceil(done), math.ceil(total))
+                        # The last alone is said to be the end.
+                        end = math.ceil(total)
+                        progress(end if entry is entries[-1] else min(int(done), end - 1), end)
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise

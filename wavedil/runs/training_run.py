@@ -102,11 +102,10 @@ def train_shown(
     if corpus is None:
         with progress("reading (s of sound)") as done:
             corpus = config.task.read(config, done)
-        config = config.task.resolve(
-            config, corpus
-        )  # refuses what does not fit before anything is said
+        config.task.resolve(config, corpus)  # refuses what does not fit before anything is said
         print("\n".join(corpus.describe()))
-        print("\n".join(config.task.windows(config, corpus).describe(config.training.steps)))
+    config = config.task.resolve(config, corpus)
+    print("\n".join(config.task.windows(config, corpus).describe(config.training.steps)))
     with training_progress() as report:
         return train_as(config, folder, corpus=corpus, report=report, warn=say)
 
