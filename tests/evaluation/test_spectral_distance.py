@@ -142,6 +142,25 @@ def test_griffin_lim_has_about_the_spectra_it_is_given(settings, num_samples):
     assert np.abs(heard - wanted).mean() < 0.1 * np.abs(wanted - wanted.mean()).mean()
 
 
+@pytest.mark.parametrize("num_samples", [8000 + 256, 8000 + 257, 19999])
+def test_griffin_lim_in_pieces_has_about_the_spectra_at_their_joints_too(monkeypatch, num_samples):
+    monkeypatch.setattr("wavedil.evaluation.phase_recovery._PIECE_SECONDS", 1)
+    x = voice(num_samples)
+    wanted = mel(x, MEL)
+    distances = np.abs(mel(griffin_lim(wanted, MEL, num_samples), MEL) - wanted).mean(axis=1)
+    joint = RATE // MEL.hop
+    assert distances.mean() < 0.1 * np.abs(wanted - wanted.mean()).mean()
+    assert distances[joint - 6 : joint + 2].max() < np.abs(wanted - wanted.mean()).mean()
+
+
+@pytest.mark.parametrize("block_frames", [1, 7])
+def test_distances_in_blocks_of_frames_are_those_of_the_whole(monkeypatch, block_frames):
+    x, y = voice(seed=0), voice(seed=1)
+    expected = multi_resolution_stft(x, y, RATE)
+    monkeypatch.setattr("wavedil.evaluation.spectral_distance._BLOCK_FRAMES", block_frames)
+    np.testing.assert_allclose(multi_resolution_stft(x, y, RATE), expected, rtol=1e-12)
+
+
 @pytest.mark.newest
 def test_griffin_lim_refuses_other_frames():
     with pytest.raises(UserError, match=r"shape \(5, 20\), but 400 samples .* take \(7, 20\)"):

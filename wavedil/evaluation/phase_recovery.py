@@ -11,6 +11,7 @@ from wavedil.features import MelConfig, sizes
 from wavedil.frames import num_frames
 
 _ITERATIONS = 60
+_PIECE_SECONDS = 60
 
 
 def griffin_lim(
@@ -19,7 +20,8 @@ def griffin_lim(
     """A sound that has about these mel spectra, by Griffin and Lim's iteration.
 
     The magnitudes are the non-negative ones whose mel bands come nearest; their phases begin at random (always the
-    same) and become those of the sound that has them so far, sixty times.
+    same) and become those of the sound that has them so far, sixty times. What lasts longer than a minute is made in
+    pieces of a minute, which fade into each other within a Fourier transform.
 
     Args:
       frames: As `features.mel` makes them.
@@ -45,8 +47,26 @@ def griffin_lim(
             f"mel spectra have shape {frames.shape}, but {num_samples} samples with a frame every {hop} take {wanted}; "
             "compute them with these settings"
         )
+    # Frames of a piece, of which the last ones are those that the next piece begins with.
+    shared = -(-fft_size // hop)
+    stride = max(1, _PIECE_SECONDS * rate // hop - shared)
+    sound = np.zeros(num_samples, np.float32)
+    for first in range(0, max(1, len(frames) - shared), stride):
+        stop = min(first + stride + shared, len(frames))
+        start, end = first * hop, min(stop * hop, num_samples)
+        piece = _piece(frames[first:stop], settings, end - start)
+        if first:
+            fade = np.sin(np.linspace(0.0, np.pi / 2, shared * hop, dtype=np.float32))
+            piece[: len(fade)] *= fade
+            sound[start : start + len(fade)] *= fade[::-1]
+        sound[start:end] += piece
+    return np.clip(sound, -1.0, 1.0, out=sound)
+
+
+def _piece(frames: np.ndarray, settings: MelConfig, num_samples: int) -> np.ndarray:
     import librosa
 
+    rate, fft_size, hop = sizes(settings)
     # librosa 1.0 calls `random_state` `rng`.
     renamed = "rng" in inspect.signature(librosa.griffinlim).parameters
     random: dict[str, Any] = {"rng" if renamed else "random_state": np.random.RandomState(0)}
@@ -73,4 +93,4 @@ def griffin_lim(
         length=num_samples,
         **random,
     )
-    return np.clip(np.asarray(sound, np.float32), -1.0, 1.0)
+    return np.asarray(sound, np.float32)

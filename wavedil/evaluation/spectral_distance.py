@@ -1,6 +1,7 @@
 """The distance between a recording and its resynthesis, by their spectra."""
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ from jaxtyping import Float
 
 from wavedil.errors import UserError
 from wavedil.features import MelConfig, mel
+from wavedil.frames import crop
 
 # FFT size, window and hop at 24 kHz, as Parallel WaveGAN has them: windows of 10, 25 and 50 ms.
 _RESOLUTIONS = ((512, 240, 50), (1024, 600, 120), (2048, 1200, 240))
@@ -15,6 +17,8 @@ _RESOLUTIONS_RATE = 24000
 # Fourier magnitudes below this count as this: far below what 16 bits can say.
 _SMALLEST = math.sqrt(1e-7)
 _MOST_CEPSTRA = 13
+# Spectra of a long recording are compared this many frames at a time, to bound the memory.
+_BLOCK_FRAMES = 4096
 
 
 class StftDistance(NamedTuple):
@@ -50,17 +54,7 @@ def multi_resolution_stft(
     """
     recording, resynthesis = _require_pair(recording, resynthesis)
     require_comparable(recording, sample_rate)
-    distances = []
-    for resolution in _resolutions(sample_rate):
-        spectrum, other = (
-            _magnitudes(samples, *resolution) for samples in (recording, resynthesis)
-        )
-        distances.append(
-            (
-                np.linalg.norm(spectrum - other) / np.linalg.norm(spectrum),
-                np.mean(np.abs(np.log(spectrum) - np.log(other))),
-            )
-        )
+    distances = [_distance(recording, resynthesis, *sizes) for sizes in _resolutions(sample_rate)]
     return StftDistance(*(float(value) for value in np.mean(distances, axis=0)))
 
 
@@ -127,13 +121,35 @@ def _resolutions(sample_rate: int) -> list[tuple[int, int, int]]:
     ]
 
 
-def _magnitudes(samples: np.ndarray, fft_size: int, window: int, hop: int) -> np.ndarray:
-    """Of frames around every `hop`-th sample, silence beyond the ends: [frequencies, frames]."""
+def _distance(
+    recording: np.ndarray, resynthesis: np.ndarray, fft_size: int, window: int, hop: int
+) -> tuple[float, float]:
+    """Convergence and log magnitude at one resolution."""
+    difference, energy, logs, count = 0.0, 0.0, 0.0, 0
+    both = (_magnitudes(samples, fft_size, window, hop) for samples in (recording, resynthesis))
+    for spectra, others in zip(*both, strict=True):
+        difference += float(np.sum((spectra - others) ** 2))
+        energy += float(np.sum(spectra**2))
+        logs += float(np.sum(np.abs(np.log(spectra) - np.log(others))))
+        count += spectra.size
+    return math.sqrt(difference / energy), logs / count
+
+
+def _magnitudes(samples: np.ndarray, fft_size: int, window: int, hop: int) -> Iterator[np.ndarray]:
+    """Of frames around every `hop`-th sample, silence beyond the ends: [frequencies, frames], block by block.
+
+    In double precision, so that a distance is not that of rounding.
+    """
     import librosa
 
-    padded = np.pad(samples, fft_size // 2)
-    spectra = librosa.stft(padded, n_fft=fft_size, hop_length=hop, win_length=window, center=False)
-    return np.maximum(np.abs(spectra), _SMALLEST)
+    frames = 1 + len(samples) // hop
+    for first in range(0, frames, _BLOCK_FRAMES):
+        count = min(_BLOCK_FRAMES, frames - first)
+        part = crop(samples, first * hop - fft_size // 2, (count - 1) * hop + fft_size)
+        spectra = librosa.stft(
+            part.astype(np.float64), n_fft=fft_size, hop_length=hop, win_length=window, center=False
+        )
+        yield np.maximum(np.abs(spectra), _SMALLEST)
 
 
 def _cepstra(samples: np.ndarray, settings: MelConfig) -> np.ndarray:
@@ -148,10 +164,10 @@ def _cepstra(samples: np.ndarray, settings: MelConfig) -> np.ndarray:
 
 
 def _require_pair(recording: np.ndarray, resynthesis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both in double precision, so that a distance is not that of their rounding."""
+    recording, resynthesis = np.asarray(recording), np.asarray(resynthesis)
     if recording.ndim != 1 or recording.shape != resynthesis.shape:
         raise UserError(
             f"the recording has shape {recording.shape} and the resynthesis {resynthesis.shape}, but both must be "
             "[time] of the same number of samples; cut the longer one"
         )
-    return recording.astype(np.float64), resynthesis.astype(np.float64)
+    return recording, resynthesis
