@@ -29,8 +29,8 @@ def measure(sizes: Sizes) -> dict[str, Any]:
     targets: dict[str, float] = {}
     shares: dict[str, dict[str, float]] = {}
     steps: dict[Any, Any] = {}
-    for name, lengths in sizes.corpora.items():
-        windows = _windows(config, lengths)
+    for name, recordings in sizes.corpora.items():
+        windows = _windows(config, recordings.lengths)
         batches = [windows.batch(step) for step in range(sizes.batches)]
         for batch in batches:
             shape = batch.codes.shape, batch.context.shape
@@ -70,7 +70,7 @@ def measure(sizes: Sizes) -> dict[str, Any]:
     for name in sizes.corpora:
         trained = rates(targets[name], times[name])
         rows[name] = {
-            "recordings": len(sizes.corpora[name]),
+            "recordings": len(sizes.corpora[name].lengths),
             "counted_share_of_head": shares[name]["head"],
             "counted_share_of_layers": shares[name]["layers"],
             "targets_per_second": trained,
@@ -106,9 +106,9 @@ def _evaluation(config: Any, sizes: Sizes) -> dict[str, Any]:
     """Samples scored a second, of as much of each corpus as an evaluation during training takes."""
     model = WaveNet(config, rngs=nnx.Rngs(0))
     rows = {}
-    for name, lengths in sizes.corpora.items():
+    for name, recordings in sizes.corpora.items():
         left, chosen = sizes.scored, []
-        for recording in _recordings(lengths, config.levels):
+        for recording in _recordings(recordings.lengths, config.levels):
             chosen.append(Recording(recording.path, recording.codes[: max(1, left)]))
             left -= recording.num_samples
             if left <= 0:

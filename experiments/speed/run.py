@@ -4,7 +4,7 @@ From the repository's root, with the `bench` extra, on a machine that does nothi
 
     python experiments/speed/run.py [SECTION ...] [--smoke]
 
-Sections are training, corpora, outputs, conditioning, generation, memory and startup.
+Sections are training, corpora, folders, outputs, conditioning, generation, memory and startup.
 Without a name it measures all of them. It prints Markdown tables and writes results.json beside this file,
 where the parts not measured this time stay as they were. `--smoke` takes tiny sizes and writes elsewhere.
 """
@@ -19,7 +19,10 @@ from typing import Any
 from sizes import Sizes
 from timing import machine, seconds
 
-SECTIONS = ("training", "corpora", "outputs", "conditioning", "generation", "memory", "startup")
+SECTIONS = (
+    *("training", "corpora", "folders", "outputs"),
+    *("conditioning", "generation", "memory", "startup"),
+)
 FOLDER = Path(__file__).parent
 
 

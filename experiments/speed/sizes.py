@@ -7,6 +7,16 @@ from typing import Self
 from wavedil.models import WaveNetConfig
 
 
+@dataclasses.dataclass(frozen=True)
+class Recordings:
+    """The recordings of a corpus."""
+
+    sample_rate: int
+    lengths: tuple[int, ...]
+    """Samples of each."""
+    num_channels: int = 1
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sizes:
     model: WaveNetConfig = dataclasses.field(default_factory=WaveNetConfig.paper)
@@ -33,17 +43,20 @@ class Sizes:
         ((3, 9, 4, 8, 5, 7, 6, 6) * 8, 64),
     )
     """Frames of sounds of different lengths, and how many equal ones they are compared with."""
-    corpora: Mapping[str, tuple[int, ...]] = dataclasses.field(
+    corpora: Mapping[str, Recordings] = dataclasses.field(
         default_factory=lambda: {
-            "six songs of four minutes, 44.1 kHz": (240 * 44100,) * 6,
-            "notes of 4 s, 16 kHz": (64000,) * 100,
-            "clips of 1 s, 16 kHz": (16000,) * 400,
-            "one hour in one file, 16 kHz": (3600 * 16000,),
-            "spoken digits, 8 kHz": tuple(1500 + 37 * n % 4500 for n in range(300)),
-            "an hour beside a thousand clips": (3600 * 16000, *(16000,) * 1000),
+            "six songs of four minutes, 44.1 kHz": Recordings(44100, (240 * 44100,) * 6, 2),
+            "notes of 4 s, 16 kHz": Recordings(16000, (64000,) * 100),
+            "clips of 1 s, 16 kHz": Recordings(16000, (16000,) * 400),
+            "an hour in two files, 16 kHz": Recordings(16000, (1800 * 16000,) * 2),
+            "spoken digits, 8 kHz": Recordings(
+                8000, tuple(1500 + 37 * n % 4500 for n in range(300))
+            ),
+            "an hour beside a thousand clips": Recordings(16000, (3600 * 16000, *(16000,) * 1000)),
         }
     )
-    """Samples of the recordings of a corpus."""
+    demo_steps: int | None = None
+    """Of `wavedil demo`; None: as many as it takes."""
     batches: int = 6
     """Training steps in a turn."""
     corpora_rounds: int = 5
@@ -68,7 +81,11 @@ class Sizes:
             batch_steps=20,
             starts=1,
             ragged=(((1, 3), 2),),
-            corpora={"long": (5000,), "short": (300, 500, 400)},
+            corpora={
+                "long": Recordings(8000, (20000, 15000), 2),
+                "short": Recordings(8000, (3000, 5000, 4000)),
+            },
+            demo_steps=20,
             batches=2,
             corpora_rounds=2,
             peer_windows=(256, 512),
