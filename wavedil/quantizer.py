@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Integer, UInt
@@ -39,7 +39,7 @@ class Quantizer:
       UserError: If a value is out of range.
 
     Example:
-      >>> Quantizer(4, "linear").encode(np.array([-1.0, 0.2, 0.3, 7.0]))
+      >>> Quantizer(4, "linear").encode(np.array([-1.0, 0.2, 0.3, 1.0]))
       array([0, 2, 3, 3], dtype=uint8)
       >>> Quantizer(4, "linear").edges
       array([-0.75, -0.25,  0.25])
@@ -55,8 +55,10 @@ class Quantizer:
     def encode(self, x: Float[np.ndarray, "..."] | float) -> UInt[np.ndarray, "..."]:
         """Amplitudes as codes, uint8 for up to 256 levels and uint16 above.
 
+        A peak between 1 and 2 is limited to full scale, with a warning.
+
         Raises:
-          UserError: If a sample is not finite.
+          UserError: If the amplitudes are integers, not finite, or far beyond full scale.
         """
         if self.companding == "mu_law":
             return mu_law.encode(x, self.levels)
@@ -78,6 +80,12 @@ class Quantizer:
         integers = mu_law.require_codes(codes, self.levels)
         steps = integers.astype(np.float64) - self.silence
         return np.asarray((2.0 * steps / self.levels).astype(np.float32))
+
+    def holds(self, codes: Any) -> Any:
+        """Whether each code is one of the levels; codes are an integer array of NumPy or JAX."""
+        # An array of few bits cannot be compared with a number that it cannot hold.
+        top = min(self.levels - 1, int(np.iinfo(codes.dtype).max))
+        return (codes >= 0) & (codes <= top)
 
     @property
     def silence(self) -> int:

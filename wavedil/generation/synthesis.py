@@ -9,6 +9,7 @@ from jaxtyping import Float32
 
 from wavedil import audio
 from wavedil.errors import UserError
+from wavedil.full_scale import within_full_scale
 from wavedil.generation import conditions
 from wavedil.generation.sampler import generate
 from wavedil.models.registry import Model
@@ -123,4 +124,4 @@ def _listed(given: Any) -> Sequence[Any]:
 def _samples(given: Any, sample_rate: int) -> np.ndarray:
     if isinstance(given, str | os.PathLike):
         return audio.load(given, sample_rate)[0]
-    return np.asarray(given, np.float32)
+    return within_full_scale(given).astype(np.float32, copy=False)
