@@ -1,7 +1,7 @@
 """Mu-law companding: sound as a few hundred levels, fine near silence, coarse near full scale."""
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from jaxtyping import Float, Float32, Integer, UInt
@@ -154,6 +154,13 @@ def encode_by(
         block = flat[start : start + _BLOCK].astype(np.float64)
         codes[start : start + _BLOCK] = codes_of(block)
     return codes.reshape(samples.shape)
+
+
+def in_range(codes: Any, levels: int) -> Any:
+    """Whether each code is one of 0 .. levels - 1, of an integer array of NumPy or JAX."""
+    # Integers of few bits cannot be compared with a number that they cannot hold.
+    top = min(levels - 1, int(np.iinfo(codes.dtype).max))
+    return (codes >= 0) & (codes <= top)
 
 
 def require_codes(codes: Integer[np.ndarray, "..."] | int, levels: int) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Integer, UInt
@@ -80,12 +80,6 @@ class Quantizer:
         integers = mu_law.require_codes(codes, self.levels)
         steps = integers.astype(np.float64) - self.silence
         return np.asarray((2.0 * steps / self.levels).astype(np.float32))
-
-    def holds(self, codes: Any) -> Any:
-        """Whether each code is one of the levels; codes are an integer array of NumPy or JAX."""
-        # An array of few bits cannot be compared with a number that it cannot hold.
-        top = min(self.levels - 1, int(np.iinfo(codes.dtype).max))
-        return (codes >= 0) & (codes <= top)
 
     @property
     def silence(self) -> int:

@@ -12,6 +12,7 @@ from wavedil.errors import UserError
 from wavedil.full_scale import within_full_scale
 from wavedil.generation import conditions
 from wavedil.generation.sampler import generate
+from wavedil.labels import num_labelled
 from wavedil.models.registry import Model
 
 _SECONDS = 2.0
@@ -96,18 +97,11 @@ def _unconditional(
     labels: Mapping[str, Any] | None,
     temperature: float,
 ) -> Float32[np.ndarray, "sounds time"]:
-    counts = {
-        len(given) for given in (labels or {}).values() if not isinstance(given, str | int | float)
-    }
-    if len(counts) > 1:
-        raise UserError(
-            f"labels are lists of {sorted(counts)} values; give as many of each, one for each sound"
-        )
     codes = generate(
         model,
         seed,
         num_samples=num_samples_of(seconds, model.config.sample_rate),
-        batch_size=counts.pop() if counts else 1,
+        batch_size=num_labelled(labels),
         labels=labels,
         temperature=temperature,
     )
