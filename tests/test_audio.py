@@ -113,7 +113,7 @@ def test_a_path_that_cannot_be_opened_is_named(tmp_path, path):
 @pytest.mark.parametrize(
     ("name", "samples", "message"),
     [
-        ("a.wav", [0.0, 1.25], "peak is 1.25.*divide the samples by at least 1.25"),
+        ("a.wav", [0.0, 2.25], "peak of 2.25, but full scale is 1; divide them by 3"),
         ("a.wav", [0.0, np.inf], "1 of 2 samples are NaN or infinite"),
         ("a.wav", [[0.0, 0.0]], r"shape \(1, 2\)"),
         ("a.mp3", [0.0], "cannot write .mp3; use .wav or .flac"),

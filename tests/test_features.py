@@ -71,7 +71,7 @@ def test_sizes_left_open_suit_the_rate(rate, fft_size, hop):
     ("make", "message"),
     [
         (lambda: mel(np.zeros(100), SMALL.at(8000)), r"100 samples \(0.0125 s\) are shorter than one mel frame \(256"),
-        (lambda: mel(np.full(999, np.nan), SMALL.at(8000)), "999 of 999 numbers are NaN"),
+        (lambda: mel(np.full(999, np.nan), SMALL.at(8000)), "999 of 999 samples are NaN"),
         (lambda: mel(np.zeros((2, 999)), SMALL.at(8000)), "mono"),
         (lambda: mel(np.zeros(999), SMALL), r"settings.at\(sample_rate\)"),
         (lambda: SMALL.at(8000).at(16000), "for 8000 Hz, but the sound has 16000 Hz; resample"),

@@ -13,6 +13,7 @@ PACKAGE = ROOT / "wavedil"
 # From the ground up; a part may import from its own floor's parts only itself.
 FLOORS = [
     {"errors"},
+    {"full_scale"},
     {"files", "config", "frames", "labels", "receptive_field", "mu_law"},
     {"quantizer"},
     {"audio", "features"},

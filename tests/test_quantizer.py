@@ -46,7 +46,7 @@ def test_edges_are_those_of_the_formulas(grid):
     np.testing.assert_allclose(grid.edges, expected, rtol=1e-10, atol=1e-15)
 
 
-@given(x=st.floats(-1.5, 1.5), count=st.sampled_from([2, 3, 256]))
+@given(x=st.floats(-1, 1), count=st.sampled_from([2, 3, 256]))
 def test_encoding_is_the_number_of_edges_at_or_below_the_sample(x, count):
     for scale in ("linear", "mu_law"):
         grid = Quantizer(count, scale)
@@ -71,7 +71,7 @@ def test_linear_levels_are_the_values_of_a_pcm_file(bits):
 
 
 def test_mu_law_levels_are_those_of_mu_law():
-    x = np.linspace(-1.2, 1.2, 1001)
+    x = np.linspace(-1, 1, 1001)
     np.testing.assert_array_equal(Quantizer(256).encode(x), mu_law.encode(x))
     np.testing.assert_array_equal(
         Quantizer(256).decode(np.arange(256)), mu_law.decode(np.arange(256))
@@ -95,7 +95,7 @@ def test_edges_cannot_be_changed():
         (lambda: Quantizer(1), "levels is 1, but a sample has 2 to 65536"),
         (lambda: Quantizer(65537, "linear"), "levels is 65537"),
         (lambda: Quantizer(256, "liner"), "'liner' is unknown; did you mean 'linear'"),
-        (lambda: Quantizer(4, "linear").encode(np.array([0.0, np.inf])), "sample 1 is inf"),
+        (lambda: Quantizer(4, "linear").encode(np.array([0.0, np.inf])), "1 of 2 samples are NaN or infinite, the first at 1"),
         (lambda: Quantizer(4, "linear").decode(np.array([4])), "codes run from 4 to 4"),
         (lambda: Quantizer(4, "linear").decode(np.array([0.5])), "codes are float64"),
     ],

@@ -13,6 +13,8 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from wavedil.errors import UserError
+from wavedil.files import replacing, unwritable
+from wavedil.full_scale import within_full_scale
 
 if TYPE_CHECKING:
     import soundfile
@@ -154,16 +156,16 @@ def save(path: FilePath, samples: Float[np.ndarray, " time"], sample_rate: int) 
     """Write mono samples as a 16-bit WAV or FLAC file, by the suffix of `path`.
 
     A sample x is stored as round(32768 x), so a 16-bit file that was loaded is written back unchanged; only
-    x = 1 lies beyond the largest 16-bit value and moves by one step. Nothing louder is clipped silently.
+    x = 1 lies beyond the largest 16-bit value and moves by one step.
 
     Args:
-      path: Ends in .wav or .flac; an existing file is replaced.
-      samples: Finite values in [-1, 1].
+      path: Ends in .wav or .flac; an existing file is replaced, once the new one is complete.
+      samples: Finite floats in [-1, 1]; a peak between 1 and 2 is limited to full scale, with a warning.
       sample_rate: Hz.
 
     Raises:
-      AudioError: If a sample is not finite or beyond full scale, the suffix is another, or the file cannot be
-        written.
+      AudioError: If the samples are integers, not finite or far beyond full scale, the suffix is another, or the
+        file cannot be written.
     """
     import soundfile
 
@@ -179,13 +181,10 @@ def save(path: FilePath, samples: Float[np.ndarray, " time"], sample_rate: int) 
             path,
             f"samples have shape {values.shape}, but mono [time] is written; save one signal a file",
         )
-    _check_finite(path, values)
-    peak = max(abs(float(values.max(initial=0.0))), abs(float(values.min(initial=0.0))))
-    if peak > 1.0:
-        raise AudioError(
-            path,
-            f"the peak is {peak:.4g}, beyond full scale 1; divide the samples by at least {peak:.4g}",
-        )
+    try:
+        values = within_full_scale(values)
+    except UserError as error:
+        raise AudioError(path, str(error)) from None
     integers = np.empty(values.shape, np.int16)
     # Piece by piece, so that a long sound is not there three times more in double precision.
     for start in range(0, len(values), _PIECE):
@@ -195,10 +194,10 @@ def save(path: FilePath, samples: Float[np.ndarray, " time"], sample_rate: int) 
     encoded = io.BytesIO()
     soundfile.write(encoded, integers, sample_rate, format=container, subtype="PCM_16")
     try:
-        path.write_bytes(encoded.getbuffer())
+        with replacing(path) as scratch:
+            scratch.write_bytes(encoded.getbuffer())
     except OSError as error:
-        reason = f"cannot be written ({error.strerror}); choose a folder that exists and that you may write to"
-        raise AudioError(path, reason) from None
+        raise AudioError(path, unwritable(error)) from None
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from jaxtyping import Float, Float32
 from wavedil.config import Config, decided
 from wavedil.errors import UserError, require_positive
 from wavedil.frames import num_frames
+from wavedil.full_scale import within_full_scale
 
 # Long enough to tell the harmonics of a low voice apart, short enough to follow speech.
 _SHORTEST_FFT_SECONDS = 0.04
@@ -134,23 +135,22 @@ def mel(
       `ceil(samples / hop)` frames; 0 is silence.
 
     Raises:
-      UserError: If the sound is shorter than one frame, holds numbers that are not finite, or the settings
-        are not complete.
+      UserError: If the sound is shorter than one frame, or is integers, not finite or far beyond full scale, or the
+        settings are not complete.
 
     Example:
       >>> mel(np.zeros(16000), MelConfig().at(16000)).shape
       (63, 80)
     """
     rate, fft_size, hop = sizes(settings)
-    samples = np.asarray(samples, np.float32)
+    samples = within_full_scale(samples).astype(np.float32, copy=False)
     if samples.ndim != 1:
         raise UserError(f"samples have shape {samples.shape}, but a sound is mono [time]")
     if len(samples) < fft_size:
         raise UserError(
             f"{len(samples)} samples ({len(samples) / rate:.3g} s) are shorter than one mel frame ({fft_size} "
-            f"samples, {fft_size / rate:.3g} s at {rate} Hz); leave the recording out, or use a smaller mel fft_size"
+            f"samples, {fft_size / rate:.3g} s at {rate} Hz); leave it out, or give a longer one"
         )
-    _require_finite(samples, "samples")
     import librosa
 
     half = fft_size // 2
@@ -195,7 +195,11 @@ def read(path: str | os.PathLike[str]) -> Float32[np.ndarray, "frames channels"]
     if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
         raise UserError(f"{path} holds {array.dtype}, but features are numbers")
     features = array.astype(np.float32)
-    _require_finite(features, str(path))
+    bad = int(features.size - np.count_nonzero(np.isfinite(features)))
+    if bad:
+        raise UserError(
+            f"{path}: {bad} of {features.size} numbers are NaN or infinite; compute them again from their source"
+        )
     return features
 
 
@@ -264,10 +268,3 @@ def _filters(settings: MelConfig) -> Any:
         )
     return scipy.sparse.csr_array(filters)
 
-
-def _require_finite(values: np.ndarray, what: str) -> None:
-    bad = int(values.size - np.count_nonzero(np.isfinite(values)))
-    if bad:
-        raise UserError(
-            f"{what}: {bad} of {values.size} numbers are NaN or infinite; compute them again from their source"
-        )

@@ -1,8 +1,10 @@
 """Files that are complete or not there: written beside their place, then renamed into it."""
 
 import contextlib
+import errno
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,20 +16,71 @@ from wavedil.errors import UserError
 def replacing(path: Path) -> Iterator[Path]:
     """A scratch file that takes the place of `path` when the block ends without an error.
 
-    A crash at any moment leaves the old file, or the new one, complete.
+    A crash at any moment, of the machine too, leaves the old file, or the new one, complete. An error takes the
+    scratch file away.
 
     Example:
       with replacing(path) as scratch:
           scratch.write_text("complete")
     """
     scratch = scratch_of(path)
-    yield scratch
-    os.replace(scratch, path)
+    try:
+        yield scratch
+        _flush(scratch)
+        os.replace(scratch, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            scratch.unlink()
+        raise
+    with contextlib.suppress(OSError):  # not every file system can flush a folder
+        _flush(path.parent)
+
+
+def _flush(path: Path) -> None:
+    """Waits until the disk holds what was written."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def scratch_of(path: Path) -> Path:
     """Where a file is written before it takes its place; a crash may leave it behind."""
     return path.with_name(f".{path.name}.new")
+
+
+def require_writable(path: Path, num_bytes: int = 1) -> None:
+    """Refuses a place that no file of that size can be written to, before the work for it is done.
+
+    Raises:
+      UserError: With the system's reason and the remedy.
+    """
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; give the name of a file")
+    scratch = scratch_of(path)
+    try:
+        scratch.write_bytes(b"?")
+        scratch.unlink()
+        if shutil.disk_usage(path.parent).free < num_bytes:
+            raise OSError(errno.ENOSPC, f"it takes {num_bytes / 1e6:.3g} MB, and its disk is full")
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            scratch.unlink()
+        raise UserError(f"{path} {unwritable(error)}") from None
+
+
+def unwritable(error: OSError) -> str:
+    """Why a file cannot be written, and the remedy."""
+    remedies = {
+        errno.ENOSPC: "free space on its disk, or write to another",
+        errno.EDQUOT: "free space on its disk, or write to another",
+        errno.ENAMETOOLONG: "choose a shorter name",
+    }
+    remedy = remedies.get(
+        error.errno or 0, "choose a folder that exists and that you may write to"
+    )
+    return f"cannot be written ({error.strerror}); {remedy}"
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -47,7 +47,7 @@ class Vocabulary(dict[str, tuple[str, ...]]):
             value, or another number of them than of signals.
         """
         return {
-            name: self._rows_of(name, given, num_signals) for name, given in (labels or {}).items()
+            name: self._rows_of(name, given, num_signals) for name, given in _items(labels).items()
         }
 
     def rows_of(
@@ -69,18 +69,22 @@ class Vocabulary(dict[str, tuple[str, ...]]):
         if name not in self:
             known = suggestion(name, self) if self else "it was trained without labels"
             raise UserError(f"label {name!r} is unknown to this model; {known}")
-        if isinstance(given, bool | int | float):
-            raise UserError(f'{name} is {given!r}, a number; values are strings, use "{given}"')
         if isinstance(given, str):
             given = [given] * num_signals
-        if not hasattr(given, "dtype"):
+        elif not (_is_array(given) or isinstance(given, list | tuple)):
+            self._row(name, given)  # raises: neither values nor rows
+        if not _is_array(given) or given.dtype.kind == "U":
             given = np.array([self._row(name, value) for value in given], np.int32)
         self._require_rows(name, given, num_signals)
         return given
 
     def _row(self, name: str, value: Any) -> int:
         if not isinstance(value, str):
-            raise UserError(f'{name} is {value!r}; values are strings, use "{value}"')
+            if isinstance(value, bool | int | float | np.number | np.bool):
+                raise UserError(f'{name} is {value}, a number; values are strings, use "{value}"')
+            raise UserError(
+                f"{name} is {value!r}, but values are strings; give one for all signals, or a list with one for each"
+            )
         if value not in self[name]:
             raise UserError(
                 f"{name} {value!r} is unknown to this model; {suggestion(value, self[name])}"
@@ -102,6 +106,38 @@ class Vocabulary(dict[str, tuple[str, ...]]):
             raise UserError(
                 f"label {name!r} has rows {rows.min()} to {rows.max()}, but the model has 0 to {len(self[name])}"
             )
+
+
+def num_labelled(labels: LabelValues | None) -> int | None:
+    """How many signals the labels are of, as lists and arrays say; None where each holds for all signals.
+
+    Raises:
+      UserError: If two of them are of different numbers.
+    """
+    counts = {
+        len(given)
+        for given in _items(labels).values()
+        if _is_array(given) or isinstance(given, list | tuple)
+    }
+    if len(counts) > 1:
+        raise UserError(
+            f"labels are lists of {sorted(counts)} values; give as many of each, one for each sound"
+        )
+    return counts.pop() if counts else None
+
+
+def _items(labels: Any) -> LabelValues:
+    if labels is None:
+        return {}
+    if not isinstance(labels, Mapping):
+        raise UserError(
+            f'labels are {labels!r}, but each has a name; give a dictionary, such as {{"digit": "7"}}'
+        )
+    return labels
+
+
+def _is_array(given: Any) -> bool:
+    return getattr(given, "ndim", 0) > 0
 
 
 def _by_size(value: str) -> tuple[bool, int, str]:

@@ -1,12 +1,13 @@
 """Mu-law companding: sound as a few hundred levels, fine near silence, coarse near full scale."""
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from jaxtyping import Float, Float32, Integer, UInt
 
 from wavedil.errors import UserError, require_known
+from wavedil.full_scale import within_full_scale
 
 Convention = Literal["nearest", "truncate", "nsynth", "s4"]
 
@@ -40,7 +41,7 @@ def encode(
     outermost code is taken. nnmnkwii is called with mu = levels - 1, as r9y9 does.
 
     Args:
-      x: Samples of any shape. Values outside [-1, 1] take the outermost level.
+      x: Samples of any shape, floats; a peak between 1 and 2 is limited to full scale, with a warning.
       levels: Number of codes, 2 to 65536.
       convention: How the curve is cut into codes.
 
@@ -48,7 +49,8 @@ def encode(
       Codes of the same shape, uint8 for up to 256 levels and uint16 above.
 
     Raises:
-      UserError: If `levels` is out of range, the convention is unknown, or a sample is not finite.
+      UserError: If `levels` is out of range, the convention is unknown, or the samples are integers, not finite or
+        far beyond full scale.
 
     Example:
       >>> encode(np.array([-1.0, 0.0, 0.01, 1.0]))
@@ -140,24 +142,25 @@ def encode_by(
     x: Float[np.ndarray, "..."] | float,
     dtype: type[np.unsignedinteger],
 ) -> UInt[np.ndarray, "..."]:
-    """Finite samples, clipped to [-1, 1], through `codes_of`, block by block in float64.
+    """Samples within full scale through `codes_of`, block by block in float64.
 
     Raises:
-      UserError: If a sample is not finite.
+      UserError: If they are integers, not finite, or far beyond full scale.
     """
-    samples = np.asarray(x)
+    samples = within_full_scale(x)
     codes = np.empty(samples.size, dtype)
     flat = samples.reshape(-1)
     for start in range(0, flat.size, _BLOCK):
         block = flat[start : start + _BLOCK].astype(np.float64)
-        if not np.isfinite(block).all():
-            bad = start + int(np.argmin(np.isfinite(block)))
-            raise UserError(
-                f"sample {bad} is {flat[bad]}, but only finite samples have a level; "
-                f"repair the recording"
-            )
-        codes[start : start + _BLOCK] = codes_of(np.clip(block, -1.0, 1.0))
+        codes[start : start + _BLOCK] = codes_of(block)
     return codes.reshape(samples.shape)
+
+
+def in_range(codes: Any, levels: int) -> Any:
+    """Whether each code is one of 0 .. levels - 1, of an integer array of NumPy or JAX."""
+    # Integers of few bits cannot be compared with a number that they cannot hold.
+    top = min(levels - 1, int(np.iinfo(codes.dtype).max))
+    return (codes >= 0) & (codes <= top)
 
 
 def require_codes(codes: Integer[np.ndarray, "..."] | int, levels: int) -> np.ndarray:

@@ -39,7 +39,7 @@ class Quantizer:
       UserError: If a value is out of range.
 
     Example:
-      >>> Quantizer(4, "linear").encode(np.array([-1.0, 0.2, 0.3, 7.0]))
+      >>> Quantizer(4, "linear").encode(np.array([-1.0, 0.2, 0.3, 1.0]))
       array([0, 2, 3, 3], dtype=uint8)
       >>> Quantizer(4, "linear").edges
       array([-0.75, -0.25,  0.25])
@@ -55,8 +55,10 @@ class Quantizer:
     def encode(self, x: Float[np.ndarray, "..."] | float) -> UInt[np.ndarray, "..."]:
         """Amplitudes as codes, uint8 for up to 256 levels and uint16 above.
 
+        A peak between 1 and 2 is limited to full scale, with a warning.
+
         Raises:
-          UserError: If a sample is not finite.
+          UserError: If the amplitudes are integers, not finite, or far beyond full scale.
         """
         if self.companding == "mu_law":
             return mu_law.encode(x, self.levels)

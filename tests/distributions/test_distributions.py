@@ -171,6 +171,59 @@ def test_every_family_keeps_the_protocol_and_gives_what_codes_beyond_the_levels_
     assert np.isnan(distribution.log_prob(parameters, jnp.array([16]))[0])
 
 
+FAMILIES = {
+    f"{family}-{levels}": make(family, levels, companding)
+    for family, companding in (("categorical", "mu_law"), ("logistic", "mu_law"), ("gaussian", "linear"))
+    for levels in (16, 256)
+}  # fmt: skip
+_COUNTED = {
+    name: jax.jit(
+        jax.value_and_grad(
+            lambda p, codes, counted, family=family: jnp.sum(
+                jnp.where(counted, family.log_prob(p, codes), 0.0)
+            ),
+        )
+    )
+    for name, family in FAMILIES.items()
+}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@settings(max_examples=20)
+@given(code=st.integers(-(2**31), 2**31 - 1) | st.integers(-3, 300))
+def test_a_code_that_is_no_level_has_log_probability_nan_and_no_gradient_where_it_is_left_out(
+    name, code
+) -> None:
+    family = FAMILIES[name]
+    parameters = jnp.full((2, family.num_outputs), 0.1)
+    codes = jnp.array([3, code])
+    inside = 0 <= code < family.levels
+    everywhere, alone = jnp.array([True, True]), jnp.array([True, inside])
+    assert np.isfinite(_COUNTED[name](parameters, codes, everywhere)[0]) == inside
+    value, gradient = _COUNTED[name](parameters, codes, alone)
+    assert np.isfinite(value) and np.isfinite(gradient).all() and gradient[0].any()
+    assert inside or not gradient[1].any()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.uint32])
+def test_codes_of_every_integer_type_are_held_to_the_levels(dtype) -> None:
+    low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+    codes = np.array([low, 0, 15, 16, 127, high], dtype)
+    for name, family in FAMILIES.items():
+        log_prob = family.log_prob(jnp.zeros((6, family.num_outputs)), jnp.asarray(codes))
+        expected = [0 <= int(code) < family.levels for code in codes]
+        np.testing.assert_array_equal(np.isfinite(log_prob), expected, name)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_nan_parameters_draw_the_code_that_is_none(name) -> None:
+    family = FAMILIES[name]
+    rows = jnp.zeros((family.num_outputs + 1, family.num_outputs))
+    rows = rows.at[jnp.arange(family.num_outputs), jnp.arange(family.num_outputs)].set(jnp.nan)
+    codes = np.asarray(family.sample(jax.random.key(0), rows))
+    assert (codes[:-1] == -1).all() and codes[-1] >= 0
+
+
 def test_names_and_numbers_of_components_make_what_they_say() -> None:
     assert make("categorical", 256, "mu_law") == Categorical(256, "mu_law")
     assert make("logistic", 256, "linear") == LogisticMixture(10, 256, "linear")

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Num, PRNGKeyArray
 
-from wavedil.distributions.protocol import checked, checked_codes
+from wavedil.distributions.protocol import at_levels, checked
 from wavedil.quantizer import Companding, Quantizer
 
 
@@ -54,9 +54,12 @@ class Categorical:
     ) -> Float[Array, "..."]:
         """Log-probability of each code in nats; divide by -log 2 for bits."""
         logits = checked(self, parameters, codes)
-        index = checked_codes(codes, self.quantizer)[..., None]
-        chosen = jnp.take_along_axis(logits, index, axis=-1)[..., 0]
-        return chosen - jax.nn.logsumexp(logits, axis=-1)
+
+        def log_prob(codes: Array) -> Array:
+            chosen = jnp.take_along_axis(logits, codes[..., None], axis=-1)[..., 0]
+            return chosen - jax.nn.logsumexp(logits, axis=-1)
+
+        return at_levels(log_prob, codes, self.quantizer)
 
     def sample(
         self,
@@ -86,11 +89,12 @@ def draw(
     uniform: Float[Array, "*samples"],
     temperature: float | Float[Array, ""],
 ) -> Int[Array, "*samples"]:
-    """The choice at which the cumulative softmax of logits / temperature passes `uniform` in [0, 1)."""
+    """The choice at which the cumulative softmax of logits / temperature passes `uniform` in [0, 1); -1 for NaN."""
     # Without the largest logit no exponential overflows; the total takes the place of normalising.
     shifted = logits - jnp.max(logits, axis=-1, keepdims=True)
     cumulative = jnp.cumsum(jnp.exp(shifted / temperature), axis=-1)
     threshold = uniform * cumulative[..., -1]
     choices = jnp.sum(cumulative <= threshold[..., None], axis=-1)
     # A number next to 1 times the total may round up to the total, past the last choice.
-    return jnp.minimum(choices, logits.shape[-1] - 1).astype(jnp.int32)
+    choices = jnp.minimum(choices, logits.shape[-1] - 1).astype(jnp.int32)
+    return jnp.where(jnp.isnan(threshold), -1, choices)

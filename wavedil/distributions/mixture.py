@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Float32, Int, Num, PRNGKeyArray
 
 from wavedil.distributions.categorical import draw
-from wavedil.distributions.protocol import checked, checked_codes
+from wavedil.distributions.protocol import at_levels, checked
 from wavedil.errors import UserError
 from wavedil.quantizer import Companding, Quantizer
 
@@ -87,20 +87,22 @@ class Mixture(abc.ABC):
         """Log-probability of each code in nats; divide by -log 2 for bits."""
         logits, means, log_scales = self._components(checked(self, parameters, codes))
         inverse = jnp.exp(-log_scales)
-        index = checked_codes(codes, self.quantizer)[..., None]
         coarse, fine = (jnp.asarray(table, means.dtype) for table in _edge_tables(self.quantizer))
-        # A code beyond the levels has no edges: NaN, where JAX would take the last ones.
-        at = functools.partial(jnp.take, mode="fill", fill_value=jnp.nan)
-        # Each edge is coarse + fine. The coarse difference is taken first, and its fine rest added: near the
-        # mean, and between two neighbouring edges, nothing is left of the large numbers to round.
-        lower, lower_rest = at(coarse, index), at(fine, index)
-        upper, upper_rest = at(coarse, index + 1), at(fine, index + 1)
-        log_mass = self._log_mass(
-            ((lower - means) + lower_rest) * inverse,
-            ((upper - means) + upper_rest) * inverse,
-            ((upper - lower) + (upper_rest - lower_rest)) * inverse,
-        )
-        return _mixed(logits, log_mass)
+
+        def log_prob(codes: Array) -> Array:
+            index = codes[..., None]
+            # Each edge is coarse + fine. The coarse difference is taken first, and its fine rest added: near the
+            # mean, and between two neighbouring edges, nothing is left of the large numbers to round.
+            lower, lower_rest = coarse[index], fine[index]
+            upper, upper_rest = coarse[index + 1], fine[index + 1]
+            log_mass = self._log_mass(
+                ((lower - means) + lower_rest) * inverse,
+                ((upper - means) + upper_rest) * inverse,
+                ((upper - lower) + (upper_rest - lower_rest)) * inverse,
+            )
+            return _mixed(logits, log_mass)
+
+        return at_levels(log_prob, codes, self.quantizer)
 
     def log_density(
         self, parameters: Float[Array, "..."], amplitudes: Float[Array, "..."]
@@ -127,7 +129,8 @@ class Mixture(abc.ABC):
           parameters: The outputs of the network.
           temperature: Logits of the weights are divided by it, scales multiplied.
         """
-        logits, means, log_scales = self._components(checked(self, parameters))
+        parameters = checked(self, parameters)
+        logits, means, log_scales = self._components(parameters)
         # Never 0, where the quantile would be infinite; the other end is as far from 1.
         uniform = jax.random.uniform(
             key, (2, *logits.shape[:-1]), logits.dtype, minval=2.0**-24, maxval=1.0
@@ -135,9 +138,11 @@ class Mixture(abc.ABC):
         chosen = draw(logits, uniform[0], temperature)[..., None]
         mean = jnp.take_along_axis(means, chosen, axis=-1)[..., 0]
         scale = jnp.exp(jnp.take_along_axis(log_scales, chosen, axis=-1)[..., 0])
-        return _nearest_code(
+        codes = _nearest_code(
             self.quantizer, mean + temperature * scale * self._quantile(uniform[1])
         )
+        unknown = jnp.isnan(parameters).any(axis=-1) | (chosen[..., 0] < 0)
+        return jnp.where(unknown, -1, codes)
 
     def mean(self, parameters: Float[Array, "..."]) -> Float[Array, "..."]:
         """Expected amplitude, clipped to [-1, 1] as recordings are but not rounded to a level.

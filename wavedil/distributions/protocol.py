@@ -1,5 +1,6 @@
 """The protocol of output distributions, and the checks of their arguments."""
 
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import jax.numpy as jnp
@@ -7,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Num, PRNGKeyArray
 
 from wavedil.errors import UserError
+from wavedil.mu_law import in_range
 from wavedil.quantizer import Companding, Quantizer
 
 
@@ -45,7 +47,7 @@ class Distribution(Protocol):
 
         Raises:
           UserError: If the last axis is not `num_outputs`, the other axes are not those of the
-            codes, or the codes are not integers. A code beyond the levels gives NaN.
+            codes, or the codes are not integers. A code that is none of 0 .. levels - 1 gives NaN, and no gradient.
         """
 
     def sample(
@@ -54,7 +56,7 @@ class Distribution(Protocol):
         parameters: Float[Array, "..."],
         temperature: float | Float[Array, ""] = 1.0,
     ) -> Int[Array, "..."]:
-        """Codes drawn at random; the same key and parameters give the same codes.
+        """Codes drawn at random; the same key and parameters give the same codes, and NaN parameters the code -1.
 
         Args:
           key: Random key.
@@ -88,11 +90,20 @@ def checked(
     return parameters.astype(np.promote_types(parameters.dtype, np.float32))
 
 
-def checked_codes(codes: Num[Array, "..."], quantizer: Quantizer) -> Int[Array, "..."]:
-    """The codes as int32; an error where they are not integers."""
+def at_levels(
+    log_prob: Callable[[Array], Array], codes: Num[Array, "..."], quantizer: Quantizer
+) -> Float[Array, "..."]:
+    """`log_prob(codes)` of int32 codes that are levels, and NaN in place of those that are none.
+
+    Where a code is none nothing flows back, so that a loss may leave such samples out.
+
+    Raises:
+      UserError: If the codes are not integers.
+    """
     if not jnp.issubdtype(codes.dtype, jnp.integer):
         raise UserError(
             f"codes are {codes.dtype}, but codes are integers 0 to {quantizer.levels - 1}; "
             f"encode amplitudes with wavedil.quantizer.Quantizer({quantizer.levels}, {quantizer.companding!r})"
         )
-    return codes.astype(jnp.int32)
+    known = in_range(codes, quantizer.levels)
+    return jnp.where(known, log_prob(jnp.where(known, codes, 0).astype(jnp.int32)), jnp.nan)

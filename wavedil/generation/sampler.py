@@ -11,7 +11,6 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from wavedil.errors import UserError, require_positive
 from wavedil.generation.drawing import Sounds, draw
 from wavedil.generation.slots import fitting_slots
-from wavedil.labels import Vocabulary
 from wavedil.models.registry import Model, wavenet_of
 from wavedil.models.wavenet_config import WaveNetConfig
 from wavedil.quantizer import Quantizer
@@ -88,10 +87,10 @@ def generate(
             )
         frames = feature_arrays(features, config)
         counts = [len(array) * config.local_conditioning.sizes[1] for array in frames]
-    rows = Vocabulary(config.labels).rows(labels, len(counts))
+    rows = config.label_indices(labels, len(counts))
     sounds = Sounds(
         num_samples=counts,
-        keys=_signal_keys(jax.random.key(key) if isinstance(key, int) else key, len(counts)),
+        keys=_signal_keys(key, len(counts)),
         labels={name: jnp.asarray(row) for name, row in rows.items()},
         features=frames,
         before=_codes_before(prompt, len(counts), config.quantizer),
@@ -136,10 +135,19 @@ def state_bytes(config: WaveNetConfig, batch_size: int = 1) -> int:
     return 4 * batch_size * numbers
 
 
-def _signal_keys(key: PRNGKeyArray, num_signals: int) -> PRNGKeyArray:
+def _signal_keys(key: Any, num_signals: int) -> PRNGKeyArray:
     """A key for each signal: split from one, or as they are given."""
-    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
-        key = jax.random.wrap_key_data(key)  # as jax.random.PRNGKey makes them
+    if isinstance(key, int | np.integer) and not isinstance(key, bool):
+        if not 0 <= key < 2**32:
+            raise UserError(f"the seed is {key}, but it must be at least 0 and below {2**32}")
+        key = jax.random.key(int(key))
+    elif not jnp.issubdtype(getattr(key, "dtype", bool), jax.dtypes.prng_key):
+        try:
+            key = jax.random.wrap_key_data(jnp.asarray(key))  # as jax.random.PRNGKey makes them
+        except (TypeError, ValueError):
+            raise UserError(
+                f"the key is {key!r}, but it must be a seed such as 0, or jax.random.key(0)"
+            ) from None
     if key.ndim == 0:
         return jax.random.split(key, num_signals)
     if key.shape != (num_signals,):

@@ -9,8 +9,10 @@ from jaxtyping import Float32
 
 from wavedil import audio
 from wavedil.errors import UserError
+from wavedil.full_scale import within_full_scale
 from wavedil.generation import conditions
 from wavedil.generation.sampler import generate
+from wavedil.labels import num_labelled
 from wavedil.models.registry import Model
 
 _SECONDS = 2.0
@@ -95,18 +97,11 @@ def _unconditional(
     labels: Mapping[str, Any] | None,
     temperature: float,
 ) -> Float32[np.ndarray, "sounds time"]:
-    counts = {
-        len(given) for given in (labels or {}).values() if not isinstance(given, str | int | float)
-    }
-    if len(counts) > 1:
-        raise UserError(
-            f"labels are lists of {sorted(counts)} values; give as many of each, one for each sound"
-        )
     codes = generate(
         model,
         seed,
         num_samples=num_samples_of(seconds, model.config.sample_rate),
-        batch_size=counts.pop() if counts else 1,
+        batch_size=num_labelled(labels),
         labels=labels,
         temperature=temperature,
     )
@@ -123,4 +118,4 @@ def _listed(given: Any) -> Sequence[Any]:
 def _samples(given: Any, sample_rate: int) -> np.ndarray:
     if isinstance(given, str | os.PathLike):
         return audio.load(given, sample_rate)[0]
-    return np.asarray(given, np.float32)
+    return within_full_scale(given).astype(np.float32, copy=False)

@@ -13,6 +13,7 @@ from wavedil.models.autoencoder_config import AutoencoderConfig
 from wavedil.models.conditioning import Labels
 from wavedil.models.encoder import Encoder
 from wavedil.models.wavenet import WaveNet
+from wavedil.mu_law import in_range
 from wavedil.receptive_field import ReceptiveField
 
 
@@ -93,6 +94,7 @@ class Autoencoder(nnx.Module):
         silence = self.config.quantizer.silence
         # As the levels lie, -1 to 1: of mu-law levels a quiet sound is heard too, as in the paper.
         level = (frames - silence).astype(jnp.float32) / silence
+        level = jnp.where(in_range(frames, self.config.levels), level, jnp.nan)
         samples = jnp.where(frames == BEYOND, 0.0, level).reshape(batch_size, -1, 1)
         first = context * hop - field.past
         encoded = self.encoder.valid(samples[:, first : (given - context) * hop + field.future])

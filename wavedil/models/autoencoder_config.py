@@ -3,10 +3,11 @@
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from wavedil.config import Config
 from wavedil.errors import UserError, require_positive
+from wavedil.labels import LabelValues
 from wavedil.models.local_conditioning import LocalConditioningConfig
 from wavedil.models.wavenet_config import WaveNetConfig
 from wavedil.quantizer import Quantizer
@@ -139,6 +140,10 @@ class AutoencoderConfig(Config):
     def labels(self) -> Mapping[str, tuple[str, ...]]:
         """Named labels the decoder can be conditioned on, each with its values."""
         return self.decoder.labels
+
+    def label_indices(self, labels: LabelValues | None, num_signals: int = 1) -> dict[str, Any]:
+        """As `WaveNetConfig.label_indices`, of the decoder."""
+        return self.decoder.label_indices(labels, num_signals)
 
     @property
     def levels(self) -> int:

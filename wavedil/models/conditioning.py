@@ -9,8 +9,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from wavedil.errors import UserError
-from wavedil.labels import Vocabulary
-from wavedil.models.embeddings import label_embedding
+from wavedil.models.embeddings import label_embedding, look_up
 from wavedil.models.upsampler import FeatureUpsampler
 from wavedil.models.wavenet_config import WaveNetConfig
 from wavedil.nn import ContextStack, Conv1d
@@ -153,13 +152,12 @@ class Conditioning(nnx.Module):
         self, batch_size: int, labels: Labels | None
     ) -> Float[Array, "batch 1 label_channels"] | None:
         """The embeddings of all labels side by side, or None for a model without labels."""
-        rows: dict[str, Int[Array, " batch"]] = Vocabulary(self.config.labels).rows(
-            labels, batch_size
-        )
+        rows: dict[str, Int[Array, " batch"]] = self.config.label_indices(labels, batch_size)
         if not self.config.labels:
             return None
         unlabelled = jnp.zeros(batch_size, jnp.int32)
         embedded = [
-            table[rows.get(name, unlabelled)] for name, table in self.label_embeddings.items()
+            look_up(table[...], rows.get(name, unlabelled))
+            for name, table in self.label_embeddings.items()
         ]
         return jnp.concatenate(embedded, axis=-1)[:, None]

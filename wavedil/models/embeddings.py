@@ -1,9 +1,19 @@
-"""Initial embeddings: of the levels of a sample, and of the values of a label."""
+"""Embeddings: of the levels of a sample, and of the values of a label; their initial rows, and looking them up."""
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
+
+from wavedil.mu_law import in_range
+
+
+def look_up(
+    table: Float[Array, "rows channels"], rows: Int[Array, "*any"]
+) -> Float[Array, "*any channels"]:
+    """Rows of a table, and NaN for rows that it lacks: an index out of range is no other row, wherever it comes from."""
+    known = in_range(rows, len(table))
+    return jnp.where(known[..., None], table[rows.astype(jnp.int32)], jnp.nan)
 
 
 def label_embedding(

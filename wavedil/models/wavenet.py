@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 from wavedil import distributions
 from wavedil.frames import BEYOND
 from wavedil.models.conditioning import Conditioning, Labels, Signal, label_tables
-from wavedil.models.embeddings import smooth_embedding
+from wavedil.models.embeddings import look_up, smooth_embedding
 from wavedil.models.wavenet_config import WaveNetConfig
 from wavedil.nn import Conv1d, DilatedStack
 from wavedil.nn.layer import masked
@@ -160,7 +160,7 @@ class WaveNet(nnx.Module):
         """Log-probability in nats of every sample given those before it.
 
         Args:
-          codes: Samples; BEYOND after the end of a sound, where the result means nothing.
+          codes: Samples; BEYOND after the end of a sound, where the result is NaN, without gradient.
           labels: Values or rows of the labels, unlabelled by default.
           context: The samples before, where the codes are cut out of a longer sound: `config.context_samples` of them,
             BEYOND before the silence that a sound begins after; or fewer, where it begins with them. Silence by
@@ -169,15 +169,16 @@ class WaveNet(nnx.Module):
             `conditioning.upsample` takes them; frame i covers samples `i hop .. (i + 1) hop - 1`.
         """
         if context is None:
-            context = jnp.full((codes.shape[0], 1), self.config.quantizer.silence, codes.dtype)
+            context = jnp.full((codes.shape[0], 1), self.config.quantizer.silence, jnp.int32)
         # Output t sees samples up to t and predicts sample t + 1: it is given the codes one sample late.
-        seen = jnp.concatenate([context, codes[:, :-1]], axis=1)
-        codes, entered = jnp.maximum(codes, 0), jnp.maximum(seen, 0)
+        seen = jnp.concatenate([context, codes[:, :-1]], axis=1, dtype=jnp.int32)
+        beyond = seen == BEYOND
+        entered = jnp.where(beyond, 0, seen)
         local = None if features is None else self.conditioning.upsample(features, seen.shape[1])
         if context.shape[1] < self.config.context_samples:
             parameters = self(entered, labels, local)[:, context.shape[1] - 1 :]
         else:
-            there = seen[:, : context.shape[1] - 1] != BEYOND
+            there = ~beyond[:, : context.shape[1] - 1]
             num_outputs = codes.shape[1]
             parameters = self.valid(entered, labels, local, mask=there, num_outputs=num_outputs)
         return self.distribution.log_prob(parameters, codes)
@@ -209,11 +210,11 @@ class WaveNet(nnx.Module):
         return self.head(skip), after
 
     def enter(self, codes: Int[Array, "*samples"]) -> Float[Array, "*samples in_channels"]:
-        """Codes as the input convolution takes them: embedded, or as amplitudes."""
+        """Codes as the input convolution takes them, embedded or as amplitudes; NaN for what is no level."""
         if self.config.input == "codes":
-            return self.embedding[codes]
+            return look_up(self.embedding[...], codes)
         amplitudes = self.config.quantizer.decode(np.arange(self.config.levels))
-        return jnp.asarray(amplitudes, self.input.kernel.dtype)[codes][..., None]
+        return look_up(jnp.asarray(amplitudes, self.input.kernel.dtype)[:, None], codes)
 
     def head(
         self, skip: Float[Array, "batch time skip_channels"]

@@ -9,7 +9,7 @@ from wavedil.config import Config, decided
 from wavedil.distributions.registry import DISTRIBUTIONS
 from wavedil.errors import UserError, require_known, require_positive
 from wavedil.frames import num_frames
-from wavedil.labels import Vocabulary
+from wavedil.labels import LabelValues, Vocabulary
 from wavedil.models.context_stack import ContextStackConfig
 from wavedil.models.local_conditioning import LocalConditioningConfig
 from wavedil.quantizer import Companding, Quantizer
@@ -121,6 +121,15 @@ class WaveNetConfig(Config):
     def quantizer(self) -> Quantizer:
         """The levels of a sample: what a code means as an amplitude."""
         return Quantizer(self.levels, self.companding)
+
+    def label_indices(self, labels: LabelValues | None, num_signals: int = 1) -> dict[str, Any]:
+        """The rows of labels in the model's tables, as `Vocabulary.rows` gives them.
+
+        Example:
+          >>> WaveNetConfig(labels={"digit": ("3", "7")}).label_indices({"digit": "7"})
+          {'digit': array([2], dtype=int32)}
+        """
+        return Vocabulary(self.labels).rows(labels, num_signals)
 
     @property
     def input_channels(self) -> int:

@@ -1,9 +1,11 @@
 """Figures without a display: made, tidied and written the same way for every picture."""
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wavedil.errors import UserError
+from wavedil.files import replacing, unwritable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,10 +35,12 @@ def write_figure(figure: "Figure", path: FilePath) -> None:
     Raises:
       UserError: If the suffix is unknown to matplotlib or the file cannot be written.
     """
+    path = Path(path)
     try:
-        figure.savefig(path)
+        with replacing(path) as scratch:
+            figure.savefig(scratch, format=path.suffix[1:])
     except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}); choose another") from None
+        raise UserError(f"{path} {unwritable(error)}") from None
     except ValueError as error:
         # A suffix that matplotlib does not know; it lists those it does.
         raise UserError(f"{path} cannot be written: {' '.join(str(error).split())}") from None
