@@ -126,7 +126,7 @@ def test_a_value_is_for_all_signals_and_a_list_for_each() -> None:
         ({"digit": "8"}, "digit '8' is unknown to this model; known: 0, 7"),
         ({"digits": "7"}, "label 'digits' is unknown to this model; did you mean 'digit'"),
         ({"digit": 7}, 'digit is 7, a number; values are strings, use "7"'),
-        ({"digit": [7, 0]}, 'digit is 7; values are strings, use "7"'),
+        ({"digit": [7, 0]}, 'digit is 7, a number; values are strings, use "7"'),
         ({"digit": ["7"]}, r"has shape \[1\] of int32, but it must be 2 values or integer rows"),
         ({"digit": np.array([0.0, 1.0])}, "of float64"),
         ({"digit": np.array([0, 3])}, "rows 0 to 3, but the model has 0 to 2"),
