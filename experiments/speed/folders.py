@@ -3,7 +3,6 @@
 The recordings are made here: decaying tones with a little noise, as long and at the rates that `sizes.py` says.
 """
 
-import os
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from memory import MIB, resident
 from sizes import Recordings, Sizes
 from timing import seconds
 
@@ -30,6 +30,8 @@ def measure(sizes: Sizes) -> dict[str, Any]:
         own = _demo(folder / "demo of its own", None, sizes)
         rows = {}
         for number, (name, recordings) in enumerate(sizes.corpora.items()):
+            if len(recordings.lengths) == 1:
+                continue  # there would be none to hold out
             corpus = folder / f"corpus {number}"
             write(corpus, recordings)
             demo = _demo(folder / f"demo {number}", corpus, sizes)
@@ -79,13 +81,13 @@ def _few_steps(out: Path, sizes: Sizes) -> Path:
 
 
 def _train_and_stop(corpus: Path, run: Path) -> dict[str, Any]:
-    """Seconds from Ctrl-C to the end of `wavedil train` at default settings, at most, and the most memory it took."""
+    """Seconds from Ctrl-C to the end of `wavedil train` at default settings, at most, and the most memory before it."""
     stopped, peak = {}, 0
     for what, (shown, delays) in STOPS.items():
         command = ["train", str(corpus), str(run), *STEPS]
         taken, memory = zip(*(_stop_at(command, shown, delay) for delay in delays), strict=True)
         stopped[what], peak = max(taken), max(peak, *memory)
-    return {"seconds_to_stop": stopped, "peak_mib": peak / 2**20}
+    return {"seconds_to_stop": stopped, "peak_mib": peak / MIB}
 
 
 def _stop_at(arguments: list[str], shown: str, delay: float) -> tuple[float, int]:
@@ -104,11 +106,9 @@ def _stop_at(arguments: list[str], shown: str, delay: float) -> tuple[float, int
         if not lines[-1]:
             raise RuntimeError(f"ended before {shown!r} was shown: {''.join(lines)}")
     time.sleep(delay)
+    peak = resident("VmHWM", process.pid)
     process.send_signal(signal.SIGINT)
-    begun = time.perf_counter()
-    process.stderr.read()
-    _, _, usage = os.wait4(process.pid, 0)
-    return time.perf_counter() - begun, 1024 * usage.ru_maxrss
+    return seconds(process.communicate), peak
 
 
 def table(results: dict[str, Any]) -> list[str]:

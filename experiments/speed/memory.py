@@ -94,12 +94,12 @@ def take_pytorch_steps(config: WaveNetConfig, num_samples: int) -> tuple[int, in
     return before, None
 
 
-def resident(field: str) -> int:
-    """Bytes resident: VmRSS now, VmHWM at most so far.
+def resident(field: str, process: int | str = "self") -> int:
+    """Bytes resident of a process: VmRSS now, VmHWM at most so far.
 
     Not `ru_maxrss`: on Linux it begins with the peak of the process that started this one.
     """
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith(field))
 
 

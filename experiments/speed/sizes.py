@@ -48,7 +48,7 @@ class Sizes:
             "six songs of four minutes, 44.1 kHz": Recordings(44100, (240 * 44100,) * 6, 2),
             "notes of 4 s, 16 kHz": Recordings(16000, (64000,) * 100),
             "clips of 1 s, 16 kHz": Recordings(16000, (16000,) * 400),
-            "an hour in two files, 16 kHz": Recordings(16000, (1800 * 16000,) * 2),
+            "one hour in one file, 16 kHz": Recordings(16000, (3600 * 16000,)),
             "spoken digits, 8 kHz": Recordings(
                 8000, tuple(1500 + 37 * n % 4500 for n in range(300))
             ),

@@ -99,13 +99,14 @@ def train_shown(
     config: RunConfig, folder: str | os.PathLike[str], corpus: Corpus | None = None
 ) -> Run:
     """`train_as` with progress on stderr, and what was read on stdout."""
+    lines: list[str] = []
     if corpus is None:
         with progress("reading (s of sound)") as done:
             corpus = config.task.read(config, done)
-        config.task.resolve(config, corpus)  # refuses what does not fit before anything is said
-        print("\n".join(corpus.describe()))
-    config = config.task.resolve(config, corpus)
-    print("\n".join(config.task.windows(config, corpus).describe(config.training.steps)))
+        lines.extend(corpus.describe())
+    config = config.task.resolve(config, corpus)  # refuses what does not fit before more is said
+    lines.extend(config.task.windows(config, corpus).describe(config.training.steps))
+    print("\n".join(lines))
     with training_progress() as report:
         return train_as(config, folder, corpus=corpus, report=report, warn=say)
 

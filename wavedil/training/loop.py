@@ -71,6 +71,7 @@ def run_loop(
     update = make_update(config)
 
     step = int(state.step)
+    compiled: set[tuple[tuple[int, ...], ...]] = set()
 
     def save() -> None:
         _require_finite_state(state)
@@ -93,10 +94,13 @@ def run_loop(
         if due() and not log.has_held_out(step):
             evaluate()
         while step < settings.steps and stop.received is None:
-            state, metrics = update(state, windows.batch(step))
+            batch = windows.batch(step)
+            shapes = tuple(np.shape(leaf) for leaf in jax.tree.leaves(batch))
+            state, metrics = update(state, batch)
             step += 1
             _require_finite(metrics, step)
-            log.step(step, metrics)
+            log.step(step, metrics, compiled=shapes not in compiled)
+            compiled.add(shapes)
             with log.not_training():
                 if due():
                     save()

@@ -92,6 +92,20 @@ class MetricsFile:
             scratch.write_text("".join(json.dumps(line) + "\n" for line in kept))
 
 
+@dataclasses.dataclass
+class _Pace:
+    """What steps have predicted, and in which time."""
+
+    num_steps: int = 0
+    num_targets: float = 0.0
+    seconds: float = 0.0
+
+    def add(self, num_targets: float, seconds: float) -> None:
+        self.num_steps += 1
+        self.num_targets += num_targets
+        self.seconds += seconds
+
+
 class MetricsLog:
     """Collects the steps between two reports and writes their means.
 
@@ -115,31 +129,34 @@ class MetricsLog:
         self._learning_rate = learning_rate(settings)
         self._writer = None if tensorboard is None else _open_tensorboard(tensorboard)
         self._progress: Progress | None = None
-        self._taken, self._aside = 0, 0.0
+        self._taken, self._aside, self._ended = 0, 0.0, 0.0
         self._begin()
         self.last_held_out: Mapping[str, float] = file.last_held_out()
 
-    def step(self, step: int, metrics: Metrics) -> None:
-        """Notes one step, and writes and reports every `log_every` steps and at the last."""
-        self._num_targets += float(metrics.weight)
-        self._num_steps += 1
+    def step(self, step: int, metrics: Metrics, *, compiled: bool = False) -> None:
+        """Notes one step, and writes and reports every `log_every` steps and at the last.
+
+        What a step that was compiled takes says nothing of the others: it does not count where there are others.
+        """
+        targets = float(metrics.weight)
+        now = time.perf_counter()
+        (self._compiling if compiled else self._running).add(targets, now - self._ended)
+        self._ended = now
         self._taken += 1
         for name, (total, weight) in metrics.named.items():
             before = self._sums.get(name, (0.0, 0.0))
             self._sums[name] = before[0] + float(total), before[1] + float(weight)
         left = self._settings.steps - step
         if step % self._settings.log_every and left:
-            if self._taken == 1:
-                self._begin_rate()  # the first step compiles, which the others do not
             return
-        seconds = time.perf_counter() - self._begun
-        seconds_a_step = seconds / self._num_steps + self._aside / self._taken
+        pace = self._running if self._running.num_steps else self._compiling
+        seconds_a_step = pace.seconds / pace.num_steps + self._aside / self._taken
         self._progress = Progress(
             step=step,
             steps=self._settings.steps,
             metrics=means(self._sums),
             gradient_norm=float(metrics.gradient_norm),
-            targets_per_second=self._num_targets / seconds,
+            targets_per_second=pace.num_targets / pace.seconds,
             seconds_left=left * seconds_a_step,
             held_out=self.last_held_out,
         )
@@ -149,7 +166,7 @@ class MetricsLog:
             gradient_norm=self._progress.gradient_norm,
             learning_rate=float(self._learning_rate(step - 1)),  # updates are counted from 0
             targets_per_second=self._progress.targets_per_second,
-            seconds=seconds,
+            seconds=pace.seconds,
         )
         self._begin()
         if self._report is not None:
@@ -173,7 +190,7 @@ class MetricsLog:
         yield
         seconds = time.perf_counter() - begun
         self._aside += seconds
-        self._begun += seconds
+        self._ended += seconds
 
     def close(self) -> None:
         """Ends the TensorBoard file."""
@@ -182,10 +199,8 @@ class MetricsLog:
 
     def _begin(self) -> None:
         self._sums: dict[str, tuple[float, float]] = {}
-        self._begin_rate()
-
-    def _begin_rate(self) -> None:
-        self._num_targets, self._num_steps, self._begun = 0.0, 0, time.perf_counter()
+        self._running, self._compiling = _Pace(), _Pace()
+        self._ended = time.perf_counter()
 
     def _write(self, step: int, **values: float) -> None:
         self._file.append({"step": step, **values})

@@ -1,0 +1,46 @@
+"""What a run says of its pace, by a clock that the test moves."""
+
+import numpy as np
+import pytest
+
+from wavedil.training import Metrics, MetricsFile, MetricsLog, TrainingConfig
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Takes steps of so many seconds each, compiled or not, evaluating after some, and gives what was reported."""
+    clock, reports = [0.0], []
+    monkeypatch.setattr("wavedil.training.metrics.time.perf_counter", lambda: clock[0])
+    settings = TrainingConfig(steps=100, log_every=10)
+    log = MetricsLog(MetricsFile(tmp_path / "metrics.jsonl"), None, settings, reports.append)
+
+    def take(steps):
+        for number, (seconds, compiled, aside) in enumerate(steps, start=1):
+            clock[0] += seconds
+            weight = np.float32(50.0)
+            metrics = Metrics(loss=weight, weight=weight, named={}, gradient_norm=weight)
+            log.step(number, metrics, compiled=compiled)
+            with log.not_training():
+                clock[0] += aside
+        return reports
+
+    return take
+
+
+def test_compiling_is_no_part_of_the_pace_nor_of_the_time_left(run):
+    compiles = (40.0, True, 0.0)
+    runs = (2.0, False, 0.0)
+    (report,) = run([compiles, runs, runs, compiles, runs, runs, runs, compiles, runs, runs])
+    assert report.targets_per_second == 25.0
+    assert report.seconds_left == 90 * 2.0
+
+
+def test_where_every_step_was_compiled_there_is_no_other_pace(run):
+    (report,) = run([(40.0, True, 0.0)] * 10)
+    assert report.targets_per_second == 50.0 / 40.0
+
+
+def test_time_beside_the_training_is_no_part_of_the_pace_but_of_the_time_left(run):
+    _, report = run([(2.0, False, 1.0)] * 20)
+    assert report.targets_per_second == 25.0
+    assert report.seconds_left == pytest.approx(80 * (2.0 + 19 / 20))
