@@ -80,7 +80,13 @@ def test_what_lies_within_full_scale_passes_unchanged(x, double):
 
 
 def test_the_number_to_divide_by_brings_the_samples_within_full_scale():
-    for samples in (np.rint(20000 * SINE), 2.5 * SINE, 1e7 * SINE, np.rint(1e7 * SINE), 3e12 * SINE):
+    for samples in (
+        np.rint(20000 * SINE),
+        2.5 * SINE,
+        1e7 * SINE,
+        np.rint(1e7 * SINE),
+        3e12 * SINE,
+    ):
         with pytest.raises(UserError) as refused:
             within_full_scale(samples)
         assert np.abs(samples / float(str(refused.value).split()[-1])).max() <= 1.0

@@ -117,7 +117,10 @@ def test_codes_have_the_smallest_type_and_samples_are_float32(levels, dtype):
     [
         (lambda: mu_law.encode(0.0, 1), "levels is 1"),
         (lambda: mu_law.decode(np.array([0]), 65537), "levels is 65537"),
-        (lambda: mu_law.encode(np.array([0.0, np.nan])), "1 of 2 samples are NaN or infinite, the first at 1"),
+        (
+            lambda: mu_law.encode(np.array([0.0, np.nan])),
+            "1 of 2 samples are NaN or infinite, the first at 1",
+        ),
         (lambda: mu_law.decode(np.array([3, 256])), "codes run from 3 to 256"),
         (lambda: mu_law.decode(np.array([-1])), "codes run from -1"),
         (lambda: mu_law.decode(np.array([0.5])), "codes are float64"),

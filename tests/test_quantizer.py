@@ -95,7 +95,10 @@ def test_edges_cannot_be_changed():
         (lambda: Quantizer(1), "levels is 1, but a sample has 2 to 65536"),
         (lambda: Quantizer(65537, "linear"), "levels is 65537"),
         (lambda: Quantizer(256, "liner"), "'liner' is unknown; did you mean 'linear'"),
-        (lambda: Quantizer(4, "linear").encode(np.array([0.0, np.inf])), "1 of 2 samples are NaN or infinite, the first at 1"),
+        (
+            lambda: Quantizer(4, "linear").encode(np.array([0.0, np.inf])),
+            "1 of 2 samples are NaN or infinite, the first at 1",
+        ),
         (lambda: Quantizer(4, "linear").decode(np.array([4])), "codes run from 4 to 4"),
         (lambda: Quantizer(4, "linear").decode(np.array([0.5])), "codes are float64"),
     ],

@@ -267,4 +267,3 @@ def _filters(settings: MelConfig) -> Any:
             f"samples at {rate} Hz; use fewer bands (num_mels) or a larger fft_size"
         )
     return scipy.sparse.csr_array(filters)
-

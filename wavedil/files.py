@@ -77,9 +77,7 @@ def unwritable(error: OSError) -> str:
         errno.EDQUOT: "free space on its disk, or write to another",
         errno.ENAMETOOLONG: "choose a shorter name",
     }
-    remedy = remedies.get(
-        error.errno or 0, "choose a folder that exists and that you may write to"
-    )
+    remedy = remedies.get(error.errno or 0, "choose a folder that exists and that you may write to")
     return f"cannot be written ({error.strerror}); {remedy}"
 
 

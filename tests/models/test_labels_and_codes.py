@@ -1,4 +1,4 @@
-"""What a model is given beside its weights, labels and codes: the same rule at every door, and never another's numbers."""
+"""Labels and codes that a model is given: one rule at every door, and never the numbers of others."""
 
 from typing import Any
 
@@ -61,7 +61,9 @@ def test_labels_that_the_model_does_not_know_are_refused_at_every_door(
         door(labels)
 
 
-@pytest.mark.parametrize("given_as", ["7", ["7"], ("7",), np.array(["7"]), np.array([2]), jnp.array([2])])
+@pytest.mark.parametrize(
+    "given_as", ["7", ["7"], ("7",), np.array(["7"]), np.array([2]), jnp.array([2])]
+)
 def test_a_value_and_its_row_are_the_same_however_they_are_given(given_as: Any) -> None:
     expected = MODEL(CODES, {"digit": "7"})
     np.testing.assert_array_equal(MODEL(CODES, {"digit": given_as}), expected)
