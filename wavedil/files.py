@@ -58,6 +58,8 @@ def require_writable(path: Path, num_bytes: int = 1) -> None:
     """
     if path.is_dir():
         raise UserError(f"{path} is a folder; give the name of a file")
+    if not path.parent.is_dir():
+        raise UserError(f"{path.parent} is no folder, so {path.name} cannot be written there")
     scratch = scratch_of(path)
     try:
         scratch.write_bytes(b"?")
