@@ -191,7 +191,7 @@ def test_a_dull_sound_is_said_with_its_value_the_rule_and_the_remedy() -> None:
         generate(model, 0, num_samples=30, batch_size=2, temperature=0.3)
     constant, silent = (str(warning.message) for warning in caught)
     assert "the sound is constant: each of its 30 samples is 0.0879" in constant
-    assert "try another seed or a prompt" in constant
+    assert "try another seed, a prompt or another model" in constant
     assert "2 of 2 sounds: sound 0 is nearly silent: -7" in silent
     assert "dBFS, and below -60 nothing is heard; raise the temperature, which is 0.3" in silent
 

@@ -81,7 +81,7 @@ def _drawn(
             )
         except generation.Interrupted as stopped:
             return stopped.codes, stopped
-    return codes, None
+    return list(codes), None
 
 
 def _write(

@@ -80,10 +80,10 @@ def files_to_write(args: Generate) -> list[Path]:
     numbers = [""] if count == 1 else [f"-{i}" for i in range(1, count + 1)]
     files = [args.out.with_stem(args.out.stem + number) for number in numbers]
     for file in [*files, *([args.picture] if args.picture else [])]:
-        if file.exists() and not args.overwrite:
-            raise UserError(f"{file} exists; give another name, or --overwrite")
         # Found out now rather than after the work of generation.
         require_writable(file)
+        if file.exists() and not args.overwrite:
+            raise UserError(f"{file} exists; give another name, or --overwrite")
     return files
 
 

@@ -139,7 +139,7 @@ def _require_finite(weights: Mapping[str, np.ndarray], path: Path) -> None:
         if bad:
             raise UserError(
                 f"weight {name} in {path} has {bad} of {weight.size} numbers that are NaN or infinite, so the model "
-                "computes nothing; use another, or train it again with a lower learning rate"
+                "computes nothing; use another model, or an earlier copy of this one"
             )
 
 

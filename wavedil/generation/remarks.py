@@ -30,7 +30,7 @@ def remark(
     remedy = (
         f"raise the temperature, which is {temperature:g}"
         if temperature < 1
-        else "try another seed or a prompt, or a model that was trained for longer"
+        else "try another seed, a prompt or another model"
     )
     warnings.warn(f"{which} {fault}; {remedy}", stacklevel=3)
 
