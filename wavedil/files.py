@@ -56,10 +56,12 @@ def require_writable(path: Path, num_bytes: int = 1) -> None:
     Raises:
       UserError: With the system's reason and the remedy.
     """
-    if path.is_dir():
-        raise UserError(f"{path} is a folder; give the name of a file")
     scratch = scratch_of(path)
     try:
+        if path.is_dir():
+            raise UserError(f"{path} is a folder; give the name of a file")
+        if not path.parent.is_dir():
+            raise UserError(f"{path.parent} is no folder, so {path.name} cannot be written there")
         scratch.write_bytes(b"?")
         scratch.unlink()
         if shutil.disk_usage(path.parent).free < num_bytes:

@@ -2,12 +2,14 @@
 
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
 from command_line import TINY, mistake
 from recordings import tone, write, write_silence
 
+from wavedil import load, save
 from wavedil.cli.main import main
 from wavedil.cli.tables import table
 
@@ -100,6 +102,27 @@ def test_recordings_without_the_labels_of_the_model_are_scored_unlabelled(capsys
     facts, said = evaluated(capsys, run, tmp_path)
     assert (facts["num_files"], facts["labels"]) == (1, {})
     assert "no recording has the label note; scored without it" in said
+
+
+def test_values_of_labels_that_the_model_does_not_know_are_said(capsys, tmp_path, run):
+    for name in ("low_1", "middle_1", "middle_2"):
+        write(tmp_path / f"{name}.wav", tone(2000))
+    _, said = evaluated(capsys, run, tmp_path)
+    wanted = "2 recordings are scored without the label note, whose value the model does not know: middle"
+    assert f"wavedil: {wanted}" in said.splitlines()
+
+
+def test_a_score_that_is_nan_is_refused_with_its_name(capsys, tmp_path, run):
+    shutil.copytree(run, tmp_path / "run")
+    model = load(run)
+    model.output.kernel[...] *= 0.0
+    model.hidden.bias[...] += 3e38
+    model.output.kernel[...] += 3e38
+    save(model, tmp_path / "run" / "model", overwrite=True)
+    said = last_mistake(capsys, tmp_path / "run")
+    assert (
+        "bits of 4 recordings is nan: the model's weights are not finite or far too large" in said
+    )
 
 
 def last_mistake(capsys, *arguments):

@@ -14,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from wavedil import UserError, WaveNet, WaveNetConfig, load, save
 from wavedil.formats import saved_model
+from wavedil.models import named_weights
 
 CONFIG = WaveNetConfig.tiny(labels={"digit": ("0", "1")})
 
@@ -127,6 +128,14 @@ def _flip_a_bit(folder: Path) -> None:
     path.write_bytes(bytes(content))
 
 
+def _as_version_1(folder: Path) -> None:
+    """A damaged model of this version that calls itself one of the version before."""
+    path = folder / "config.json"
+    header = json.loads(path.read_text())
+    path.write_text(json.dumps(header | {"format_version": 1, "config": header["model"]}))
+    _flip_a_bit(folder)
+
+
 DAMAGES = {
     "truncated weights": (_truncate("model.safetensors", 5000), "truncated or not a safetensors"),
     "no header": (_truncate("model.safetensors", 3), "truncated or not a safetensors"),
@@ -145,6 +154,7 @@ DAMAGES = {
     "settings of another model": (_edit_model(cycles=3), "two different models"),
     "version of no kind": (_edit_config(format_version=True), "format version True"),
     "a bit turned": (_flip_a_bit, "its weights are not those that were saved"),
+    "version 1, to be free of the checksum": (_as_version_1, "its weights are not those that"),
     "weights gone": (lambda folder: (folder / "model.safetensors").unlink(), "is missing"),
 }
 
@@ -153,6 +163,68 @@ DAMAGES = {
 def test_damaged_files_are_refused_and_named(folder: Path, damage: Any, message: str) -> None:
     damage(folder)
     with pytest.raises(UserError, match=message):
+        load(folder)
+
+
+def _mutated(content: bytes, header: bool, rng: np.random.Generator) -> bytes:
+    """Bytes turned, put in or left out, at one to four places; of the header alone, or anywhere."""
+    changed = bytearray(content)
+    end = 8 + int.from_bytes(content[:8], "little") if header else len(content)
+    for _ in range(rng.integers(1, 5)):
+        at = int(rng.integers(0, min(end, len(changed))))
+        kind = rng.integers(0, 4)
+        if kind == 0:
+            changed[at] ^= 1 << int(rng.integers(0, 8))
+        elif kind == 1:
+            changed[at] = int(
+                rng.choice(np.frombuffer(b'0123456789"{}[]:,.-aF \x00\xff', np.uint8))
+            )
+        elif kind == 2:
+            del changed[at : at + int(rng.integers(1, 9))]
+        else:
+            changed[at:at] = rng.bytes(int(rng.integers(1, 9)))
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("header", [True, False], ids=["header", "anywhere"])
+def test_no_mutation_of_the_weights_file_loads_as_another_model(
+    tmp_path: Path, header: bool
+) -> None:
+    small = WaveNetConfig.tiny(
+        levels=4, dilations=(1,), cycles=1, residual_channels=2, skip_channels=2
+    )
+    saved = WaveNet(small, rngs=nnx.Rngs(0))
+    save(saved, tmp_path / "model")
+    path, rng = tmp_path / "model" / "model.safetensors", np.random.default_rng(0)
+    content, expected = path.read_bytes(), named_weights(saved)
+    loaded = 0
+    for _ in range(250):
+        path.write_bytes(_mutated(content, header, rng))
+        try:
+            found = load(path.parent)
+        except UserError as error:
+            assert str(path) in str(error)
+            continue
+        loaded += 1
+        assert found.config == small
+        for name, weight in named_weights(found).items():
+            np.testing.assert_array_equal(weight, expected[name])
+    assert loaded < 25  # a mutation may say the same, as in the spaces of the header
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_weight_that_is_not_finite_is_refused_by_name(
+    model: WaveNet, folder: Path, value: float
+) -> None:
+    bad = load(folder)
+    bad.stack.blocks[1].conv.kernel[...] = (
+        bad.stack.blocks[1].conv.kernel[...].at[0, 0, 0].set(value)
+    )
+    save(bad, folder, overwrite=True)
+    with pytest.raises(
+        UserError,
+        match=r"weight stack.blocks.1.conv.kernel in .* has 1 of \d+ numbers that are NaN",
+    ):
         load(folder)
 
 

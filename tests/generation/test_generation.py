@@ -11,8 +11,7 @@ from flax import nnx
 
 from wavedil import ContextStackConfig, UserError, WaveNet, WaveNetConfig, generate
 from wavedil.generation import state_bytes
-from wavedil.generation.drawing import _rings_after
-from wavedil.generation.step import step_function
+from wavedil.generation.step import rings_of, step_function
 
 LABELS = {"digit": ("0", "1", "2")}
 CONFIGS = {
@@ -26,7 +25,7 @@ CONFIGS = {
     ),
     "gaussian": WaveNetConfig.tiny(output="gaussian"),
     "linear levels": WaveNetConfig.tiny(companding="linear", input="scalar"),
-    # Prompts of 1 and 45 samples, silence before them, end in the middle of a frame of 7.
+    # Prompts of 45 and 1045 samples, silence before them, end in the middle of a frame of 7.
     "context": WaveNetConfig.tiny(
         dilations=(1, 2),
         context_stack=ContextStackConfig(factor=7, channels=8, dilations=(1, 2, 1)),
@@ -53,7 +52,7 @@ def make_labels(config: WaveNetConfig, batch_size: int) -> dict[str, Any]:
     return {name: jnp.arange(batch_size) % 4 for name in config.labels}
 
 
-@pytest.mark.parametrize("prompt_samples", [0, 1, 45])
+@pytest.mark.parametrize("prompt_samples", [0, 45, 1045])
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_cached_generation_draws_the_codes_of_naive_generation(
     config: WaveNetConfig, prompt_samples: int
@@ -84,7 +83,7 @@ def test_cached_log_probabilities_equal_the_forward_pass(config: WaveNetConfig) 
     model, labels = make_model(config), make_labels(config, 2)
     codes = jax.random.randint(KEY, (2, 60), 0, config.levels)
     step = jax.jit(step_function(model, model.conditioning(2, labels)))
-    rings = _rings_after(model, codes[:, :20], labels)
+    rings = rings_of(model, model.step(codes[:, :20], model.init_state(2), labels)[1])
     cached = []
     for t in range(20, 60):
         parameters, rings = step(codes[:, t], rings, jnp.asarray(t - 20), None, None)
@@ -129,6 +128,90 @@ def test_codes_do_not_depend_on_how_the_draws_are_cut_into_chunks() -> None:
     long = generate(model, KEY, num_samples=2300)
     np.testing.assert_array_equal(generate(model, KEY, num_samples=700), long[:, :700])
     np.testing.assert_array_equal(generate(model, KEY, num_samples=1100), long[:, :1100])
+
+
+@pytest.fixture
+def compilations() -> Any:
+    """One entry for each program that is compiled, as long as the test runs."""
+    compiled: list[str] = []
+
+    def note(event: str, *_: Any, **more: Any) -> None:
+        if "backend_compile" in event:
+            compiled.append(str(more))
+
+    jax.monitoring.register_event_duration_secs_listener(note)
+    yield compiled
+    jax.monitoring.unregister_event_duration_listener(note)
+
+
+def test_no_length_of_sound_or_prompt_is_compiled_anew(compilations: list[str]) -> None:
+    model = make_model(WaveNetConfig.tiny(dilations=(1, 2), cycles=1, sample_rate=11025))
+    prompt = np.arange(1500) % 256
+    generate(model, 0, num_samples=10, prompt=prompt[:1200])
+    assert compilations
+    compilations.clear()
+    for num_samples, length in ((1, 0), (37, 8), (999, 300), (1000, 1000), (2345, 1), (11, 1500)):
+        generate(model, 0, num_samples=num_samples, prompt=prompt[:length])
+    assert not compilations
+
+
+def test_ctrl_c_gives_what_was_drawn_of_each_sound() -> None:
+    model = make_model(CONFIGS["two taps"])
+
+    def interrupt(done: int, total: int) -> None:
+        if done >= 2000:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        generate(model, 0, num_samples=5000, batch_size=2, progress=interrupt)
+    whole = generate(model, 0, num_samples=2000, batch_size=2)
+    np.testing.assert_array_equal(stopped.value.codes, whole)
+
+
+@pytest.mark.parametrize("seed", [np.int64(7), np.uint32(7), 7])
+def test_an_integer_of_any_kind_is_a_seed(seed: Any) -> None:
+    model = make_model(CONFIGS["two taps"])
+    expected = generate(model, jax.random.key(7), num_samples=20)
+    np.testing.assert_array_equal(generate(model, seed, num_samples=20), expected)
+
+
+@pytest.mark.parametrize("key", [True, 0.5, "0", None, 2**32, -1, np.array([1, 2, 3])])
+def test_what_is_neither_a_seed_nor_a_key_is_refused(key: Any) -> None:
+    with pytest.raises(UserError, match=r"the (key|seed) is .*it must be"):
+        generate(make_model(CONFIGS["two taps"]), key, num_samples=4)
+
+
+def test_a_dull_sound_is_said_with_its_value_the_rule_and_the_remedy() -> None:
+    model = make_model(WaveNetConfig.tiny(dilations=(1, 2), cycles=1, sample_rate=16000))
+    model.output.kernel[...] *= 0.0
+    with pytest.warns(UserWarning) as caught:
+        model.output.bias[...] = model.output.bias[...].at[200].set(1000.0)
+        generate(model, 0, num_samples=30)
+        model.output.bias[...] = jnp.where((np.arange(256) // 2) == 64, 1000.0, 0.0)
+        generate(model, 0, num_samples=30, batch_size=2, temperature=0.3)
+    constant, silent = (str(warning.message) for warning in caught)
+    assert "the sound is constant: each of its 30 samples is 0.0879" in constant
+    assert "try another seed, a prompt or another model" in constant
+    assert "2 of 2 sounds: sound 0 is nearly silent: -7" in silent
+    assert "dBFS, and below -60 nothing is heard; raise the temperature, which is 0.3" in silent
+
+
+@pytest.mark.parametrize("output", ["categorical", "logistic", "gaussian"])
+def test_a_model_that_gives_nan_is_refused_with_the_sample_where_it_does(output: str) -> None:
+    model = make_model(
+        WaveNetConfig.tiny(
+            dilations=(1, 2),
+            cycles=1,
+            levels=16,
+            output=output,
+            companding="linear",
+            input="scalar",
+        )
+    )
+    model.input.kernel[...] = jnp.full_like(model.input.kernel, 1e30)
+    model.hidden.kernel[...] = jnp.full_like(model.hidden.kernel, jnp.inf)
+    with pytest.raises(UserError, match=r"the model gives NaN for sample \d+ of sound 0"):
+        generate(model, 0, num_samples=30)
 
 
 def test_the_same_key_gives_the_same_codes_and_another_key_others() -> None:

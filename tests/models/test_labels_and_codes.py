@@ -1,4 +1,4 @@
-"""Labels and codes that a model is given beside its weights: the same rule at every door, never another's numbers."""
+"""Labels and codes that a model is given: one rule at every door, and never the numbers of others."""
 
 from typing import Any
 

@@ -44,13 +44,35 @@ def test_sounds_of_other_lengths_and_silence_are_drawn(tmp_path):
     assert pixels(tmp_path / "picture.png").std() > 0
 
 
+def test_near_silence_is_dark_beside_a_recording_and_alone(monkeypatch, tmp_path):
+    drawn = []
+    monkeypatch.setattr(pictures, "write_figure", lambda figure, path: drawn.append(figure))
+    loud, quiet = tone(440), 0.0005 * tone(440)
+    for sounds in ([("recording", loud), ("generated", quiet)], [("generated", quiet)]):
+        pictures.waveform_and_spectrogram(sounds, SAMPLE_RATE, tmp_path / "picture.png")
+    images = [axes.images[0] for figure in drawn for axes in figure.axes if axes.images]
+    waves = [axes for figure in drawn for axes in figure.axes if axes.lines]
+    beside, alone = images[:2], images[2]
+    assert beside[0].get_clim() == beside[1].get_clim()
+    assert [axes.get_ylim()[1] for axes in waves] == pytest.approx([0.525, 0.525, 0.0105])
+    for image, share in ((beside[0], 1.0), (beside[1], 0.1), (alone, 0.6)):
+        lowest, highest = image.get_clim()
+        assert highest - lowest == pytest.approx(70.0)
+        assert (image.get_array().max() - lowest) / 70.0 == pytest.approx(share, abs=0.1)
+
+
+@pytest.mark.parametrize("amplitude", [1.0, 0.1])
+def test_decibels_are_those_below_a_sine_of_full_scale(amplitude):
+    decibels = pictures._spectrogram_db(2 * amplitude * tone(1000), SAMPLE_RATE)
+    assert decibels.max() == pytest.approx(20 * np.log10(amplitude), abs=0.1)
+
+
 @pytest.mark.parametrize("frequency", [250.0, 1000.0, 3000.0])
 def test_a_tone_peaks_in_the_spectrogram_at_its_frequency(frequency):
     decibels = pictures._spectrogram_db(tone(frequency), SAMPLE_RATE)
     middle = decibels[:, decibels.shape[1] // 2]
     hertz_per_row = (SAMPLE_RATE / 2) / (len(middle) - 1)
     assert abs(np.argmax(middle) * hertz_per_row - frequency) <= hertz_per_row
-    assert decibels.max() == 0.0
 
 
 def test_the_loss_curve_passes_over_a_last_line_that_is_cut_off(tmp_path):

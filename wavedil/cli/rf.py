@@ -12,6 +12,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from wavedil.cli.rf_answers import Answer, of_config, of_model, of_stack, of_target
 from wavedil.errors import UserError
+from wavedil.files import require_writable
 from wavedil.receptive_field import Design, draw_tree, format_dilations, parse_dilations
 
 _SAMPLE_RATE = 16000
@@ -151,8 +152,7 @@ def _require_free(args: Rf) -> None:
             raise UserError(f"cannot write {file}: its suffix must be {listed}")
         if file.exists() and not args.overwrite:
             raise UserError(f"{file} exists; give another name, or --overwrite")
-        if not file.parent.is_dir():
-            raise UserError(f"{file.parent} is no folder, so {file.name} cannot be written there")
+        require_writable(file)
 
 
 def _tree(stack: Design) -> str:

@@ -75,7 +75,8 @@ def load(folder: str | os.PathLike[str]) -> Model:
     It has the `task` and the `corpus` settings that it was trained with, or None.
 
     Raises:
-      UserError: If there is no model, or its files are truncated, changed, foreign, or of a future version.
+      UserError: If there is no model, or its files are truncated, changed, foreign, or of a future version, or a
+        weight is not finite.
     """
     folder = Path(folder)
     if (folder / "model" / _WEIGHTS).exists():  # a run folder
@@ -88,7 +89,7 @@ def load(folder: str | os.PathLike[str]) -> Model:
             )
     header = _read_header(folder / _CONFIG)
     weights, about = _read_weights(folder / _WEIGHTS)
-    if header["format_version"] == 1:
+    if header["format_version"] == 1 and "checksum" not in about:
         weights = {version_1.own_name(name): weight for name, weight in weights.items()}
         warnings.warn(
             f"{folder} is a model of format version 1, which has no checksum; save it again to give it one",
@@ -102,6 +103,7 @@ def load(folder: str | os.PathLike[str]) -> Model:
         raise UserError(
             f"{folder / _WEIGHTS} and {_CONFIG} beside it are of two different models; save or copy both again"
         )
+    _require_finite(weights, folder / _WEIGHTS)
     config = model_config(header["model"])
     model = with_weights(abstract_model(config), weights, str(folder / _WEIGHTS))
     task, corpus = header.get("task"), header.get("corpus")
@@ -116,13 +118,29 @@ def _read_weights(path: Path) -> tuple[dict[str, np.ndarray], Mapping[str, Any]]
         weights = load_file(path)
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-        if FORMAT in metadata:
-            return weights, json.loads(metadata[FORMAT])
-        return weights, {name: json.loads(value) for name, value in metadata.items()}
-    except (SafetensorError, ValueError, KeyError) as error:
+        about = (
+            json.loads(metadata[FORMAT])
+            if FORMAT in metadata
+            else {name: json.loads(value) for name, value in metadata.items()}
+        )
+        if not isinstance(about, dict):
+            raise ValueError(f"its metadata is {about!r}")
+        return weights, about
+    # Also what a type that NumPy does not have raises, and numbers nested too deep to read.
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(
             f"{path} is truncated or not a safetensors file ({error}); save or copy it again"
         ) from error
+
+
+def _require_finite(weights: Mapping[str, np.ndarray], path: Path) -> None:
+    for name, weight in sorted(weights.items()):
+        bad = weight.size - np.count_nonzero(np.isfinite(weight))
+        if bad:
+            raise UserError(
+                f"weight {name} in {path} has {bad} of {weight.size} numbers that are NaN or infinite, so the model "
+                "computes nothing; use another model, or an earlier copy of this one"
+            )
 
 
 def _checksum(weights: Mapping[str, np.ndarray]) -> str:

@@ -5,6 +5,7 @@ from .conditions import between as between
 from .conditions import of_features as of_features
 from .conditions import of_sound as of_sound
 from .conditions import require_autoencoder as require_autoencoder
+from .drawing import Interrupted as Interrupted
 from .latents import as_vocoder as as_vocoder
 from .latents import encode_sounds as encode_sounds
 from .latents import interpolate as interpolate

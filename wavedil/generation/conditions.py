@@ -42,8 +42,8 @@ def of_sound(
     local = model.config.local_conditioning
     if local is None:
         raise UserError(
-            "the model is no vocoder, so a recording or features say nothing to it; leave them out, or train one "
-            "(wavedil train --task vocoder)"
+            "the model is no vocoder, so a recording or features say nothing to it; leave them out, or give the folder "
+            "of a vocoder or an autoencoder"
         )
     if local.mel is None:
         raise UserError(
@@ -80,8 +80,7 @@ def of_features(
     local = model.config.local_conditioning
     if local is None:
         raise UserError(
-            "the model is no vocoder, so features say nothing to it; leave them out, or train one "
-            "(wavedil train --task vocoder)"
+            "the model is no vocoder, so features say nothing to it; leave them out, or give the folder of a vocoder"
         )
     for array, name in zip(arrays, names, strict=True):
         local.require(array, name)
@@ -97,7 +96,7 @@ def require_autoencoder(model: Model) -> None:
     if not isinstance(model, Autoencoder):
         raise UserError(
             "the model is no autoencoder, so there is nothing between two recordings to it; leave --between out, or "
-            "train one (wavedil train --task autoencoder)"
+            "give the folder of an autoencoder"
         )
 
 

@@ -10,13 +10,28 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from wavedil.errors import UserError
+from wavedil.frames import BEYOND, num_frames
 from wavedil.generation.slots import Timeline, assign_slots, timeline
 from wavedil.generation.step import Loop, rings_of, step_function
 from wavedil.models.compilation import compiled
 from wavedil.models.wavenet import WaveNet
 
-# Samples drawn by one call of the compiled loop: often enough for a progress bar, rarely enough not to be felt.
+# Samples drawn by one call of the compiled loop: often enough for a progress bar, rarely enough not to be felt. It is
+# always as many, whatever is left to draw, because the loop is compiled anew for every other number.
 _CHUNK = 1000
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C while sounds were drawn.
+
+    Attributes:
+      codes: Those of each sound as far as it was drawn.
+    """
+
+    def __init__(self, codes: list[Int[np.ndarray, " time"]]) -> None:
+        super().__init__()
+        self.codes = codes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,22 +48,25 @@ class Sounds:
 
     num_samples: Sequence[int]
     keys: PRNGKeyArray
-    labels: dict[str, Array]
+    labels: dict[str, np.ndarray]
     features: Sequence[Float[np.ndarray, "frames features"]] | None
-    before: Int[Array, "sounds time"]
+    before: Int[np.ndarray, "sounds time"]
 
 
 class _Chunk(NamedTuple):
-    """The draws of one call of the loop in every slot."""
+    """The draws of one call of the loop in every slot: arrays of NumPy, of JAX where it is compiled."""
 
     keys: PRNGKeyArray
     """[slots, frames]"""
-    times: Int[Array, "slots time"]
-    """The number of each sample in its sound."""
-    labels: dict[str, Int[Array, " slots*frames"]]
+    times: Any
+    """[slots, time]: the number of each sample in its sound; negative before it."""
+    given: Any
+    """[slots, time]: the code of each sample that is not drawn; BEYOND for those that are."""
+    labels: dict[str, Any]
+    """[slots*frames] each."""
     windows: Float[Array, "slots frames width features"] | None
     """Each frame of features with its context."""
-    age: Int[Array, "slots time"] | None
+    age: Any
     """`times`, where slots draw one sound after the other; None where each draws one."""
 
 
@@ -58,48 +76,98 @@ def draw(
     num_slots: int,
     temperature: float,
     progress: Callable[[int, int], None] | None,
-) -> Int[np.ndarray, "sounds time"]:
-    """The codes of each sound, silence after its end; n sounds in n slots are one sound a slot."""
-    local = model.config.local_conditioning
-    longest = max(sounds.num_samples)
-    hop = min(longest, _CHUNK) if local is None else local.sizes[1]
-    lengths = [-(-count // hop) for count in sounds.num_samples]
-    slots = assign_slots(lengths, num_slots)
-    frames, starts = timeline(slots, lengths)
-    several = any(len(slot) > 1 for slot in slots)
-    windows = None if local is None else _Windows(sounds.features or (), local.lookaround_frames)
-    loop = _absorb(model, sounds, slots)
-    draw_chunk = compiled(_draw, model, donate=(0,))
-    total = max(sum(sounds.num_samples[sound] for sound in slot) for slot in slots)
-    num_frames = frames.sound.shape[1]
-    per_call = min(num_frames, max(1, _CHUNK // hop))
-    drawn: list[np.ndarray] = []
-    for start in range(0, num_frames, per_call):
-        chunk = _chunk(sounds, frames.part(start, per_call), hop, windows, several)
-        loop, codes = draw_chunk(loop, chunk, temperature)
-        drawn.append(np.asarray(codes).T)
-        if progress is not None:
-            progress(min((start + per_call) * hop, total), total)
-    codes = np.concatenate(drawn, axis=1)
-    out = np.full((len(lengths), longest), model.config.quantizer.silence)
-    for sound, ((slot, start), count) in enumerate(zip(starts, sounds.num_samples, strict=True)):
-        out[sound, :count] = codes[slot, start * hop : start * hop + count]
-    return out
+) -> list[Int[np.ndarray, " time"]]:
+    """The codes of each sound; n sounds in n slots are one sound a slot.
+
+    Raises:
+      UserError: If the model gives NaN where a sample is to be drawn.
+      Interrupted: On Ctrl-C, with what is drawn.
+    """
+    plan = _Plan(model, sounds, num_slots)
+    drawn = [np.zeros((len(plan.slots), 0), np.int32)]
+    try:
+        loop = _absorb(model, sounds, plan.slots)
+        draw_chunk = compiled(_draw, model, donate=(0,))
+        for number in range(plan.num_chunks):
+            chunk = plan.chunk(number)
+            loop, codes = draw_chunk(loop, chunk, temperature)
+            drawn.append(np.asarray(codes).T)
+            plan.require_codes(number, chunk, drawn[-1])
+            if progress is not None:
+                progress(plan.done_after(number), plan.total)
+    except KeyboardInterrupt:
+        raise Interrupted(plan.cut(np.concatenate(drawn, axis=1))) from None
+    return plan.cut(np.concatenate(drawn, axis=1))
 
 
-def _chunk(
-    sounds: Sounds, frames: Timeline, hop: int, windows: "_Windows | None", several: bool
-) -> _Chunk:
-    times = jnp.asarray(
-        (frames.frame[:, :, None] * hop + np.arange(hop)).reshape(len(frames.frame), -1)
-    )
-    return _Chunk(
-        keys=sounds.keys[frames.sound],
-        times=times,
-        labels={name: rows[frames.sound.ravel()] for name, rows in sounds.labels.items()},
-        windows=None if windows is None else windows.of(frames),
-        age=times if several else None,
-    )
+class _Plan:
+    """What is drawn where and when: chunk by chunk, in each slot one sound after the other.
+
+    Chunks are all of one shape. What comes before a sound is absorbed in whole chunks; the rest of it leads its first
+    chunk, at negative times, where codes are given rather than drawn:
+
+        absorbed            | chunk 0                 | chunk 1 ...
+        before 0 .. end     | before end + 1 ..  0  1 | 2  3 ...
+    """
+
+    def __init__(self, model: WaveNet, sounds: Sounds, num_slots: int) -> None:
+        local = model.config.local_conditioning
+        self.sounds = sounds
+        self.hop = _CHUNK if local is None else local.sizes[1]
+        self.lead = (sounds.before.shape[1] - 1) % _CHUNK
+        self.frames_per_chunk = max(1, _CHUNK // self.hop)
+        lengths = [num_frames(self.lead + count, self.hop) for count in sounds.num_samples]
+        self.slots = assign_slots(lengths, num_slots)
+        self.frames, self.starts = timeline(self.slots, lengths)
+        self.num_chunks = num_frames(self.frames.sound.shape[1], self.frames_per_chunk)
+        self.total = max(sum(sounds.num_samples[sound] for sound in slot) for slot in self.slots)
+        self.several = any(len(slot) > 1 for slot in self.slots)
+        self.windows = (
+            None if local is None else _Windows(sounds.features or (), local.lookaround_frames)
+        )
+
+    def chunk(self, number: int) -> _Chunk:
+        frames = self._frames(number)
+        times = frames.frame[:, :, None] * self.hop + np.arange(self.hop) - self.lead
+        before = self.sounds.before[frames.sound[..., None], np.minimum(times, -1)]
+        given = np.where(times < 0, before, BEYOND)
+        times, given = (rows.reshape(len(rows), -1).astype(np.int32) for rows in (times, given))
+        labels = {name: rows[frames.sound.ravel()] for name, rows in self.sounds.labels.items()}
+        return _Chunk(
+            keys=self.sounds.keys[frames.sound],
+            times=times,
+            given=given,
+            labels=labels,
+            windows=None if self.windows is None else self.windows.of(frames),
+            age=times if self.several else None,
+        )
+
+    def require_codes(
+        self, number: int, chunk: _Chunk, codes: Int[np.ndarray, "slots time"]
+    ) -> None:
+        """Refuses samples of the sounds that the model gave NaN for."""
+        sounds = np.repeat(self._frames(number).sound, self.hop, axis=1)
+        wanted = chunk.times < np.asarray(self.sounds.num_samples)[sounds]
+        for at in map(tuple, np.argwhere((codes < 0) & wanted)[:1]):
+            raise UserError(
+                f"the model gives NaN for sample {chunk.times[at]} of sound {sounds[at]}, so that none can be drawn: "
+                "its weights are not finite, or far too large; use another model"
+            )
+
+    def done_after(self, number: int) -> int:
+        """Samples that the fullest slot has when the chunk is drawn."""
+        return max(0, min((number + 1) * self.frames_per_chunk * self.hop - self.lead, self.total))
+
+    def cut(self, codes: Int[np.ndarray, "slots time"]) -> list[Int[np.ndarray, " time"]]:
+        """The samples of each sound, as far as there are any yet."""
+        firsts = [(slot, start * self.hop + self.lead) for slot, start in self.starts]
+        return [
+            codes[slot, first : first + count]
+            for (slot, first), count in zip(firsts, self.sounds.num_samples, strict=True)
+        ]
+
+    def _frames(self, number: int) -> Timeline:
+        return self.frames.part(number * self.frames_per_chunk, self.frames_per_chunk)
 
 
 class _Windows:
@@ -117,19 +185,23 @@ class _Windows:
 
 
 def _absorb(model: WaveNet, sounds: Sounds, slots: list[list[int]]) -> Loop:
-    """The loop after the codes before the first sound of each slot."""
+    """The loop after the whole chunks of what comes before the first sound of each slot."""
     first = np.array([slot[0] for slot in slots])
     before = sounds.before[first]
     labels = {name: rows[first] for name, rows in sounds.labels.items()}
-    rings = compiled(_rings_after, model)(before[:, :-1], labels)
-    return Loop(rings, jnp.zeros((), jnp.int32), before[:, -1])
+    absorb = compiled(_state_after, model)
+    state = absorb(before[:, :0], labels, None)
+    end = (before.shape[1] - 1) // _CHUNK * _CHUNK
+    for start in range(0, end, _CHUNK):
+        state = absorb(before[:, start : start + _CHUNK], labels, state)
+    rings = compiled(rings_of, model)(state)
+    return Loop(rings, jnp.zeros((), jnp.int32), jnp.asarray(before[:, end]))
 
 
-def _rings_after(model: WaveNet, codes: Array, labels: dict[str, Array]) -> dict[str, Any]:
-    state = model.init_state(codes.shape[0])
-    if codes.shape[1]:
-        _, state = model.step(codes, state, labels)
-    return rings_of(model, state)
+def _state_after(model: WaveNet, codes: Array, labels: dict[str, Array], state: Any) -> Any:
+    if state is None:
+        state = model.init_state(codes.shape[0])
+    return model.step(codes, state, labels)[1] if codes.shape[1] else state
 
 
 def _draw(
@@ -137,8 +209,8 @@ def _draw(
 ) -> tuple[Loop, Int[Array, "time slots"]]:
     """The codes of one chunk."""
     num_slots, num_samples = chunk.times.shape
-    num_frames = chunk.keys.shape[1]
-    hop = num_samples // num_frames
+    count = chunk.keys.shape[1]
+    hop = num_samples // count
     conditioning, local = model.conditioning, None
     if chunk.windows is None:
         condition = conditioning(num_slots, chunk.labels)
@@ -146,7 +218,7 @@ def _draw(
         # Every frame by itself: neighbours in a slot may be of two sounds.
         windows = chunk.windows.reshape(-1, *chunk.windows.shape[2:])
         features = conditioning.upsample(windows, hop)
-        condition = conditioning(num_slots * num_frames, chunk.labels, features)
+        condition = conditioning(num_slots * count, chunk.labels, features)
         assert condition is not None
         local = condition.reshape(num_slots, num_samples, -1).swapaxes(0, 1)
     step = step_function(model, condition, chunk.windows is not None)
@@ -155,12 +227,12 @@ def _draw(
     keys = jax.vmap(jax.vmap(jax.random.fold_in))(jnp.repeat(chunk.keys, hop, axis=1), chunk.times)
     age = None if chunk.age is None else chunk.age.T
 
-    def body(loop: Loop, now: tuple[PRNGKeyArray, Any, Any]) -> tuple[Loop, Array]:
-        keys, local, age = now
+    def body(loop: Loop, now: tuple[PRNGKeyArray, Array, Any, Any]) -> tuple[Loop, Array]:
+        keys, given, local, age = now
         silence = model.config.quantizer.silence
         before = loop.code if age is None else jnp.where(age == 0, silence, loop.code)
         parameters, rings = step(before, loop.rings, loop.position, local, age)
-        code = sample(keys, parameters, temperature)
+        code = jnp.where(given == BEYOND, sample(keys, parameters, temperature), given)
         return Loop(rings, loop.position + 1, code), code
 
-    return lax.scan(body, loop, (keys.T, local, age))
+    return lax.scan(body, loop, (keys.T, chunk.given.T, local, age))

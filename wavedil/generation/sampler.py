@@ -6,10 +6,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Float, Int, PRNGKeyArray
 
 from wavedil.errors import UserError, require_positive
 from wavedil.generation.drawing import Sounds, draw
+from wavedil.generation.remarks import remark
 from wavedil.generation.slots import fitting_slots
 from wavedil.models.registry import Model, wavenet_of
 from wavedil.models.wavenet_config import WaveNetConfig
@@ -56,9 +57,12 @@ def generate(
       Codes; `model.config.quantizer.decode` makes them sound. With features, as many as the longest sound has; a
       shorter one is silent after its end.
 
+    Warns where a sound came out constant or silent (below -60 dBFS).
+
     Raises:
       UserError: If a number is out of range, a prompt holds codes the model does not know, or features are missing,
-        of another kind than the model's, or given to a model that takes none.
+        of another kind than the model's, or given to a model that takes none; or if the model gives NaN.
+      Interrupted: On Ctrl-C, a KeyboardInterrupt with the codes of each sound as far as drawn.
 
     Example:
       >>> decode = model.config.quantizer.decode
@@ -91,14 +95,19 @@ def generate(
     sounds = Sounds(
         num_samples=counts,
         keys=_signal_keys(key, len(counts)),
-        labels={name: jnp.asarray(row) for name, row in rows.items()},
+        labels={name: np.asarray(row, np.int32) for name, row in rows.items()},
         features=frames,
         before=_codes_before(prompt, len(counts), config.quantizer),
     )
     num_slots = (
         len(counts) if frames is None else batch_size or fitting_slots(list(map(len, frames)))
     )
-    return draw(model, sounds, num_slots, temperature, progress)
+    drawn = draw(model, sounds, num_slots, temperature, progress)
+    remark(config.quantizer, drawn, temperature)
+    codes = np.full((len(counts), max(counts)), config.quantizer.silence)
+    for row, sound in zip(codes, drawn, strict=True):
+        row[: len(sound)] = sound
+    return codes
 
 
 def feature_arrays(features: Any, config: WaveNetConfig) -> list[np.ndarray]:
@@ -157,14 +166,16 @@ def _signal_keys(key: Any, num_signals: int) -> PRNGKeyArray:
     return key
 
 
-def _codes_before(prompt: Any, batch_size: int, quantizer: Quantizer) -> Array:
+def _codes_before(
+    prompt: Any, batch_size: int, quantizer: Quantizer
+) -> Int[np.ndarray, "batch time"]:
     """Silence, then the prompt: [batch, 1 + prompt samples]."""
     silence, encode = (
         np.full((batch_size, 1), quantizer.silence),
         "model.config.quantizer.encode",
     )
     if prompt is None:
-        return jnp.asarray(silence, jnp.int32)
+        return silence.astype(np.int32)
     prompt = np.atleast_2d(np.asarray(prompt))
     if not np.issubdtype(prompt.dtype, np.integer):
         raise UserError(
@@ -180,4 +191,4 @@ def _codes_before(prompt: Any, batch_size: int, quantizer: Quantizer) -> Array:
             f"the prompt holds {prompt.shape[0]} signals, but batch_size is {batch_size}; give one, or one each"
         )
     prompt = np.broadcast_to(prompt, (batch_size, prompt.shape[1]))
-    return jnp.asarray(np.concatenate([silence, prompt], axis=1), jnp.int32)
+    return np.concatenate([silence, prompt], axis=1, dtype=np.int32)

@@ -137,8 +137,7 @@ class Conditioning(nnx.Module):
         local = self.config.local_conditioning
         if given and local is None:
             raise UserError(
-                "features were given to a model that takes none; leave them out, or train a vocoder "
-                "(wavedil train --task vocoder)"
+                "features were given to a model that takes none; leave them out, or take a vocoder"
             )
         if local is not None and not given:
             num_features, hop = local.sizes

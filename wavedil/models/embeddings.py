@@ -11,7 +11,7 @@ from wavedil.mu_law import in_range
 def look_up(
     table: Float[Array, "rows channels"], rows: Int[Array, "*any"]
 ) -> Float[Array, "*any channels"]:
-    """Rows of a table, and NaN for rows that it lacks: an index out of range is no other row."""
+    """Rows of a table, and NaN for those that it lacks: an index out of range is no other row."""
     known = in_range(rows, len(table))
     return jnp.where(known[..., None], table[rows.astype(jnp.int32)], jnp.nan)
 

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from wavedil.errors import UserError
+from wavedil.full_scale import within_full_scale
 from wavedil.report.figures import FilePath, new_figure, open_frame, write_figure
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ _MOST_FRAMES = 2000
 _WINDOW_SECONDS = 0.032
 # Quieter than this below the loudest moment is black; it spans what 256 mu-law levels can say.
 _RANGE_DB = 70.0
+# -40 dBFS: a louder sound fills the picture, a quieter one is drawn as quiet as it is.
+_QUIETEST_PEAK = 0.01
 _INK, _TRAIN, _HELD_OUT = "#22313f", "#9bb7d4", "#c0392b"
 _BASELINES = ("#7f8c8d", "#b08d57", "#6c5b7b")
 
@@ -29,15 +32,16 @@ def waveform_and_spectrogram(
 ) -> None:
     """Draw each sound's waveform above its spectrogram, side by side and on the same scales.
 
-    The spectrogram is that of a Hann window of 32 ms, in dB below the loudest moment of each sound.
+    The spectrogram is that of a Hann window of 32 ms, in dB of which 0 is a sine of full scale (dBFS). The scales reach
+    down from the loudest moment of all the sounds, so that silence beside a recording looks silent.
 
     Args:
-      sounds: Title and samples in [-1, 1] of each, at least one sample.
+      sounds: Title and samples of each, floats in [-1, 1], at least one.
       sample_rate: Hz.
       path: PNG (or another suffix matplotlib knows) to write.
 
     Raises:
-      UserError: If there is nothing to draw, or the file cannot be written.
+      UserError: If there is nothing to draw, samples are no sound within full scale, or the file cannot be written.
 
     Example:
       waveform_and_spectrogram([("generated", a), ("real", b)], 8000, "picture.png")
@@ -46,15 +50,20 @@ def waveform_and_spectrogram(
         raise UserError("there is no sound to draw; give at least one, of at least one sample")
     columns = min(len(sounds), _MOST_COLUMNS)
     rows = math.ceil(len(sounds) / columns)
+    sounds = [
+        (title, within_full_scale(samples, f"samples of {title}")) for title, samples in sounds
+    ]
     seconds = max(len(samples) for _, samples in sounds) / sample_rate
-    peak = max(float(np.abs(samples).max()) for _, samples in sounds) or 1.0
+    peak = max(_QUIETEST_PEAK, *(float(np.abs(samples).max()) for _, samples in sounds))
+    spectra = [_spectrogram_db(samples, sample_rate) for _, samples in sounds]
+    loudest_db = max(20.0 * math.log10(_QUIETEST_PEAK), *(float(image.max()) for image in spectra))
     figure = new_figure(1.2 + 4.4 * columns, 4.2 * rows)
     cells = figure.subfigures(rows, columns, squeeze=False).flat
-    for cell, (title, samples) in zip(cells, sounds, strict=False):
+    for cell, (title, samples), image in zip(cells, sounds, spectra, strict=False):
         wave, spectrum = cell.subplots(2, 1, sharex=True, height_ratios=(1, 2))
         wave.set_title(title, loc="left", color=_INK, fontsize=11)
         _draw_waveform(wave, samples, sample_rate, peak)
-        _draw_spectrogram(spectrum, samples, sample_rate)
+        _draw_spectrogram(spectrum, image, len(samples) / sample_rate, sample_rate, loudest_db)
         spectrum.set_xlim(0, seconds)
     write_figure(figure, path)
 
@@ -115,24 +124,25 @@ def _draw_waveform(axes: "Axes", samples: np.ndarray, sample_rate: int, peak: fl
     open_frame(axes)
 
 
-def _draw_spectrogram(axes: "Axes", samples: np.ndarray, sample_rate: int) -> None:
-    seconds = len(samples) / sample_rate
+def _draw_spectrogram(
+    axes: "Axes", decibels: np.ndarray, seconds: float, sample_rate: int, loudest_db: float
+) -> None:
     image = axes.imshow(
-        _spectrogram_db(samples, sample_rate),
+        decibels,
         origin="lower",
         aspect="auto",
         cmap="magma",
-        vmin=-_RANGE_DB,
-        vmax=0.0,
+        vmin=loudest_db - _RANGE_DB,
+        vmax=loudest_db,
         extent=(0.0, seconds, 0.0, sample_rate / 2000),
         interpolation="nearest",
     )
     axes.set(xlabel="time (s)", ylabel="frequency (kHz)", facecolor="black")
-    axes.figure.colorbar(image, ax=axes, label="dB", pad=0.02, aspect=15)
+    axes.figure.colorbar(image, ax=axes, label="dBFS", pad=0.02, aspect=15)
 
 
 def _spectrogram_db(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Decibels below the largest magnitude, [frequency, frame], one frame every quarter window.
+    """Decibels above a sine of full scale, [frequency, frame], one frame every quarter window.
 
     Of a long sound a column is the mean power of several frames, so that there are not more than a picture shows.
     """
@@ -145,8 +155,9 @@ def _spectrogram_db(samples: np.ndarray, sample_rate: int) -> np.ndarray:
         np.mean(np.abs(np.fft.rfft(frames[first : first + together] * window)) ** 2, axis=0)
         for first in range(0, len(frames), together)
     ]
-    magnitude = np.sqrt(np.stack(power, axis=1))
-    return 20.0 * np.log10(np.maximum(magnitude / max(magnitude.max(), 1e-9), 1e-9))
+    # A sine of amplitude 1 in the middle of a band has half the sum of the window there.
+    magnitude = np.sqrt(np.stack(power, axis=1)) / (0.5 * window.sum())
+    return 20.0 * np.log10(np.maximum(magnitude, 1e-9))
 
 
 def _read_metrics(path: FilePath) -> Iterable[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Scores of a trained model on recordings, by its own task."""
 
 import dataclasses
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +29,7 @@ def evaluate(
       progress: Called with what is scored so far and in all.
 
     Raises:
-      UserError: If the model does not know its task, or the recordings cannot be used.
+      UserError: If the model does not know its task, the recordings cannot be used, or a score is nan.
 
     Example:
       evaluate(run.model, "recordings")            # {"bits": 2.47}
@@ -40,7 +41,14 @@ def evaluate(
         )
     if isinstance(recordings, str | os.PathLike):
         recordings = read_all(model, recordings, progress)
-    return Scores(task.evaluate(model, recordings, progress), recordings)
+    scores = Scores(task.evaluate(model, recordings, progress), recordings)
+    for name, value in scores.items():
+        if math.isnan(value):
+            raise UserError(
+                f"{name.replace('_', ' ')} of {scores.num_recordings} recordings is nan: the model's weights are not "
+                "finite or far too large, or nothing was scored; use another model, or other recordings"
+            )
+    return scores
 
 
 def read_all(
@@ -56,7 +64,14 @@ def read_all(
     read = model.task.read(config, progress)
     for skipped in getattr(read, "skipped", ()):
         say(f"skipped {skipped.path}: {skipped.reason}")
-    for name in getattr(model.config, "labels", ()):
-        if not any(name in recording.labels for recording in read.test):
+    for name, values in getattr(model.config, "labels", {}).items():
+        found = [recording.labels[name] for recording in read.test if name in recording.labels]
+        if not found:
             say(f"no recording has the label {name}; scored without it")
+        unknown = [value for value in found if value not in values]
+        if unknown:
+            say(
+                f"{len(unknown)} recordings are scored without the label {name}, whose value the model does not know: "
+                f"{', '.join(sorted(set(unknown)))}"
+            )
     return tuple(read.test)
