@@ -1,11 +1,13 @@
 """Files that are complete or not there: written beside their place, then renamed into it."""
 
 import contextlib
+import errno
 import json
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from wavedil.errors import UserError
 
@@ -28,6 +30,21 @@ def replacing(path: Path) -> Iterator[Path]:
 def scratch_of(path: Path) -> Path:
     """Where a file is written before it takes its place; a crash may leave it behind."""
     return path.with_name(f".{path.name}.new")
+
+
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+    """A file, open for reading; a pipe or a device, which may never end, is refused as a folder is.
+
+    Raises:
+      OSError: If it cannot be opened, is something else than a file, or no file can have such a name.
+    """
+    try:
+        kind = os.stat(path).st_mode
+        if not stat.S_ISDIR(kind) and not stat.S_ISREG(kind):
+            raise OSError(errno.EINVAL, "it is a pipe or a device, not a file")
+        return open(path, "rb")
+    except ValueError as error:  # a NUL, or a character that the file system cannot write
+        raise OSError(errno.EINVAL, f"no file has such a name: {error}") from None
 
 
 def write_json(path: Path, value: Any) -> None:

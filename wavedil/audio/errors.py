@@ -1,8 +1,6 @@
-"""The error of a sound file, and the check that reading and writing share."""
+"""The error of a sound file, and one that reading and writing share."""
 
 import os
-
-import numpy as np
 
 from wavedil.errors import UserError
 
@@ -23,11 +21,9 @@ class AudioError(UserError):
         self.reason = reason
 
 
-def require_finite(path: FilePath, samples: np.ndarray) -> None:
-    """Refuses samples that are NaN or infinite."""
-    bad = int(samples.size - np.count_nonzero(np.isfinite(samples)))
-    if bad:
-        reason = (
-            f"{bad} of {samples.size} samples are NaN or infinite; export it again from its source"
-        )
-        raise AudioError(path, reason)
+def not_finite(path: FilePath, num_bad: int, num_values: int) -> AudioError:
+    """The error of samples that are NaN or infinite."""
+    return AudioError(
+        path,
+        f"{num_bad} of {num_values} samples are NaN or infinite; export it again from its source",
+    )

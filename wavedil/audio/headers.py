@@ -14,9 +14,9 @@ class AudioInfo:
     Attributes:
       sample_rate: Hz.
       num_channels: 1 for mono.
-      num_samples: Samples of each channel; for MP3 the header's estimate.
-      bits: In which the file stores a sample, 8 for mu-law and A-law files; None where it is floating-point or
-        a lossy format, whose samples lie on no grid.
+      num_samples: Samples of each channel.
+      bits: Of a stored sample, those that count: 24 also where they are stored in 32, 8 for mu-law and A-law files;
+        None where it is floating-point or a lossy format, whose samples lie on no grid.
     """
 
     sample_rate: int
@@ -31,22 +31,24 @@ class AudioInfo:
 
 
 def read_info(path: FilePath) -> AudioInfo:
-    """Rate, channels, length and bits of a sound file, from its header alone.
+    """Rate, channels, length and bits of a sound file; nothing is decoded.
 
     Raises:
       AudioError: If the file cannot be opened as audio, is empty, or is cut off.
     """
-    with open_sound(path) as file:
+    with open_sound(path) as sound:
         return AudioInfo(
-            sample_rate=file.samplerate,
-            num_channels=file.channels,
-            num_samples=file.frames,
-            bits=_bits(file.subtype),
+            sample_rate=sound.sample_rate,
+            num_channels=sound.num_channels,
+            num_samples=sound.num_samples,
+            bits=_bits(sound.subtype, sound.bits),
         )
 
 
-def _bits(subtype: str) -> int | None:
+def _bits(subtype: str, said: int | None) -> int | None:
     if subtype in ("ULAW", "ALAW"):
         return 8
-    integers = re.fullmatch(r"(?:PCM_[SU]?|ALAC_|DWVW_)(\d+)", subtype)
-    return None if integers is None else int(integers[1])
+    stored = re.fullmatch(r"(?:PCM_[SU]?|ALAC_|DWVW_)(\d+)", subtype)
+    if stored is None:
+        return None
+    return min(int(stored[1]), said or 64)

@@ -1,92 +1,168 @@
 """Whole recordings and segments of them as float32 samples."""
 
+import dataclasses
+import warnings
+
 import numpy as np
 from jaxtyping import Float32
 
-from wavedil.audio.errors import AudioError, FilePath, require_finite
-from wavedil.audio.opening import open_sound, truncated
+from wavedil.audio.channels import MIX, column
+from wavedil.audio.errors import AudioError, FilePath, not_finite
+from wavedil.audio.opening import OpenSound, open_sound
 from wavedil.errors import UserError
 
 # Beyond this a file is in other units (integers stored as floats), not a loud recording.
 _LARGEST_PEAK = 2.0
-# An MP3 header may state a length that is an estimate (libsndfile issue 1001), off by under 1 %.
-_SHORTEST_READ = 0.95
+# Channels cancel where their mean has less than this share of their mean energy: -40 dB.
+_CANCELLED = 1e-4
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Decoded:
+    """The samples of a recording, and what was done to get them.
+
+    Attributes:
+      samples: In [-1, 1].
+      sample_rate: Hz.
+      peak: The largest magnitude that the file has, 1 where it is below; where it is above, samples were limited.
+      num_mixed: Channels of which they are the mean.
+    """
+
+    samples: Float32[np.ndarray, " time"]
+    sample_rate: int
+    peak: float
+    num_mixed: int
+
+    @property
+    def peak_dbfs(self) -> float:
+        """The peak in dB above full scale."""
+        return float(20 * np.log10(self.peak))
 
 
 def load(
-    path: FilePath, sample_rate: int | None = None
+    path: FilePath, sample_rate: int | None = None, *, channel: str | int = MIX
 ) -> tuple[Float32[np.ndarray, " time"], int]:
     """A whole sound file as mono float32 samples in [-1, 1].
 
     Channels are averaged and other rates resampled as `librosa.load` does (soxr, high quality). The ripple of
-    resampling, and lossy formats, can pass full scale by a little: such samples are limited to -1 and 1.
+    resampling, and of lossy formats, can pass full scale by a little: such samples are limited to -1 and 1. Stored
+    floating-point samples beyond full scale, up to 2, are limited with a warning that gives the peak. Files that lie
+    behind one another in one, as `cat` joins them, are one sound.
 
     Args:
       path: Any file that libsndfile reads: WAV, FLAC, Ogg Vorbis, Opus, MP3, AIFF, AU, CAF ...
       sample_rate: Wanted rate in Hz; None keeps the file's own.
+      channel: "mix", the mean of all; "left" or 1, "right" or 2, or the number of another. A mono file is taken as
+        it is.
 
     Returns:
       Samples [time] and their rate in Hz.
 
     Raises:
       AudioError: If the file is missing, empty, truncated, not audio, in a format that needs conversion (M4A),
-        or holds samples that are not finite or far beyond full scale.
+        holds samples that are not finite or far beyond full scale, has no such channel, or its channels cancel in
+        the mix.
 
     Example:
       samples, rate = load("speech.flac", sample_rate=16000)
+    """
+    decoded = decode(path, sample_rate, channel=channel)
+    if decoded.peak > 1:
+        warnings.warn(
+            f"{path}: the peak is {decoded.peak:.4g} ({decoded.peak_dbfs:+.1f} dBFS), limited to full scale 1; "
+            f"divide the samples by {decoded.peak:.4g} to keep them",
+            stacklevel=2,
+        )
+    if decoded.num_mixed > 2:
+        warnings.warn(
+            f"{path}: its {decoded.num_mixed} channels are averaged; channel=1 takes the first alone",
+            stacklevel=2,
+        )
+    return decoded.samples, decoded.sample_rate
+
+
+def decode(path: FilePath, sample_rate: int | None = None, *, channel: str | int = MIX) -> Decoded:
+    """As `load`; what it would warn of stands in the result.
+
+    Raises:
+      AudioError: As `load`.
     """
     if sample_rate is not None and sample_rate < 1:
         raise UserError(
             f"sample_rate is {sample_rate} Hz, but it must be at least 1; 16000 is usual for speech"
         )
-    with open_sound(path) as file:
-        native_rate, promised = file.samplerate, file.frames
-        samples = file.read(dtype="float32")
-    if len(samples) < _SHORTEST_READ * promised:
-        raise AudioError(path, truncated(f"{promised} samples", f"{len(samples)} could be read"))
-    return _finish(path, samples, native_rate, sample_rate), sample_rate or native_rate
+    with open_sound(path) as sound:
+        decoded = _mono(path, sound, 0, sound.num_samples, channel)
+    if sample_rate is None or sample_rate == decoded.sample_rate:
+        return decoded
+    import librosa
+
+    samples = librosa.resample(
+        decoded.samples, orig_sr=decoded.sample_rate, target_sr=sample_rate, res_type="soxr_hq"
+    )
+    return dataclasses.replace(
+        decoded, samples=np.clip(samples, -1.0, 1.0), sample_rate=sample_rate
+    )
 
 
-def load_segment(path: FilePath, start: int, stop: int) -> Float32[np.ndarray, " time"]:
+def load_segment(
+    path: FilePath, start: int, stop: int, *, channel: str | int = MIX
+) -> Float32[np.ndarray, " time"]:
     """Samples `start` .. `stop - 1` of a sound file, mono, at the file's own rate.
 
-    Only the segment is decoded. Samples are counted from 0 in each channel.
+    Only the segment is decoded, where the format can be sought. Samples are counted from 0 in each channel.
 
     Raises:
       AudioError: As `load`; also if the segment is empty or not within the file.
     """
-    with open_sound(path) as file:
-        if not 0 <= start < stop <= file.frames:
-            reason = f"segment {start} to {stop} is not within its {file.frames} samples; choose 0 <= start < stop"
+    with open_sound(path) as sound:
+        if not 0 <= start < stop <= sound.num_samples:
+            reason = (
+                f"segment {start} to {stop} is not within its {sound.num_samples} samples; choose "
+                "0 <= start < stop"
+            )
             raise AudioError(path, reason)
-        file.seek(start)
-        samples, native_rate = file.read(stop - start, dtype="float32"), file.samplerate
-    if len(samples) < stop - start:
-        raise AudioError(
-            path, truncated(f"samples up to {stop}", f"{start + len(samples)} could be read")
-        )
-    return _finish(path, samples, native_rate, None)
+        return _mono(path, sound, start, stop, channel).samples
 
 
-def _finish(
-    path: FilePath, samples: np.ndarray, native_rate: int, sample_rate: int | None
-) -> np.ndarray:
-    """Mono, at the wanted rate, finite, within full scale."""
-    require_finite(path, samples)
-    peak = np.abs(samples).max()
+def _mono(path: FilePath, sound: OpenSound, start: int, stop: int, channel: str | int) -> Decoded:
+    """Samples of one signal: finite, within full scale."""
+    try:
+        chosen = column(channel, sound.num_channels)
+    except UserError as error:
+        raise AudioError(path, str(error)) from None
+    pieces, num_values, num_bad, peak = [], 0, 0, 0.0
+    energy = energy_mixed = 0.0
+    for piece in sound.pieces(start, stop):
+        channels = piece if chosen is None else piece[:, chosen : chosen + 1]
+        num_values += channels.size
+        num_bad += channels.size - int(np.count_nonzero(np.isfinite(channels)))
+        peak = max(peak, float(np.abs(channels).max()))
+        if num_bad or peak > _LARGEST_PEAK:
+            continue  # refused below
+        if channels.shape[1] > 1:
+            channels, parts = channels.mean(axis=1, keepdims=True), channels
+            energy += float(np.square(parts, dtype=np.float64).sum() / sound.num_channels)
+            energy_mixed += float(np.square(channels, dtype=np.float64).sum())
+        pieces.append(channels[:, 0])
+    if num_bad:
+        raise not_finite(path, num_bad, num_values)
     if peak > _LARGEST_PEAK:
         raise AudioError(
             path, f"the peak is {peak:.4g}, but full scale is 1; divide the samples by {peak:.4g}"
         )
-    # librosa's first call costs seconds (it compiles), and a mono file at its own rate needs none of it.
-    if samples.ndim > 1:
-        import librosa
-
-        samples = librosa.to_mono(samples.T)
-    if sample_rate is not None and sample_rate != native_rate:
-        import librosa
-
-        samples = librosa.resample(
-            samples, orig_sr=native_rate, target_sr=sample_rate, res_type="soxr_hq"
+    num_mixed = 1 if chosen is not None else sound.num_channels
+    if energy_mixed < _CANCELLED * energy:
+        raise AudioError(
+            path,
+            f"is silent only as a mix: its {num_mixed} channels cancel; choose one, channel left say",
         )
-    return np.clip(samples, -1.0, 1.0)
+    samples = np.concatenate(pieces)
+    peak = max(1.0, float(np.abs(samples).max()))
+    return Decoded(
+        samples=np.clip(samples, -1.0, 1.0, out=samples),
+        sample_rate=sound.sample_rate,
+        # What lossy formats have beyond full scale is ripple, as that of resampling is.
+        peak=peak if sound.subtype in ("FLOAT", "DOUBLE") else 1.0,
+        num_mixed=num_mixed,
+    )

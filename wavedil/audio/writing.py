@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from wavedil.audio.errors import AudioError, FilePath, require_finite
+from wavedil.audio.errors import AudioError, FilePath, not_finite
 
 _PIECE = 1 << 20
 
@@ -40,7 +40,9 @@ def save(path: FilePath, samples: Float[np.ndarray, " time"], sample_rate: int) 
             path,
             f"samples have shape {values.shape}, but mono [time] is written; save one signal a file",
         )
-    require_finite(path, values)
+    num_bad = int(values.size - np.count_nonzero(np.isfinite(values)))
+    if num_bad:
+        raise not_finite(path, num_bad, values.size)
     peak = max(abs(float(values.max(initial=0.0))), abs(float(values.min(initial=0.0))))
     if peak > 1.0:
         raise AudioError(

@@ -1,5 +1,6 @@
 """The sound of recordings as a corpus takes it, before it becomes codes."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,27 +23,25 @@ def read_sounds(config: CorpusConfig, paths: Sequence[str]) -> list[Float32[np.n
     """
     assert config.sample_rate is not None
     entries = {entry.path: entry for entry in list_entries(config.folder)}
-    kept = [read_sound(config, entries[path], config.sample_rate)[0] for path in paths]
+    kept = [read_sound(config, entries[path], config.sample_rate).samples for path in paths]
     return [
         min_max_normalised(samples) if config.min_max_normalisation else samples for samples in kept
     ]
 
 
-def read_sound(
-    config: CorpusConfig, entry: Entry, sample_rate: int
-) -> tuple[Float32[np.ndarray, " time"], int]:
-    """The samples of one recording that trimming leaves, and how many it removed.
+def read_sound(config: CorpusConfig, entry: Entry, sample_rate: int) -> audio.Decoded:
+    """One recording, with the samples that trimming leaves.
 
     Raises:
       AudioError: If the file cannot be read.
     """
-    samples, _ = audio.load(entry.file, sample_rate)
+    decoded = audio.decode(entry.file, sample_rate, channel=config.channel)
     if config.trim_db is None:
-        return samples, 0
+        return decoded
     import librosa
 
-    kept = np.asarray(librosa.effects.trim(samples, top_db=config.trim_db)[0])
-    return kept, len(samples) - len(kept)
+    kept = np.asarray(librosa.effects.trim(decoded.samples, top_db=config.trim_db)[0])
+    return dataclasses.replace(decoded, samples=kept)
 
 
 def min_max_normalised(samples: Float32[np.ndarray, " time"]) -> Float32[np.ndarray, " time"]:
