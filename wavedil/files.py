@@ -64,10 +64,11 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
       UserError: If it is no text, no JSON or no object.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        with open_regular(path) as file:
+            values = json.loads(file.read().decode("utf-8-sig"))
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}); {remedy}") from None
-    except ValueError as error:  # not JSON, or not even text
+    except (ValueError, RecursionError) as error:  # not JSON, or not even text
         raise UserError(f"{path} is truncated or not JSON ({error}); {remedy}") from None
     if not isinstance(values, dict):
         raise UserError(f"{path} holds no JSON object; {remedy}")

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from recordings import tone, write
+from recordings import write
 
 from wavedil import UserError
 from wavedil.data import CorpusConfig, read_corpus
@@ -18,7 +18,7 @@ ROWS = [
 @pytest.fixture
 def folder(tmp_path):
     for name in "abc":
-        write(tmp_path / "wavs" / f"{name}.wav", tone(1000))
+        write(tmp_path / "wavs" / f"{name}.wav")
     return tmp_path
 
 

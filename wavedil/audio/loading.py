@@ -33,10 +33,15 @@ class Decoded:
     peak: float
     num_mixed: int
 
-    @property
-    def peak_dbfs(self) -> float:
-        """The peak in dB above full scale."""
-        return float(20 * np.log10(self.peak))
+
+def over_full_scale(peak: float) -> str:
+    """A peak beyond full scale and its remedy, for people.
+
+    Example:
+      >>> over_full_scale(1.25)
+      '1.25 (+1.9 dBFS), beyond full scale 1; divide the samples by 1.25'
+    """
+    return f"{peak:.4g} ({20 * np.log10(peak):+.1f} dBFS), beyond full scale 1; divide the samples by {peak:.4g}"
 
 
 def load(
@@ -69,8 +74,7 @@ def load(
     decoded = decode(path, sample_rate, channel=channel)
     if decoded.peak > 1:
         warnings.warn(
-            f"{path}: the peak is {decoded.peak:.4g} ({decoded.peak_dbfs:+.1f} dBFS), limited to full scale 1; "
-            f"divide the samples by {decoded.peak:.4g} to keep them",
+            f"{path}: limited to full scale: the peak is {over_full_scale(decoded.peak)}",
             stacklevel=2,
         )
     if decoded.num_mixed > 2:
@@ -148,9 +152,7 @@ def _mono(path: FilePath, sound: OpenSound, start: int, stop: int, channel: str 
     if num_bad:
         raise not_finite(path, num_bad, num_values)
     if peak > _LARGEST_PEAK:
-        raise AudioError(
-            path, f"the peak is {peak:.4g}, but full scale is 1; divide the samples by {peak:.4g}"
-        )
+        raise AudioError(path, f"the peak is {over_full_scale(peak)}")
     num_mixed = 1 if chosen is not None else sound.num_channels
     if energy_mixed < _CANCELLED * energy:
         raise AudioError(

@@ -46,6 +46,7 @@ def mp3_part(file: BinaryIO, start: int, size: int) -> Part:
         return Part(start=start, stop=size)
     at: int | None = begin
     frames, stop, following, cut = 0, begin, size, False
+    sizes = set()
     while at is not None and at < size:
         data = bytes_at(file, at, _LOOKED_AT)
         frame = _frame(data)
@@ -56,23 +57,25 @@ def mp3_part(file: BinaryIO, start: int, size: int) -> Part:
         if _index(data, frame) is None:
             cut = at + frame.size > size
             frames += not cut
+            sizes.add(frame.size)
         elif at > begin:
             following = at
             break
         at = stop = at + frame.size
-    part = _with_index(file, Part(start=begin, stop=min(stop, size), following=following), frames)
+    part = Part(start=begin, stop=min(stop, size), following=following)
+    # Without an index libsndfile counts what is there by the size of the first frames.
+    if first.layer == 3 and (len(sizes) > 1 or _index(bytes_at(file, begin, _LOOKED_AT), first)):
+        part = _with_index(file, part, first, frames)
     if cut and not part.fault:
         return dataclasses.replace(part, fault="is truncated: its last frame ends in the middle")
     return part
 
 
-def _with_index(file: BinaryIO, part: Part, frames: int) -> Part:
+def _with_index(file: BinaryIO, part: Part, first: _Frame, frames: int) -> Part:
     """The part with an index of the true number of frames, where it has none or one that says another."""
     data = bytes_at(file, part.start, _LOOKED_AT)
-    first = _frame(data)
-    assert first is not None
     index = _index(data, first)
-    if first.layer != 3 or (index is not None and index.frames == frames):
+    if index is not None and index.frames == frames:
         return part
     if index is None:
         return dataclasses.replace(part, head=_made_index(data, frames))

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _PIECE = 1 << 20
 # A file whose length nobody knows has the largest number that there is.
 _UNKNOWN_LENGTH = 1 << 40
+# How files begin that are sound, whatever follows.
+_KNOWN = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b"caff", b"fLaC", b"OggS", b".snd", b"NIST")
 # Frames of MP3 may lean on earlier ones; those at the start of a sound that was cut out of another have none.
 _MP3_LEAD = 10 * 1152
 
@@ -172,7 +174,7 @@ def _why_unreadable(path: FilePath, head: bytes, error: Exception) -> str:
         name = Path(path).name
         kind = suffix[1:].upper() if suffix in CONVERTIBLE_SUFFIXES else "MPEG-4 audio"
         return f"{kind} is not read; convert it: ffmpeg -i {name!r} {Path(name).stem + '.flac'!r}"
-    if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"FORM", b"fLaC", b"OggS", b"caff", b".snd"):
+    if head[:4] in _KNOWN:
         said = getattr(error, "error_string", str(error)) or type(error).__name__
         return f"is truncated or damaged (libsndfile: {said.rstrip('.')}); copy it again"
     return "is not audio that libsndfile reads; use WAV, FLAC, Ogg or MP3, or remove it"

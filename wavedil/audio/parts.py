@@ -64,17 +64,15 @@ class View(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        head = self._part.head[self._position : self._position + len(buffer)]
-        buffer[: len(head)] = head
-        done = len(head)
-        first = self._position + done
-        count = max(0, min(len(buffer) - done, self._size - first))
-        if count:
-            found = bytes_at(self._file, self._part.start + first - len(self._part.head), count)
-            buffer[done : done + len(found)] = found
-            done += len(found)
-        self._position += done
-        return done
+        stop = min(self._position + len(buffer), self._size)
+        head, head_size = self._part.head, len(self._part.head)
+        data = head[self._position : stop] if self._position < head_size else b""
+        if stop > head_size:
+            first = max(self._position, head_size)
+            data += bytes_at(self._file, self._part.start + first - head_size, stop - first)
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
 
 
 def truncated(promised: str, found: int) -> str:

@@ -138,9 +138,7 @@ def _read_csv(manifest: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         header = file.readline()
         # Spreadsheets separate by what the decimal sign of their language leaves free.
         separator = max(_SEPARATORS, key=header.count)
-        reader = csv.reader(
-            itertools.chain([header], file), delimiter=separator, strict=True
-        )
+        reader = csv.reader(itertools.chain([header], file), delimiter=separator, strict=True)
         names = next(reader, [])
         for values in reader:
             if len(values) > len(names):

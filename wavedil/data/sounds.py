@@ -23,25 +23,26 @@ def read_sounds(config: CorpusConfig, paths: Sequence[str]) -> list[Float32[np.n
     """
     assert config.sample_rate is not None
     entries = {entry.path: entry for entry in list_entries(config.folder)}
-    kept = [read_sound(config, entries[path], config.sample_rate).samples for path in paths]
+    kept = [read_sound(config, entries[path], config.sample_rate)[0].samples for path in paths]
     return [
         min_max_normalised(samples) if config.min_max_normalisation else samples for samples in kept
     ]
 
 
-def read_sound(config: CorpusConfig, entry: Entry, sample_rate: int) -> audio.Decoded:
-    """One recording, with the samples that trimming leaves.
+def read_sound(config: CorpusConfig, entry: Entry, sample_rate: int) -> tuple[audio.Decoded, int]:
+    """One recording, with the samples that trimming leaves, and how many it removed.
 
     Raises:
       AudioError: If the file cannot be read.
     """
     decoded = audio.decode(entry.file, sample_rate, channel=config.channel)
     if config.trim_db is None:
-        return decoded
+        return decoded, 0
     import librosa
 
     kept = np.asarray(librosa.effects.trim(decoded.samples, top_db=config.trim_db)[0])
-    return dataclasses.replace(decoded, samples=kept)
+    removed = len(decoded.samples) - len(kept)
+    return dataclasses.replace(decoded, samples=kept), removed
 
 
 def min_max_normalised(samples: Float32[np.ndarray, " time"]) -> Float32[np.ndarray, " time"]:
