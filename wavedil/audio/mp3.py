@@ -36,6 +36,7 @@ class _Frame(NamedTuple):
 class _Index(NamedTuple):
     count_at: int  # in the frame
     frames: int  # 0 where it does not say
+    size: int  # bytes of all frames; 0 where it does not say
 
 
 def mp3_part(file: BinaryIO, start: int, size: int) -> Part:
@@ -79,7 +80,8 @@ def _with_index(file: BinaryIO, part: Part, first: _Frame, frames: int) -> Part:
         return part
     if index is None:
         return dataclasses.replace(part, head=_made_index(data, frames))
-    if index.frames > frames + 1:
+    # Some count the index as a frame.
+    if index.frames > frames + (index.size <= part.stop - part.start):
         return dataclasses.replace(part, fault=truncated(f"{index.frames} frames of sound", frames))
     if not index.frames:
         head, start = _made_index(data, frames), part.start + first.size
@@ -113,12 +115,14 @@ def _index(data: bytes, frame: _Frame) -> _Index | None:
     if frame.layer != 3:
         return None
     if data[36:40] == b"VBRI" and len(data) >= 54:
-        return _Index(50, int.from_bytes(data[50:54]))
+        return _Index(50, int.from_bytes(data[50:54]), 0)
     at = frame.index_at
-    if data[at : at + 4] not in (b"Xing", b"Info") or any(data[6:at]) or len(data) < at + 12:
+    if data[at : at + 4] not in (b"Xing", b"Info") or any(data[6:at]) or len(data) < at + 16:
         return None
-    has_count = data[at + 7] & 1
-    return _Index(at + 8, int.from_bytes(data[at + 8 : at + 12]) if has_count else 0)
+    flags, frames, size = struct.unpack_from(">III", data, at + 4)
+    if not flags & 1:
+        return _Index(at + 8, 0, 0)
+    return _Index(at + 8, frames, size if flags & 2 else 0)
 
 
 def _made_index(header: bytes, frames: int) -> bytes:
@@ -127,7 +131,7 @@ def _made_index(header: bytes, frames: int) -> bytes:
     data = bytes([header[0], header[1] | 1, header[2] & 0x0D | 0x80, header[3]])
     frame = _frame(data)
     assert frame is not None
-    index = b"Xing" + struct.pack(">II", 1, frames)
+    index = b"Xing" + struct.pack(">III", 1, frames, 0)
     return (data.ljust(frame.index_at, b"\0") + index).ljust(frame.size, b"\0")
 
 

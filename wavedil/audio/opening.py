@@ -97,7 +97,7 @@ def open_sound(path: FilePath) -> Iterator[OpenSound]:
                 sounds.append(sound)
                 _check(path, sounds, parts)
             yield OpenSound(path, sounds, parts)
-    except UserError:
+    except (UserError, MemoryError):
         raise
     except Exception as error:
         raise AudioError(path, _why_unreadable(path, head, error)) from error

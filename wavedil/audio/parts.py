@@ -67,8 +67,8 @@ class View(io.RawIOBase):
         stop = min(self._position + len(buffer), self._size)
         head, head_size = self._part.head, len(self._part.head)
         data = head[self._position : stop] if self._position < head_size else b""
-        if stop > head_size:
-            first = max(self._position, head_size)
+        first = max(self._position, head_size)
+        if stop > first:
             data += bytes_at(self._file, self._part.start + first - head_size, stop - first)
         buffer[: len(data)] = data
         self._position += len(data)

@@ -16,7 +16,7 @@ from wavedil.data.duplicates import repeated, require_apart
 from wavedil.data.features import FeatureReader
 from wavedil.data.labels import find_labels, require_matches
 from wavedil.data.listing import Entry, list_entries
-from wavedil.data.sounds import min_max_normalised, read_sound
+from wavedil.data.sounds import min_max_normalised, read_sound, treated
 from wavedil.data.split import held_out_paths
 from wavedil.errors import UserError, require_positive
 from wavedil.features import MelConfig
@@ -73,7 +73,7 @@ def read_corpus(
         trimmed_seconds=reader.trimmed_samples / reader.sample_rate,
         label_values=Vocabulary.of(found, reader.names),
         unlabelled={name: sum(name not in item for item in found) for name in reader.names},
-        remarks=(*reader.remarks(), *repeated(train), *repeated(test)),
+        remarks=(*treated(reader.peaks, reader.mixed), *repeated(train), *repeated(test)),
         num_resampled=sum(reader.rates[path] != reader.sample_rate for path in recordings),
         hop=reader.features.hop,
         mel=reader.features.mel,
@@ -227,24 +227,6 @@ class _Reader:
                 f"is silent: its {codes.size} samples are all at the same one of {self.quantizer.levels} levels; "
                 "remove it or record it again",
             )
-
-    def remarks(self) -> list[str]:
-        """Lines on what was done to recordings that are used."""
-        lines = []
-        limited = [path for path, peak in self.peaks.items() if peak > 1]
-        if limited:
-            loudest = max(limited, key=self.peaks.__getitem__)
-            lines.append(
-                f"limited {len(limited)} recordings to full scale; the loudest is {loudest}, whose peak is "
-                f"{audio.over_full_scale(self.peaks[loudest])}"
-            )
-        surround = [path for path, num_mixed in self.mixed.items() if num_mixed > 2]
-        if surround:
-            lines.append(
-                f"averaged the channels of {len(surround)} recordings of more than two; the first is {surround[0]}, "
-                f"with {self.mixed[surround[0]]}; channel left takes the first alone"
-            )
-        return lines
 
     @property
     def skipped_in_order(self) -> tuple[Skipped, ...]:

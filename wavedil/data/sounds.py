@@ -1,7 +1,7 @@
 """The sound of recordings as a corpus takes it, before it becomes codes."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float32
@@ -51,3 +51,27 @@ def min_max_normalised(samples: Float32[np.ndarray, " time"]) -> Float32[np.ndar
     if lowest == highest:
         return samples
     return np.asarray(2.0 * ((samples - lowest) / (highest - lowest)) - 1.0)
+
+
+def treated(peaks: Mapping[str, float], num_mixed: Mapping[str, int]) -> list[str]:
+    """Lines on recordings that were changed to be used: limited to full scale, or averaged from many channels.
+
+    Args:
+      peaks: Path -> as `audio.Decoded.peak`.
+      num_mixed: Path -> as `audio.Decoded.num_mixed`.
+    """
+    lines = []
+    limited = [path for path, peak in peaks.items() if peak > 1]
+    if limited:
+        loudest = max(limited, key=peaks.__getitem__)
+        lines.append(
+            f"limited {len(limited)} recordings to full scale; the peak of the loudest, {loudest}, is "
+            f"{audio.over_full_scale(peaks[loudest])}"
+        )
+    surround = [path for path, count in num_mixed.items() if count > 2]
+    if surround:
+        lines.append(
+            f"averaged all channels of {len(surround)} recordings of more than two; the first, {surround[0]}, has "
+            f"{num_mixed[surround[0]]}; channel left takes the left one alone"
+        )
+    return lines
