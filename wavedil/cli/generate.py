@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from wavedil.generation import Condition
-    from wavedil.models import Model, WaveNetConfig
+    from wavedil.models import Model
 
 _NUM_BETWEEN = 5
 
@@ -99,7 +99,7 @@ def generate(args: Generate) -> None:
             num_samples = generation.num_samples_of(args.seconds, config.sample_rate)
             codes = generation.generate(
                 model, args.seed, num_samples=num_samples, batch_size=args.count, labels=labels,
-                prompt=_prompt(args, config), temperature=args.temperature, progress=done,
+                prompt=_prompt(args, model), temperature=args.temperature, progress=done,
             )  # fmt: skip
     sounds = list(config.quantizer.decode(codes))
     for number, item in enumerate(wanted):
@@ -128,7 +128,7 @@ def _conditions(args: Generate, model: "Model") -> "list[Condition]":
     config = wavenet_of(model).config
     if args.between is not None:
         require_autoencoder(model)
-        first, second = (_read("recording", path, config) for path in args.between)
+        first, second = (_read("recording", path, model) for path in args.between)
         found = between(model, first, second, args.num_between)
         for path, sound in zip(args.between, (first, second), strict=True):
             extra = (len(sound) - found[0].num_samples) / config.sample_rate
@@ -142,7 +142,7 @@ def _conditions(args: Generate, model: "Model") -> "list[Condition]":
         else []
     )
     if args.like:
-        sounds = [_read("recording", path, config) for path in args.like]
+        sounds = [_read("recording", path, model) for path in args.like]
         found += of_sound(model, sounds, list(map(str, args.like)))
     if not found and isinstance(model, Autoencoder):
         raise UserError(
@@ -152,22 +152,21 @@ def _conditions(args: Generate, model: "Model") -> "list[Condition]":
     return found
 
 
-def _prompt(args: Generate, config: "WaveNetConfig") -> "np.ndarray | None":
+def _prompt(args: Generate, model: "Model") -> "np.ndarray | None":
     if args.prompt is None:
         return None
-    return config.quantizer.encode(_read("prompt", args.prompt, config))
+    return model.config.quantizer.encode(_read("prompt", args.prompt, model))
 
 
-def _read(what: str, path: Path, config: "WaveNetConfig") -> "np.ndarray":
-    """A recording at the model's rate."""
+def _read(what: str, path: Path, model: "Model") -> "np.ndarray":
+    """A recording as the model takes it."""
     from wavedil import audio
+    from wavedil.generation import read_recording
 
-    native_rate = audio.read_info(path).sample_rate
-    samples, _ = audio.load(path, config.sample_rate)
-    if native_rate != config.sample_rate:
-        _say(
-            f"{what} {path} is at {native_rate} Hz; resampled to the model's {config.sample_rate} Hz"
-        )
+    native_rate, wanted_rate = audio.read_info(path).sample_rate, model.config.sample_rate
+    samples = read_recording(path, model)
+    if native_rate != wanted_rate:
+        _say(f"{what} {path} is at {native_rate} Hz; resampled to the model's {wanted_rate} Hz")
     return samples
 
 
