@@ -7,7 +7,6 @@ import dataclasses
 import functools
 import os
 import warnings
-import zipfile
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -15,6 +14,7 @@ from jaxtyping import Float, Float32
 
 from wavedil.config import Config, decided
 from wavedil.errors import UserError, require_positive
+from wavedil.files import open_regular
 from wavedil.frames import num_frames
 from wavedil.full_scale import within_full_scale
 
@@ -180,12 +180,14 @@ def read(path: str | os.PathLike[str]) -> Float32[np.ndarray, "frames channels"]
       UserError: If the file cannot be read, or is no array [frames, channels] of finite numbers.
     """
     try:
-        array = np.load(path, allow_pickle=False)
+        open_regular(path).close()
+        # Mapped, so that a header which promises more than there is takes no memory.
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise UserError(
             f"{path} cannot be opened ({error.strerror or error}); check the path"
         ) from None
-    except (ValueError, EOFError, zipfile.BadZipFile):
+    except Exception:  # whatever the parser of a damaged header raises
         raise UserError(
             f"{path} is no array of numbers, or is cut off; write it with numpy.save"
         ) from None

@@ -5,9 +5,10 @@ import errno
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from wavedil.errors import UserError
 
@@ -83,6 +84,21 @@ def unwritable(error: OSError) -> str:
     return f"cannot be written ({error.strerror}); {remedy}"
 
 
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+    """A file, open for reading; a pipe or a device, which may never end, is refused as a folder is.
+
+    Raises:
+      OSError: If it cannot be opened, is something else than a file, or no file can have such a name.
+    """
+    try:
+        kind = os.stat(path).st_mode
+        if not stat.S_ISDIR(kind) and not stat.S_ISREG(kind):
+            raise OSError(errno.EINVAL, "it is a pipe or a device, not a file")
+        return open(path, "rb")
+    except ValueError as error:  # a NUL, or a character that the file system cannot write
+        raise OSError(errno.EINVAL, f"no file has such a name: {error}") from None
+
+
 def write_json(path: Path, value: Any) -> None:
     """Writes JSON for people and programs, complete or not at all."""
     with replacing(path) as scratch:
@@ -100,10 +116,11 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
       UserError: If it is no text, no JSON or no object.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        with open_regular(path) as file:
+            values = json.loads(file.read().decode("utf-8-sig"))
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}); {remedy}") from None
-    except ValueError as error:  # not JSON, or not even text
+    except (ValueError, RecursionError) as error:  # not JSON, or not even text
         raise UserError(f"{path} is truncated or not JSON ({error}); {remedy}") from None
     if not isinstance(values, dict):
         raise UserError(f"{path} holds no JSON object; {remedy}")

@@ -1,12 +1,15 @@
 """Manifests: CSV and JSON lines, their splits and labels, and their mistakes by line."""
 
 import json
+import os
+import time
 
 import pytest
-from recordings import tone, write
+from recordings import write
 
 from wavedil import UserError
 from wavedil.data import CorpusConfig, read_corpus
+from wavedil.data.listing import list_entries
 
 ROWS = [
     {"path": "wavs/a.wav", "split": "train", "speaker": "ann", "mood": "calm"},
@@ -18,7 +21,7 @@ ROWS = [
 @pytest.fixture
 def folder(tmp_path):
     for name in "abc":
-        write(tmp_path / "wavs" / f"{name}.wav", tone(1000))
+        write(tmp_path / "wavs" / f"{name}.wav")
     return tmp_path
 
 
@@ -46,6 +49,36 @@ def test_a_manifest_gives_paths_split_and_labels(folder, suffix):
     assert corpus.label_values == {"speaker": ("ann", "bob", "cy"), "mood": ("calm", "loud")}
     assert corpus.test[0].labels == {"speaker": "bob"}
     assert corpus.unlabelled == {"speaker": 0, "mood": 1}
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_manifest_is_separated_as_spreadsheets_do(folder, separator):
+    lines = [",".join(ROWS[0]), *(",".join(row.values()) for row in ROWS)]
+    manifest = folder / "files.csv"
+    manifest.write_text("\r\n".join(lines).replace(",", separator), encoding="utf-8-sig")
+    assert read(manifest).test[0].labels == {"speaker": "bob"}
+
+
+def test_json_lines_may_begin_with_a_byte_order_mark(folder):
+    path = write_manifest(folder, ".jsonl", ROWS)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert len(read(path).train) == 2
+
+
+def test_a_manifest_that_is_a_pipe_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "files.csv")
+    with pytest.raises(UserError, match="it is a pipe or a device"):
+        read(tmp_path / "files.csv")
+
+
+def test_a_long_manifest_is_listed_in_the_time_of_its_rows(tmp_path):
+    rows = [f"wavs/{n % 50}/{n:06}.wav,s{n % 50},train" for n in range(50_000)]
+    manifest = tmp_path / "files.csv"
+    manifest.write_text("\n".join(["path,speaker,split", *rows]))
+    begun = time.process_time()
+    entries = list_entries(str(manifest))
+    assert len(entries) == 50_000 and time.process_time() - begun < 3
+    assert entries[1].labels == {"speaker": "s1"} and entries[1].file.parent.parent.name == "wavs"
 
 
 def test_values_of_json_become_text_and_null_is_no_label(folder):
@@ -86,7 +119,20 @@ def test_a_listed_file_that_is_absent_is_skipped_and_named(folder):
     [
         (".csv", "path,split\n", "lists no recordings"),
         (".jsonl", "", "lists no recordings"),
-        (".csv", "file\na.wav\n", "line 2 has no path"),
+        (
+            ".csv",
+            "file,mood\na.wav,calm\n",
+            "has no path; its columns are file, mood; call the one",
+        ),
+        (
+            ".jsonl",
+            '{"wav": "a.wav", "mood": 1}',
+            "has no path; its columns are wav, mood; call the one",
+        ),
+        (".csv", "path,mood\n,calm\n", "line 2 has no path; give one, or remove the row"),
+        (".csv", "mood,path\ncalm\n", "line 2 has no path; give one, or remove the row"),
+        (".csv", "path;text\na.wav;yes; or no\n", "quote values that hold a semicolon"),
+        (".jsonl", 5000 * "[", "cannot be read as JSON lines"),
         (".csv", "path\na.wav\na.wav\n", "line 3 lists a.wav a second time"),
         (".csv", "path\na.wav\n./a.wav\n", "line 3 lists a.wav a second time"),
         (".csv", "path,split\na.wav,dev\n", "split 'dev'; it must be 'train' or 'test'"),

@@ -49,8 +49,8 @@ def test_a_model_without_biases_streams_as_it_runs() -> None:
 
 
 def test_the_command_line_takes_a_published_result_by_name(tmp_path, capsys) -> None:
-    for name in ("a", "b"):
-        write(tmp_path / "in" / f"{name}.wav", tone(2000, sample_rate=16000), 16000)
+    for name, length in (("a", 2000), ("b", 2100)):
+        write(tmp_path / "in" / f"{name}.wav", tone(length, sample_rate=16000), 16000)
     arguments = ["train", str(tmp_path / "in"), str(tmp_path / "run"), "--config", "beethoven"]
     assert main([*arguments, *TINY]) == 0
     config = json.loads((tmp_path / "run" / "config.json").read_text())

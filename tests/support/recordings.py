@@ -1,5 +1,6 @@
 """Sound files for tests, good and bad."""
 
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,12 @@ def tone(num_samples, *, frequency=440.0, sample_rate=8000, level=0.5):
 
 
 def write(path, samples=None, sample_rate=8000, subtype="PCM_16"):
-    """A sound file, its folders made; a second of a tone unless samples are given."""
+    """A sound file, its folders made; a second of a tone, another for each name, unless samples are given."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    samples = tone(sample_rate, sample_rate=sample_rate) if samples is None else samples
+    if samples is None:
+        frequency = 200 + zlib.crc32(path.name.encode()) % 1000
+        samples = tone(sample_rate, frequency=frequency, sample_rate=sample_rate)
     soundfile.write(path, samples, sample_rate, subtype=subtype)
     return path
 
@@ -71,6 +74,6 @@ BAD = {
     "in other units": (
         lambda path: write(path, 30000 * tone(800), subtype="FLOAT"),
         "bad.wav",
-        "full scale is 1",
+        "beyond full scale 1",
     ),
 }

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from wavedil.generation import Condition
-    from wavedil.models import Model, WaveNetConfig
+    from wavedil.models import Model
 
 
 def generate(args: Generate) -> None:
@@ -63,7 +63,7 @@ def _drawn(
     from wavedil.models import wavenet_of
     from wavedil.report import progress
 
-    prompt = _prompt(args, wavenet_of(model).config)
+    prompt = _prompt(args, model)
     asked: dict[str, Any] = (
         {"features": [item.features for item in wanted]}
         if wanted
@@ -116,7 +116,7 @@ def _conditions(args: Generate, model: "Model") -> "list[Condition]":
     config = wavenet_of(model).config
     if args.between is not None:
         require_autoencoder(model)
-        first, second = (_read("recording", path, config) for path in args.between)
+        first, second = (_read("recording", path, model) for path in args.between)
         found = between(model, first, second, args.num_between)
         for path, sound in zip(args.between, (first, second), strict=True):
             extra = (len(sound) - found[0].num_samples) / config.sample_rate
@@ -130,7 +130,7 @@ def _conditions(args: Generate, model: "Model") -> "list[Condition]":
         else []
     )
     if args.like:
-        sounds = [_read("recording", path, config) for path in args.like]
+        sounds = [_read("recording", path, model) for path in args.like]
         found += of_sound(model, sounds, list(map(str, args.like)))
     if not found and isinstance(model, Autoencoder):
         raise UserError(
@@ -140,22 +140,21 @@ def _conditions(args: Generate, model: "Model") -> "list[Condition]":
     return found
 
 
-def _prompt(args: Generate, config: "WaveNetConfig") -> "np.ndarray | None":
+def _prompt(args: Generate, model: "Model") -> "np.ndarray | None":
     if args.prompt is None:
         return None
-    return config.quantizer.encode(_read("prompt", args.prompt, config))
+    return model.config.quantizer.encode(_read("prompt", args.prompt, model))
 
 
-def _read(what: str, path: Path, config: "WaveNetConfig") -> "np.ndarray":
-    """A recording at the model's rate."""
+def _read(what: str, path: Path, model: "Model") -> "np.ndarray":
+    """A recording as the model takes it."""
     from wavedil import audio
+    from wavedil.generation import read_recording
 
-    native_rate = audio.read_info(path).sample_rate
-    samples, _ = audio.load(path, config.sample_rate)
-    if native_rate != config.sample_rate:
-        _say(
-            f"{what} {path} is at {native_rate} Hz; resampled to the model's {config.sample_rate} Hz"
-        )
+    native_rate, wanted_rate = audio.read_info(path).sample_rate, model.config.sample_rate
+    samples = read_recording(path, model)
+    if native_rate != wanted_rate:
+        _say(f"{what} {path} is at {native_rate} Hz; resampled to the model's {wanted_rate} Hz")
     return samples
 
 

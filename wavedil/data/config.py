@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from wavedil.audio import MIX, channel_number
 from wavedil.config import Config, decided
 from wavedil.data.labels import compile_pattern, is_label
 from wavedil.errors import UserError, require_positive
@@ -26,12 +27,15 @@ class CorpusConfig(Config):
       held_out: Fraction of the files to hold out where neither pattern nor manifest says; 1 holds out every file,
         whatever they say.
       split_seed: Chooses that fraction.
+      channel: "mix", the mean of all channels; "left" or "1", "right" or "2", or the number of another. A mono file is
+        taken as it is.
       trim_db: Cut the start and end that are this many dB below a recording's loudest moment;
         None keeps everything.
       min_max_normalisation: Let every recording reach from -1 to 1, by its own minimum and maximum, as the loaders
         behind the published figures on SC09, YouTubeMix and Beethoven do. Loudness is lost, and bits per sample
         compare only with others taken so.
-      strict: Stop at the first recording that cannot be used, rather than skip and count it.
+      strict: Stop at the first recording that cannot be used as it is, rather than skip and count it, or limit it to
+        full scale.
     """
 
     folder: str = decided(by="the first argument")
@@ -40,12 +44,14 @@ class CorpusConfig(Config):
     test: str | None = None
     held_out: float = 0.1
     split_seed: int = 0
+    channel: str = MIX
     trim_db: float | None = None
     min_max_normalisation: bool = False
     strict: bool = False
 
     def __post_init__(self) -> None:
         require_positive(sample_rate=self.sample_rate)
+        channel_number(self.channel)
         if not 0 < self.held_out <= 1:
             raise UserError(f"held_out is {self.held_out}; it must be between 0 and 1, 0.1 say")
         if self.trim_db is not None and self.trim_db <= 0:

@@ -69,6 +69,7 @@ class Corpus:
       num_resampled: Files that came at another rate.
       hop: Samples that a frame of features covers; None where the recordings have none.
       mel: How the features are computed; None where they were read.
+      remarks: On recordings that are used otherwise than as they are, or twice, in lines for people.
     """
 
     train: tuple[Recording, ...]
@@ -81,6 +82,7 @@ class Corpus:
     num_resampled: int = 0
     hop: int | None = None
     mel: MelConfig | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def num_features(self) -> int:
@@ -141,6 +143,7 @@ class Corpus:
             lines.append(f"resampled {self.num_resampled} recordings to {self.sample_rate} Hz")
         if self.trimmed_seconds:
             lines.append(f"trimming removed {self.trimmed_seconds:.1f} s of silence")
+        lines += self.remarks
         if self.skipped:
             lines.append(f"skipped {len(self.skipped)} recordings that could not be used:")
             lines += [f"  {bad.path}: {bad.reason}" for bad in self.skipped]

@@ -1,18 +1,26 @@
 """Which files a corpus has, and what is said about each: a folder, or a manifest."""
 
+import contextlib
 import csv
 import dataclasses
+import io
+import itertools
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from wavedil.audio import CONVERTIBLE_SUFFIXES, READABLE_SUFFIXES
 from wavedil.errors import UserError
+from wavedil.files import open_regular
 
 _SUFFIXES = READABLE_SUFFIXES + CONVERTIBLE_SUFFIXES
+_SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
+# Needs no normalising: names without dots in front, one slash between them.
+_PLAIN_PATH = re.compile(r"/?(?:[^./\\][^/\\]*/)*[^./\\][^/\\]*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,19 +97,23 @@ def _list_manifest(manifest: Path) -> list[Entry]:
     entries: dict[str, Entry] = {}
     rows = _read_csv(manifest) if manifest.suffix.lower() == ".csv" else _read_jsonl(manifest)
     for line, row in rows:
-        where = f"{manifest}, line {line}"
         values = {key: str(value).strip() for key, value in row.items() if value is not None}
         path = values.pop("path", "")
-        if not path:
-            raise UserError(f"{where} has no path; every row needs a `path` column")
         split = values.pop("split", "") or None
+        if not path:
+            raise UserError(f"{manifest}, line {line} has no path; {_which_column(row)}")
         if split not in (None, "train", "test"):
-            raise UserError(f"{where} has split {split!r}; it must be 'train' or 'test'")
-        path = Path(path).as_posix()
+            raise UserError(
+                f"{manifest}, line {line} has split {split!r}; it must be 'train' or 'test'"
+            )
+        file = manifest.parent / path
+        path = path if _PLAIN_PATH.fullmatch(path) else Path(path).as_posix()
         if path in entries:
-            raise UserError(f"{where} lists {path} a second time; remove one of the two rows")
+            raise UserError(
+                f"{manifest}, line {line} lists {path} a second time; remove one of the two rows"
+            )
         labels = {name: value for name, value in values.items() if value}
-        entries[path] = Entry(path, manifest.parent / path, split, labels)
+        entries[path] = Entry(path, file, split, labels)
     if not entries:
         raise UserError(f"{manifest} lists no recordings; add rows with a `path` column")
     unsplit = [entry.path for entry in entries.values() if entry.split is None]
@@ -113,31 +125,51 @@ def _list_manifest(manifest: Path) -> list[Entry]:
     return list(entries.values())
 
 
+def _which_column(row: Mapping[str, Any]) -> str:
+    if "path" in row:
+        return "give one, or remove the row"
+    return (
+        f"its columns are {', '.join(map(str, row))}; call the one that names the recordings `path`"
+    )
+
+
 def _read_csv(manifest: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    try:
-        # "utf-8-sig": spreadsheets put a byte-order mark before the first column's name.
-        with manifest.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, strict=True)
-            for row in reader:
-                if None in row:
-                    raise UserError(
-                        f"{manifest}, line {reader.line_num} has more values than columns; "
-                        f"quote values that hold a comma"
-                    )
-                yield reader.line_num, row
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{manifest} cannot be read as CSV in UTF-8: {error}") from None
+    with _text(manifest, "CSV") as file:
+        header = file.readline()
+        # Spreadsheets separate by what the decimal sign of their language leaves free.
+        separator = max(_SEPARATORS, key=header.count)
+        reader = csv.reader(itertools.chain([header], file), delimiter=separator, strict=True)
+        names = next(reader, [])
+        for values in reader:
+            if len(values) > len(names):
+                raise UserError(
+                    f"{manifest}, line {reader.line_num} has more values than columns; "
+                    f"quote values that hold a {_SEPARATORS[separator]}"
+                )
+            if values:
+                yield reader.line_num, dict(itertools.zip_longest(names, values))
 
 
 def _read_jsonl(manifest: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    with _text(manifest, "JSON lines") as file:
+        for line, text in enumerate(file, start=1):
+            if not text.strip():
+                continue
+            row = json.loads(text)
+            if not isinstance(row, dict):
+                raise UserError(f"{manifest}, line {line} is not an object {{...}}")
+            yield line, row
+
+
+@contextlib.contextmanager
+def _text(manifest: Path, kind: str) -> Iterator[TextIO]:
+    """A manifest, open for reading; what cannot be read in it is named."""
     try:
-        with manifest.open(encoding="utf-8") as file:
-            for line, text in enumerate(file, start=1):
-                if not text.strip():
-                    continue
-                row = json.loads(text)
-                if not isinstance(row, dict):
-                    raise UserError(f"{manifest}, line {line} is not an object {{...}}")
-                yield line, row
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UserError(f"{manifest} cannot be read as JSON lines in UTF-8: {error}") from None
+        # "utf-8-sig": spreadsheets put a byte-order mark before the first column's name.
+        with open_regular(manifest) as file:
+            yield io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    except UserError:
+        raise
+    except (OSError, ValueError, RecursionError, csv.Error) as error:
+        said = getattr(error, "strerror", None) or error
+        raise UserError(f"{manifest} cannot be read as {kind} in UTF-8: {said}") from None

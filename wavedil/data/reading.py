@@ -5,16 +5,18 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 
 from wavedil import audio
 from wavedil.data.config import CorpusConfig
 from wavedil.data.corpus import Corpus, Recording, Skipped
+from wavedil.data.duplicates import repeated, require_apart
 from wavedil.data.features import FeatureReader
 from wavedil.data.labels import find_labels, require_matches
 from wavedil.data.listing import Entry, list_entries
-from wavedil.data.sounds import min_max_normalised, read_sound
+from wavedil.data.sounds import min_max_normalised, read_sound, treated
 from wavedil.data.split import held_out_paths
 from wavedil.errors import UserError, require_positive
 from wavedil.features import MelConfig
@@ -42,12 +44,13 @@ def read_corpus(
       mel: For a vocoder: compute these log-mel spectra of every recording.
       features_hop: For a vocoder: read features of your own from `x.npy` beside `x.wav`, an array
         [frames, features] with a frame for every so many samples.
-      progress: Called with the seconds of sound that are read and those that there are, after each file.
+      progress: Called with the seconds of sound that are read and those that there are, after each file; while only
+        headers are read, with 0 and an estimate.
 
     Raises:
-      UserError: If there is no folder, no recording, none that can be read, or none left to train
-        on or to hold out; if the pattern of labels matches no file; with `strict`, at the first recording that
-        cannot be used.
+      UserError: If there is no folder, no recording, none that can be read, or none left to train on or to hold out;
+        if a sound is both trained on and held out; if the pattern of labels matches no file; with `strict`, at the
+        first recording that cannot be used as it is.
 
     Example:
       corpus = read_corpus(CorpusConfig(folder="fsdd", test=r"_[0-4]\.wav$"))
@@ -59,14 +62,18 @@ def read_corpus(
     recordings = reader.read_all(mel, features_hop, progress)
     held_out = held_out_paths([e for e in reader.entries if e.path in recordings], config)
     found = [recording.labels for recording in recordings.values()]
+    train = tuple(item for path, item in recordings.items() if path not in held_out)
+    test = tuple(item for path, item in recordings.items() if path in held_out)
+    require_apart(train, test)
     return Corpus(
-        train=tuple(item for path, item in recordings.items() if path not in held_out),
-        test=tuple(item for path, item in recordings.items() if path in held_out),
+        train=train,
+        test=test,
         sample_rate=reader.sample_rate,
         skipped=reader.skipped_in_order,
         trimmed_seconds=reader.trimmed_samples / reader.sample_rate,
         label_values=Vocabulary.of(found, reader.names),
         unlabelled={name: sum(name not in item for item in found) for name in reader.names},
+        remarks=(*treated(reader.peaks, reader.mixed), *repeated(train), *repeated(test)),
         num_resampled=sum(reader.rates[path] != reader.sample_rate for path in recordings),
         hop=reader.features.hop,
         mel=reader.features.mel,
@@ -86,6 +93,15 @@ def _check_features(config: CorpusConfig, mel: MelConfig | None, hop: int | None
         )
 
 
+class _Read(NamedTuple):
+    """A recording, and what was done to it."""
+
+    recording: Recording
+    num_trimmed: int
+    peak: float
+    num_mixed: int
+
+
 class _Reader:
     """Decodes files, as many at once as there are cores, and keeps account of what could not be used."""
 
@@ -98,6 +114,8 @@ class _Reader:
         self.rates: dict[str, int] = {}
         self.seconds: dict[str, float] = {}
         self.trimmed_samples = 0
+        self.peaks: dict[str, float] = {}
+        self.mixed: dict[str, int] = {}
 
     def read_all(
         self,
@@ -106,7 +124,7 @@ class _Reader:
         progress: Callable[[int, int], None] | None,
     ) -> dict[str, Recording]:
         """The recordings that can be used, by path; decides the sample rate where none is set."""
-        entries = [entry for entry in self.entries if self.read_header(entry)]
+        entries = self.read_headers(progress)
         self.sample_rate = self.sample_rate or self.commonest_rate()
         self.features = FeatureReader(mel, features_hop, self.sample_rate)
         recordings = {}
@@ -131,16 +149,29 @@ class _Reader:
             raise self.nothing_readable()
         return recordings
 
-    def taken(self, entry: Entry, future: Future[tuple[Recording, int]]) -> Recording | None:
+    def taken(self, entry: Entry, future: Future[_Read]) -> Recording | None:
         """The recording that was read, or None where it cannot be used."""
         try:
-            recording, trimmed = future.result()
-            self.features.require_width(entry.file, recording.features)
+            read = future.result()
+            self.features.require_width(entry.file, read.recording.features)
         except audio.AudioError as error:
             self._skip(entry, error)
             return None
-        self.trimmed_samples += trimmed
-        return recording
+        self.trimmed_samples += read.num_trimmed
+        self.peaks[entry.path], self.mixed[entry.path] = read.peak, read.num_mixed
+        return read.recording
+
+    def read_headers(self, progress: Callable[[int, int], None] | None) -> list[Entry]:
+        """The recordings that can be opened."""
+        opened, seconds = [], 0.0
+        for number, entry in enumerate(self.entries, start=1):
+            if self.read_header(entry):
+                opened.append(entry)
+                seconds += self.seconds[entry.path]
+            if progress is not None:
+                # Nothing is read yet, of about so much.
+                progress(0, 1 + int(seconds * len(self.entries) / number))
+        return opened
 
     def read_header(self, entry: Entry) -> bool:
         try:
@@ -170,19 +201,23 @@ class _Reader:
         counts = Counter(self.rates.values())
         return min(counts, key=lambda rate: (-counts[rate], rate))
 
-    def read_recording(self, entry: Entry) -> tuple[Recording, int]:
-        """The recording, and how many samples trimming removed.
+    def read_recording(self, entry: Entry) -> _Read:
+        """The recording, and what was done to it.
 
         Raises:
           AudioError: If it cannot be used.
         """
-        kept, trimmed = read_sound(self.config, entry, self.sample_rate)
+        sound, num_trimmed = read_sound(self.config, entry, self.sample_rate)
+        if self.config.strict and sound.peak > 1:
+            raise audio.AudioError(entry.file, f"the peak is {audio.over_full_scale(sound.peak)}")
+        kept = sound.samples
         normalised = min_max_normalised(kept) if self.config.min_max_normalisation else kept
         codes = self.quantizer.encode(normalised)
         self.require_sound(entry, codes)
         features = self.features.read(entry.file, kept)
         codes.flags.writeable = False
-        return Recording(entry.path, codes, self.labels[entry.path], features), trimmed
+        recording = Recording(entry.path, codes, self.labels[entry.path], features)
+        return _Read(recording, num_trimmed, sound.peak, sound.num_mixed)
 
     def require_sound(self, entry: Entry, codes: np.ndarray) -> None:
         """Refuses silence, which teaches nothing and flatters bits per sample."""

@@ -1,6 +1,7 @@
 """The sound of recordings as a corpus takes it, before it becomes codes."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float32
@@ -22,27 +23,26 @@ def read_sounds(config: CorpusConfig, paths: Sequence[str]) -> list[Float32[np.n
     """
     assert config.sample_rate is not None
     entries = {entry.path: entry for entry in list_entries(config.folder)}
-    kept = [read_sound(config, entries[path], config.sample_rate)[0] for path in paths]
+    kept = [read_sound(config, entries[path], config.sample_rate)[0].samples for path in paths]
     return [
         min_max_normalised(samples) if config.min_max_normalisation else samples for samples in kept
     ]
 
 
-def read_sound(
-    config: CorpusConfig, entry: Entry, sample_rate: int
-) -> tuple[Float32[np.ndarray, " time"], int]:
-    """The samples of one recording that trimming leaves, and how many it removed.
+def read_sound(config: CorpusConfig, entry: Entry, sample_rate: int) -> tuple[audio.Decoded, int]:
+    """One recording, with the samples that trimming leaves, and how many it removed.
 
     Raises:
       AudioError: If the file cannot be read.
     """
-    samples, _ = audio.load(entry.file, sample_rate)
+    decoded = audio.decode(entry.file, sample_rate, channel=config.channel)
     if config.trim_db is None:
-        return samples, 0
+        return decoded, 0
     import librosa
 
-    kept = np.asarray(librosa.effects.trim(samples, top_db=config.trim_db)[0])
-    return kept, len(samples) - len(kept)
+    kept = np.asarray(librosa.effects.trim(decoded.samples, top_db=config.trim_db)[0])
+    removed = len(decoded.samples) - len(kept)
+    return dataclasses.replace(decoded, samples=kept), removed
 
 
 def min_max_normalised(samples: Float32[np.ndarray, " time"]) -> Float32[np.ndarray, " time"]:
@@ -51,3 +51,27 @@ def min_max_normalised(samples: Float32[np.ndarray, " time"]) -> Float32[np.ndar
     if lowest == highest:
         return samples
     return np.asarray(2.0 * ((samples - lowest) / (highest - lowest)) - 1.0)
+
+
+def treated(peaks: Mapping[str, float], num_mixed: Mapping[str, int]) -> list[str]:
+    """Lines on recordings that were changed to be used: limited to full scale, or averaged from many channels.
+
+    Args:
+      peaks: Path -> as `audio.Decoded.peak`.
+      num_mixed: Path -> as `audio.Decoded.num_mixed`.
+    """
+    lines = []
+    limited = [path for path, peak in peaks.items() if peak > 1]
+    if limited:
+        loudest = max(limited, key=peaks.__getitem__)
+        lines.append(
+            f"limited {len(limited)} recordings to full scale; the peak of the loudest, {loudest}, is "
+            f"{audio.over_full_scale(peaks[loudest])}"
+        )
+    surround = [path for path, count in num_mixed.items() if count > 2]
+    if surround:
+        lines.append(
+            f"averaged all channels of {len(surround)} recordings of more than two; the first, {surround[0]}, has "
+            f"{num_mixed[surround[0]]}; channel left takes the left one alone"
+        )
+    return lines

@@ -12,4 +12,5 @@ from .latents import interpolate as interpolate
 from .sampler import generate as generate
 from .sampler import state_bytes as state_bytes
 from .synthesis import num_samples_of as num_samples_of
+from .synthesis import read_recording as read_recording
 from .synthesis import synthesize as synthesize

@@ -55,7 +55,7 @@ def synthesize(
     if like is not None and features is not None:
         raise UserError("like and features both say what the sound is; leave one of them out")
     if like is not None:
-        recordings = [_samples(one, config.sample_rate) for one in _listed(like)]
+        recordings = [_samples(one, model) for one in _listed(like)]
         wanted = conditions.of_sound(model, recordings)
     elif features is not None:
         arrays = _listed(features)
@@ -90,6 +90,17 @@ def num_samples_of(seconds: float | None, sample_rate: int) -> int:
     return max(1, round(seconds * sample_rate))
 
 
+def read_recording(path: str | os.PathLike[str], model: Model) -> Float32[np.ndarray, " time"]:
+    """A recording as the model takes it: at its rate, and the channel of it that the model was trained on.
+
+    Raises:
+      AudioError: If it cannot be read.
+    """
+    corpus = getattr(model, "corpus", None)
+    channel = audio.MIX if corpus is None else corpus.channel
+    return audio.load(path, model.config.sample_rate, channel=channel)[0]
+
+
 def _unconditional(
     model: Model,
     seconds: float | None,
@@ -115,7 +126,7 @@ def _listed(given: Any) -> Sequence[Any]:
     return [given] if one else list(given)
 
 
-def _samples(given: Any, sample_rate: int) -> np.ndarray:
+def _samples(given: Any, model: Model) -> np.ndarray:
     if isinstance(given, str | os.PathLike):
-        return audio.load(given, sample_rate)[0]
+        return read_recording(given, model)
     return within_full_scale(given).astype(np.float32, copy=False)

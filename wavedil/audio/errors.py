@@ -1,0 +1,29 @@
+"""The error of a sound file."""
+
+import os
+
+from wavedil.errors import UserError
+
+FilePath = str | os.PathLike[str]
+
+
+class AudioError(UserError):
+    """A sound file cannot be used.
+
+    Attributes:
+      path: The file.
+      reason: What is wrong with it and the remedy; the message is `path: reason`.
+    """
+
+    def __init__(self, path: FilePath, reason: str) -> None:
+        super().__init__(f"{os.fspath(path)}: {reason}")
+        self.path = os.fspath(path)
+        self.reason = reason
+
+
+def not_finite(path: FilePath, num_bad: int, num_values: int) -> AudioError:
+    """The error of samples that are NaN or infinite."""
+    return AudioError(
+        path,
+        f"{num_bad} of {num_values} samples are NaN or infinite; export it again from its source",
+    )

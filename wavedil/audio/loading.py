@@ -1,0 +1,170 @@
+"""Whole recordings and segments of them as float32 samples."""
+
+import dataclasses
+import warnings
+
+import numpy as np
+from jaxtyping import Float32
+
+from wavedil.audio.channels import MIX, column
+from wavedil.audio.errors import AudioError, FilePath, not_finite
+from wavedil.audio.opening import OpenSound, open_sound
+from wavedil.errors import UserError
+
+# Beyond this a file is in other units (integers stored as floats), not a loud recording.
+_LARGEST_PEAK = 2.0
+# Channels cancel where their mean has less than this share of their mean energy: -40 dB.
+_CANCELLED = 1e-4
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Decoded:
+    """The samples of a recording, and what was done to get them.
+
+    Attributes:
+      samples: In [-1, 1].
+      sample_rate: Hz.
+      peak: The largest magnitude that the file has, 1 where it is below; where it is above, samples were limited.
+      num_mixed: Channels of which they are the mean.
+    """
+
+    samples: Float32[np.ndarray, " time"]
+    sample_rate: int
+    peak: float
+    num_mixed: int
+
+
+def over_full_scale(peak: float) -> str:
+    """A peak beyond full scale and its remedy, for people.
+
+    Example:
+      >>> over_full_scale(1.25)
+      '1.25 (+1.9 dBFS), beyond full scale 1; divide the samples by 1.25'
+    """
+    return f"{peak:.4g} ({20 * np.log10(peak):+.1f} dBFS), beyond full scale 1; divide the samples by {peak:.4g}"
+
+
+def load(
+    path: FilePath, sample_rate: int | None = None, *, channel: str | int = MIX
+) -> tuple[Float32[np.ndarray, " time"], int]:
+    """A whole sound file as mono float32 samples in [-1, 1].
+
+    Channels are averaged and other rates resampled as `librosa.load` does (soxr, high quality). The ripple of
+    resampling, and of lossy formats, can pass full scale by a little: such samples are limited to -1 and 1. Stored
+    floating-point samples beyond full scale, up to 2, are limited with a warning that gives the peak. Files that lie
+    behind one another in one, as `cat` joins them, are one sound.
+
+    Args:
+      path: Any file that libsndfile reads: WAV, FLAC, Ogg Vorbis, Opus, MP3, AIFF, AU, CAF ...
+      sample_rate: Wanted rate in Hz; None keeps the file's own.
+      channel: "mix", the mean of all; "left" or 1, "right" or 2, or the number of another. A mono file is taken as
+        it is.
+
+    Returns:
+      Samples [time] and their rate in Hz.
+
+    Raises:
+      AudioError: If the file is missing, empty, truncated, not audio, in a format that needs conversion (M4A),
+        holds samples that are not finite or far beyond full scale, has no such channel, or its channels cancel in
+        the mix.
+
+    Example:
+      samples, rate = load("speech.flac", sample_rate=16000)
+    """
+    decoded = decode(path, sample_rate, channel=channel)
+    if decoded.peak > 1:
+        warnings.warn(
+            f"{path}: limited to full scale: the peak is {over_full_scale(decoded.peak)}",
+            stacklevel=2,
+        )
+    if decoded.num_mixed > 2:
+        warnings.warn(
+            f"{path}: its {decoded.num_mixed} channels are averaged; channel=1 takes the first alone",
+            stacklevel=2,
+        )
+    return decoded.samples, decoded.sample_rate
+
+
+def decode(path: FilePath, sample_rate: int | None = None, *, channel: str | int = MIX) -> Decoded:
+    """As `load`; what it would warn of stands in the result.
+
+    Raises:
+      AudioError: As `load`.
+    """
+    if sample_rate is not None and sample_rate < 1:
+        raise UserError(
+            f"sample_rate is {sample_rate} Hz, but it must be at least 1; 16000 is usual for speech"
+        )
+    with open_sound(path) as sound:
+        decoded = _mono(path, sound, 0, sound.num_samples, channel)
+    if sample_rate is None or sample_rate == decoded.sample_rate:
+        return decoded
+    import librosa
+
+    samples = librosa.resample(
+        decoded.samples, orig_sr=decoded.sample_rate, target_sr=sample_rate, res_type="soxr_hq"
+    )
+    return dataclasses.replace(
+        decoded, samples=np.clip(samples, -1.0, 1.0), sample_rate=sample_rate
+    )
+
+
+def load_segment(
+    path: FilePath, start: int, stop: int, *, channel: str | int = MIX
+) -> Float32[np.ndarray, " time"]:
+    """Samples `start` .. `stop - 1` of a sound file, mono, at the file's own rate.
+
+    Only the segment is decoded, where the format can be sought. Samples are counted from 0 in each channel.
+
+    Raises:
+      AudioError: As `load`; also if the segment is empty or not within the file.
+    """
+    with open_sound(path) as sound:
+        if not 0 <= start < stop <= sound.num_samples:
+            reason = (
+                f"segment {start} to {stop} is not within its {sound.num_samples} samples; choose "
+                "0 <= start < stop"
+            )
+            raise AudioError(path, reason)
+        return _mono(path, sound, start, stop, channel).samples
+
+
+def _mono(path: FilePath, sound: OpenSound, start: int, stop: int, channel: str | int) -> Decoded:
+    """Samples of one signal: finite, within full scale."""
+    try:
+        chosen = column(channel, sound.num_channels)
+    except UserError as error:
+        raise AudioError(path, str(error)) from None
+    pieces, num_values, num_bad, peak = [], 0, 0, 0.0
+    energy = energy_mixed = 0.0
+    for piece in sound.pieces(start, stop):
+        channels = piece if chosen is None else piece[:, chosen : chosen + 1]
+        num_values += channels.size
+        num_bad += channels.size - int(np.count_nonzero(np.isfinite(channels)))
+        peak = max(peak, float(np.abs(channels).max()))
+        if num_bad or peak > _LARGEST_PEAK:
+            continue  # refused below
+        if channels.shape[1] > 1:
+            channels, parts = channels.mean(axis=1, keepdims=True), channels
+            energy += float(np.square(parts, dtype=np.float64).sum() / sound.num_channels)
+            energy_mixed += float(np.square(channels, dtype=np.float64).sum())
+        pieces.append(channels[:, 0])
+    if num_bad:
+        raise not_finite(path, num_bad, num_values)
+    if peak > _LARGEST_PEAK:
+        raise AudioError(path, f"the peak is {over_full_scale(peak)}")
+    num_mixed = 1 if chosen is not None else sound.num_channels
+    if energy_mixed < _CANCELLED * energy:
+        raise AudioError(
+            path,
+            f"is silent only as a mix: its {num_mixed} channels cancel; choose one, channel left say",
+        )
+    samples = np.concatenate(pieces)
+    peak = max(1.0, float(np.abs(samples).max()))
+    return Decoded(
+        samples=np.clip(samples, -1.0, 1.0, out=samples),
+        sample_rate=sound.sample_rate,
+        # What lossy formats have beyond full scale is ripple, as that of resampling is.
+        peak=peak if sound.subtype in ("FLOAT", "DOUBLE") else 1.0,
+        num_mixed=num_mixed,
+    )
