@@ -1,33 +1,88 @@
-"""Files that are complete or not there: written beside their place, then renamed into it."""
+"""Files that are complete or not there: written beside their place, kept by the disk, then renamed into it."""
 
 import contextlib
+import errno
 import json
 import os
+import re
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from wavedil.errors import UserError
 
+_SCRATCH = ".new-"
+
+
+class WriteError(OSError):
+    """A file cannot be written: the disk is full, say."""
+
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A scratch file that takes the place of `path` when the block ends without an error.
 
-    A crash at any moment leaves the old file, or the new one, complete.
+    A crash or a power cut at any moment leaves the old file, or the new one, complete; an error leaves the old one.
+    Every call has a scratch name of its own, which ends as the path does.
+
+    Raises:
+      WriteError: If the disk is full, or refuses.
 
     Example:
       with replacing(path) as scratch:
           scratch.write_text("complete")
     """
-    scratch = scratch_of(path)
-    yield scratch
-    os.replace(scratch, path)
+    # Short, whatever the name: with anything added to it, a long one would be too long.
+    scratch = path.with_name(f"{_SCRATCH}{secrets.token_hex(6)}{path.suffix[-16:]}")
+    try:
+        with writing(path):
+            yield scratch
+            _sync(scratch)
+            os.replace(scratch, path)
+            _sync(path.parent)
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
-def scratch_of(path: Path) -> Path:
-    """Where a file is written before it takes its place; a crash may leave it behind."""
-    return path.with_name(f".{path.name}.new")
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Errors of the system inside become a WriteError that names `path`, in whatever words a library says them."""
+    try:
+        yield
+    except Exception as error:
+        number = _system_error(error)
+        if number is None:
+            raise
+        raise WriteError(number, os.strerror(number), os.fspath(path)) from error
+
+
+def require_room(folder: Path, num_bytes: int) -> None:
+    """Finds out that a disk is full, or a quota used up, before anything is written.
+
+    Raises:
+      WriteError: If there is no room for so many bytes in the folder.
+    """
+    scratch = folder / f"{_SCRATCH}{secrets.token_hex(6)}"
+    try:
+        with writing(folder), scratch.open("wb") as file:
+            _reserve(file.fileno(), num_bytes)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def is_scratch(path: Path) -> bool:
+    """Whether it is what a crash left of a file that was being written."""
+    return path.name.startswith(_SCRATCH)
+
+
+def sync_tree(folder: Path) -> None:
+    """Returns when the disk keeps all that is in a folder, and the folder itself."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            _sync(Path(place, name))
+        _sync(Path(place))
+    _sync(folder.parent)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -55,3 +110,35 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise UserError(f"{path} holds no JSON object; {remedy}")
     return values
+
+
+def _reserve(descriptor: int, num_bytes: int) -> None:
+    if not hasattr(os, "posix_fallocate"):  # on macOS
+        return
+    try:
+        os.posix_fallocate(descriptor, 0, num_bytes)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise  # anything else says that this file system cannot tell
+
+
+def _sync(path: Path) -> None:
+    """Without this a power cut may leave a name with an empty file behind it."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _system_error(error: BaseException | None) -> int | None:
+    """The number of the system's error behind an exception, also where a library only quotes it in its message."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno is not None:
+            return error.errno
+        # "(os error 28)" says safetensors, "[os_error_code='28']" tensorstore.
+        quoted = re.search(r"os[ _]error[ _=code']+(\d+)", str(error))
+        if quoted is not None:
+            return int(quoted[1])
+        error = error.__cause__ or error.__context__
+    return None

@@ -87,8 +87,8 @@ def _dispatch(arguments: Sequence[str]) -> int:
 
 def _options(verb: Verb) -> type:
     """The options of a verb where none is given yet."""
-    start_from = getattr(verb.options_class, "start_from", None)
-    return verb.options_class if start_from is None else type(start_from(lambda option: None))
+    defaults = getattr(verb.options_class, "defaults", None)
+    return verb.options_class if defaults is None else type(defaults(lambda option: None))
 
 
 def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:

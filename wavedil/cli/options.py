@@ -48,19 +48,26 @@ class _RefusedError(Exception):
 def parse(options: type[Options], prog: str, arguments: Sequence[str]) -> Options:
     """The options that `arguments` give; prints help and exits with 0 where they ask for it.
 
-    A class with a method `start_from` makes the defaults of its options out of the words after some of them.
+    A class with a method `defaults` makes the defaults of its options out of the words after some of them, and again
+    out of the options that come of these, where it gives others then.
 
     Raises:
       UserError: If an argument is unknown, missing, or refused by the settings it belongs to.
     """
-    start: dict[str, Any] = {}
-    start_from = getattr(options, "start_from", None)
-    if start_from is not None:
-        start["default"] = start_from(functools.partial(_value_of, arguments=arguments))
-        options = type(start["default"])
+    defaults = getattr(options, "defaults", None)
+    if defaults is None:
+        return _parse(options, prog, arguments)
+    value_of = functools.partial(_value_of, arguments=arguments)
+    default = defaults(value_of)
+    parsed: Options = _parse(type(default), prog, arguments, default=default)
+    default = defaults(value_of, parsed)
+    return parsed if default is None else _parse(type(default), prog, arguments, default=default)
+
+
+def _parse(options: type[Options], prog: str, arguments: Sequence[str], **default: Any) -> Options:
     with _one_line_errors():
         return tyro.cli(
-            options, prog=prog, args=arguments, config=_CONFIG, registry=_registry(), **start
+            options, prog=prog, args=arguments, config=_CONFIG, registry=_registry(), **default
         )
 
 

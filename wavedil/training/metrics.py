@@ -10,7 +10,7 @@ from typing import Any
 
 from wavedil.errors import UserError
 from wavedil.evaluation.scores import means
-from wavedil.files import replacing
+from wavedil.files import replacing, writing
 from wavedil.training.config import TrainingConfig
 from wavedil.training.state import learning_rate
 from wavedil.training.update import Metrics
@@ -51,7 +51,7 @@ class MetricsFile:
 
     def append(self, values: Mapping[str, Any]) -> None:
         """Adds a line."""
-        with self.path.open("a") as file:
+        with writing(self.path), self.path.open("a") as file:
             file.write(json.dumps(values) + "\n")
 
     def read(self) -> list[dict[str, Any]]:
