@@ -88,7 +88,7 @@ def resynthesis_scores(
     from wavedil.report import progress
 
     local = wavenet_of(trained).config.local_conditioning
-    chosen, sounds = _chosen(config, recordings, count, local.hop)
+    chosen, sounds = _chosen(config, recordings, count, None if local is None else local.hop)
     model, chosen = as_vocoder(trained, chosen)
     assert model.config.local_conditioning is not None
     with progress("resynthesising") as done:
@@ -116,7 +116,8 @@ def _chosen(
     kept = []
     for item, sound in zip(some, sounds, strict=True):
         if item.scored is not None:
-            item, sound = item.part(*item.scored, hop), sound[slice(*item.scored)]
+            first, end = item.scored
+            item, sound = item.part(first, end, hop), sound[first:end]
         try:
             require_comparable(sound, config.sample_rate or 0)
         except UserError as error:

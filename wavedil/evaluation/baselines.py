@@ -73,7 +73,7 @@ def _counts(recordings: Sequence[Recording], levels: int, order: int) -> np.ndar
         cells = recording.codes.astype(np.int64)
         if order == 2:
             cells = cells + levels * np.concatenate(([levels // 2], cells[:-1]))
-        counts += np.bincount(cells[slice(*recording.scored or (None,))], minlength=counts.size)
+        counts += np.bincount(cells[slice(*(recording.scored or (None,)))], minlength=counts.size)
     if not counts.any():
         raise UserError("there are 0 samples to count; give recordings that are not empty")
     return counts.reshape(shape)
