@@ -33,14 +33,13 @@ def replacing(path: Path) -> Iterator[Path]:
       with replacing(path) as scratch:
           scratch.write_text("complete")
     """
-    # Short, whatever the name: with anything added to it, a long one would be too long.
-    scratch = path.with_name(f"{_SCRATCH}{secrets.token_hex(6)}{path.suffix[-16:]}")
+    scratch = scratch_of(path)
     try:
         with writing(path):
             yield scratch
-            _sync(scratch)
+            _flush(scratch)
             os.replace(scratch, path)
-            _sync(path.parent)
+            _flush_folder(path.parent)
     finally:
         scratch.unlink(missing_ok=True)
 
@@ -63,12 +62,18 @@ def require_room(folder: Path, num_bytes: int) -> None:
     Raises:
       WriteError: If there is no room for so many bytes in the folder.
     """
-    scratch = folder / f"{_SCRATCH}{secrets.token_hex(6)}"
+    scratch = scratch_of(folder / "room")
     try:
         with writing(folder), scratch.open("wb") as file:
             _reserve(file.fileno(), num_bytes)
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def scratch_of(path: Path) -> Path:
+    """A new name beside a path, where a file is written before it takes its place; a crash may leave it behind."""
+    # Short, whatever the path is: with anything added to its name, a long one would be too long.
+    return path.with_name(f"{_SCRATCH}{secrets.token_hex(6)}{path.suffix[-16:]}")
 
 
 def is_scratch(path: Path) -> bool:
@@ -80,9 +85,9 @@ def sync_tree(folder: Path) -> None:
     """Returns when the disk keeps all that is in a folder, and the folder itself."""
     for place, _, names in os.walk(folder):
         for name in names:
-            _sync(Path(place, name))
-        _sync(Path(place))
-    _sync(folder.parent)
+            _flush(Path(place, name))
+        _flush_folder(Path(place))
+    _flush_folder(folder.parent)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -122,8 +127,13 @@ def _reserve(descriptor: int, num_bytes: int) -> None:
             raise  # anything else says that this file system cannot tell
 
 
-def _sync(path: Path) -> None:
-    """Without this a power cut may leave a name with an empty file behind it."""
+def _flush_folder(path: Path) -> None:
+    with contextlib.suppress(OSError):  # not every file system can
+        _flush(path)
+
+
+def _flush(path: Path) -> None:
+    """Waits until the disk holds what was written: a power cut may leave a name with an empty file behind it."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

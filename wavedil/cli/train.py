@@ -162,7 +162,7 @@ def train(args: Train) -> int:
     if run.stopped_by is not None:
         return stopped(run)
     scores = ", ".join(f"{value:.3f} {unit(name)}" for name, value in run.held_out.items())
-    print(f"{f'held out: {scores}' if scores else 'nothing was held out;'} after {run.step} steps")
+    print(f"held out: {scores or 'nothing'} after {run.step} steps")
     local = getattr(run.model.config, "local_conditioning", None)
     resynthesizes = local is not None and (
         local.mel is not None or run.config.task.name == "autoencoder"
