@@ -54,6 +54,33 @@ def sound(recording: Recording, num_samples: int | None = None) -> str:
     return hashlib.sha256(codes.dtype.str.encode() + codes.tobytes()).hexdigest()[:16]
 
 
+def num_trained(recordings: Sequence[Recording], known: Sequence[Fingerprint]) -> list[int]:
+    """How many samples of each recording, from its first one on, were trained on, whatever its name was then.
+
+    That is all or none; or what lies before the end that was held out.
+
+    Args:
+      recordings: Read as those were that were trained on.
+      known: Those.
+    """
+    trained = {(item.num_samples, item.sound) for item in known if item.split == "train"}
+    cut = {item.path for item in known if item.split == "test"}
+    lengths = {item.num_samples for item in known if item.split == "train" and item.path in cut}
+
+    def of(recording: Recording) -> int:
+        sizes = (recording.num_samples, *sorted(lengths, reverse=True))
+        return next(
+            (
+                size
+                for size in sizes
+                if size <= recording.num_samples and (size, sound(recording, size)) in trained
+            ),
+            0,
+        )
+
+    return [of(recording) for recording in recordings]
+
+
 def changes(before: Sequence[Fingerprint], now: Sequence[Fingerprint]) -> list[str]:
     """What is other, by name: recordings that were added, removed, renamed or changed, a phrase each."""
     old, new = _by_path(before), _by_path(now)

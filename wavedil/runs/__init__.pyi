@@ -7,6 +7,7 @@ from .description import model_facts as model_facts
 from .folder import RunFolder as RunFolder
 from .published import PUBLISHED as PUBLISHED
 from .scoring import evaluate as evaluate
+from .scoring import held_out_apart as held_out_apart
 from .scoring import read_all as read_all
 from .start import settings_of as settings_of
 from .start import settings_to_resume as settings_to_resume

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -30,6 +31,8 @@ class Progress:
     gradient_norm: float
     targets_per_second: float
     """Counted targets of the loss: samples that were predicted."""
+    seconds_elapsed: float
+    """Since this process began to train."""
     seconds_left: float
     """To the last step, as long as steps, evaluations and saves take now."""
     held_out: Mapping[str, float] = dataclasses.field(default_factory=dict)
@@ -37,6 +40,10 @@ class Progress:
 
 
 Report = Callable[[Progress], None]
+
+# Whoever watches sees after so long that it goes on, however many steps lie between two reports.
+_SECONDS_TO_FIRST_REPORT = 2.0
+_SECONDS_BETWEEN_REPORTS = 5.0
 
 
 class MetricsFile:
@@ -116,23 +123,31 @@ class MetricsLog:
         self._writer = None if tensorboard is None else _open_tensorboard(tensorboard)
         self._progress: Progress | None = None
         self._taken, self._aside = 0, 0.0
+        self._started = time.perf_counter()
+        self._due = math.inf
         self._begin()
         self.last_held_out: Mapping[str, float] = file.last_held_out()
 
     def step(self, step: int, metrics: Metrics) -> None:
-        """Notes one step, and writes and reports every `log_every` steps and at the last."""
+        """Notes one step, and writes and reports every `log_every` steps and at the last.
+
+        Where that takes long, it also reports in between, which leaves what is written alone.
+        """
         self._num_targets += float(metrics.weight)
         self._num_steps += 1
         self._taken += 1
         for name, (total, weight) in metrics.named.items():
             before = self._sums.get(name, (0.0, 0.0))
             self._sums[name] = before[0] + float(total), before[1] + float(weight)
-        left = self._settings.steps - step
-        if step % self._settings.log_every and left:
+        left, now = self._settings.steps - step, time.perf_counter()
+        if self._taken == 1:
+            self._due = now + _SECONDS_TO_FIRST_REPORT
+        written = not (step % self._settings.log_every and left)
+        if not written and now < self._due:
             if self._taken == 1:
                 self._begin_rate()  # the first step compiles, which the others do not
             return
-        seconds = time.perf_counter() - self._begun
+        seconds = now - self._begun
         seconds_a_step = seconds / self._num_steps + self._aside / self._taken
         self._progress = Progress(
             step=step,
@@ -140,18 +155,21 @@ class MetricsLog:
             metrics=means(self._sums),
             gradient_norm=float(metrics.gradient_norm),
             targets_per_second=self._num_targets / seconds,
+            seconds_elapsed=now - self._started,
             seconds_left=left * seconds_a_step,
             held_out=self.last_held_out,
         )
-        self._write(
-            step,
-            **self._progress.metrics,
-            gradient_norm=self._progress.gradient_norm,
-            learning_rate=float(self._learning_rate(step - 1)),  # updates are counted from 0
-            targets_per_second=self._progress.targets_per_second,
-            seconds=seconds,
-        )
-        self._begin()
+        if written:
+            self._write(
+                step,
+                **self._progress.metrics,
+                gradient_norm=self._progress.gradient_norm,
+                learning_rate=float(self._learning_rate(step - 1)),  # updates are counted from 0
+                targets_per_second=self._progress.targets_per_second,
+                seconds=seconds,
+            )
+            self._begin()
+        self._due = now + _SECONDS_BETWEEN_REPORTS
         if self._report is not None:
             self._report(self._progress)
 
