@@ -216,7 +216,7 @@ def _open(path: FilePath) -> Iterator["soundfile.SoundFile"]:
     if not head:
         raise AudioError(path, "is empty (0 bytes); remove it or copy it again")
     try:
-        with soundfile.SoundFile(os.fspath(path)) as file:
+        with soundfile.SoundFile(os.fsencode(path)) as file:
             _check_length(path, file)
             yield file
     except soundfile.LibsndfileError as error:

@@ -1,5 +1,6 @@
 """Sound files for tests, good and bad."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ def write(path, samples=None, sample_rate=8000, subtype="PCM_16"):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     samples = tone(sample_rate, sample_rate=sample_rate) if samples is None else samples
-    soundfile.write(path, samples, sample_rate, subtype=subtype)
+    soundfile.write(os.fsencode(path), samples, sample_rate, subtype=subtype)
     return path
 
 
