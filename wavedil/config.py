@@ -6,7 +6,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
-from wavedil.errors import UserError, require_known, suggestion
+from wavedil.errors import UserError, quoted, require_known, suggestion
 
 
 class Config:
@@ -58,7 +58,7 @@ class Config:
         """One line for each setting that differs: `name: mine -> theirs`, nested names dotted."""
         mine, theirs = _flat(self.to_dict()), _flat(other.to_dict())
         return [
-            f"{name}: {mine.get(name)!r} -> {theirs.get(name)!r}"
+            f"{name}: {_shown(mine.get(name))} -> {_shown(theirs.get(name))}"
             for name in sorted(mine.keys() | theirs.keys())
             if mine.get(name) != theirs.get(name)
         ]
@@ -165,6 +165,10 @@ def _describe(hint: Any) -> str:
     if typing.get_origin(hint) is typing.Literal:
         return "one of " + ", ".join(map(repr, typing.get_args(hint)))
     return hint.__name__ if isinstance(hint, type) else str(hint)
+
+
+def _shown(value: Any) -> str:
+    return quoted(value) if isinstance(value, str) else repr(value)
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -41,6 +41,16 @@ def require_known(what: str, name: str, known: Iterable[str]) -> None:
         raise UserError(f"{what} {name!r} is unknown; {suggestion(name, known)}")
 
 
+def quoted(text: str) -> str:
+    r"""Text between quotes as it was typed: `repr` would double the backslashes of a pattern.
+
+    Example:
+      >>> print(quoted(r"_\d[.]wav$"))
+      '_\d[.]wav$'
+    """
+    return f"'{text}'"
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """The nearest known name to a misspelt one, and the list of them.
 

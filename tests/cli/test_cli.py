@@ -106,14 +106,14 @@ def test_help_and_the_calculator_start_at_once_without_jax(arguments):
         (["train", "a", "b", "--model.cycles", "two"], "--model.cycles is 'two', but it must be a whole number"),
         (["train", "a", "b", "--model.dilations", "1:5"], "never meet 5"),
         (["train", "a", "b", "--model.dilations", "1,0"], "dilation is 0, but it must be a"),
-        (["train", "a", "b", "--model.kernel-size", "0"], "kernel_size is 0, but it must be at least 1"),
+        (["train", "a", "b", "--model.kernel-size", "0"], "--model.kernel-size is 0, but it must be at least 1"),
         (["train", "a", "b", "--labels", r"(\d)"], "names no label"),
-        (["train", "a", "b", "--model.context-stack.factor", "0"], "context_stack factor is 0, but it must be"),
+        (["train", "a", "b", "--model.context-stack.factor", "0"], "--model.context-stack.factor is 0, but it must be"),
         (["train", "a", "b", "--model.context-stack.factor", "x"], "is 'x', but it must be a whole number or None"),
         (["train", "a", "b", "--model.context-stack.dilations", "1:5"], "never meet 5"),
         (
             ["train", "a", "b", "--model.context-stack.factor", "8", "--model.context-stack.channels", "0"],
-            "context_stack channels is 0",
+            "--model.context-stack.channels is 0",
         ),
         (["train", "a", "b", "--model.context-stack.channels", "8"], "needs the setting 'factor'"),
         (["train", "a", "b", "--task", "vocodr"], "task 'vocodr' is unknown; did you mean 'vocoder'?"),
@@ -173,7 +173,7 @@ def test_a_run_folder_of_another_configuration_is_refused_with_both_values(capsy
     changed = [*TINY, labels, "--model.residual-channels=4", "--training.seed=7"]
     assert main(["train", str(recordings), str(run), *changed]) == 2
     line = capsys.readouterr().err.splitlines()[-1]
-    assert "model.residual_channels: 8 -> 4" in line
+    assert "--model.residual-channels: 8 -> 4" in line
     assert "training.seed: 0 -> 7" in line
 
 

@@ -1,5 +1,6 @@
 """Sound files for tests, good and bad."""
 
+import os
 import zlib
 from pathlib import Path
 
@@ -19,7 +20,7 @@ def write(path, samples=None, sample_rate=8000, subtype="PCM_16"):
     if samples is None:
         frequency = 200 + zlib.crc32(path.name.encode()) % 1000
         samples = tone(sample_rate, frequency=frequency, sample_rate=sample_rate)
-    soundfile.write(path, samples, sample_rate, subtype=subtype)
+    soundfile.write(os.fsencode(path), samples, sample_rate, subtype=subtype)
     return path
 
 

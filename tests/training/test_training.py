@@ -1,7 +1,9 @@
 """Training runs: what they leave, what they refuse, that they learn, and that they go on where they were."""
 
+import contextlib
 import dataclasses
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import training_runs as runs
 import wavedil
 from wavedil import UserError
 from wavedil.data import Corpus, Recording, TrainingWindows
+from wavedil.files import replacing
 from wavedil.models import named_weights
 from wavedil.runs import RunFolder
 from wavedil.runs import train_as as train
@@ -48,7 +51,7 @@ def contents(folder):
 def test_a_run_leaves_configuration_metrics_checkpoints_and_a_model(finished):
     folder, config, result = finished
     assert sorted(path.name for path in folder.iterdir()) == [
-        "checkpoints", "config.json", "metrics.jsonl", "model",
+        ".lock", "checkpoints", "config.json", "metrics.jsonl", "model", "recordings.jsonl",
     ]  # fmt: skip
     assert RunFolder(folder).read_config() == runs.resolve(config, runs.corpus())
     assert (result.step, result.stopped_by) == (12, None)
@@ -122,12 +125,12 @@ def test_a_damaged_newest_checkpoint_is_named_and_the_run_ends_as_it_would_have(
 def test_a_run_of_another_configuration_is_refused_with_both_values_and_left_alone(finished):
     folder, _, _ = finished
     before = contents(folder)
-    other = runs.run_config(learning_rate=0.25, steps=99)
+    other = runs.run_config(learning_rate=0.25, steps=9)
     with pytest.raises(UserError) as refused:
         train(other, folder, corpus=runs.corpus())
     message = str(refused.value)
     assert "training.learning_rate: 0.01 -> 0.25" in message
-    assert "training.steps: 12 -> 99" in message
+    assert "training.steps: 12 -> 9;" in message
     assert "batch_size" not in message
     assert "choose another folder" in message
     assert contents(folder) == before
@@ -142,7 +145,7 @@ def test_reports_and_a_moved_corpus_may_change_between_starts_and_the_recordings
     assert train(resumed, tmp_path, corpus=runs.corpus()).step == 12
     corpus = runs.corpus()
     other = dataclasses.replace(corpus, train=(corpus.train[0], *corpus.train[2:]))
-    with pytest.raises(UserError, match=r"recordings_fingerprint: '[0-9a-f]{16}' -> "):
+    with pytest.raises(UserError, match=r"other recordings: removed: note_300\.wav; restore"):
         train(config, tmp_path, corpus=other)
 
 
@@ -164,7 +167,6 @@ def test_the_fingerprint_tells_recordings_labels_and_split_apart():
 
 def test_two_processes_do_not_train_in_one_folder(tmp_path):
     config = runs.run_config()
-    RunFolder(tmp_path).claim(runs.resolve(config, runs.corpus()))
     hold = (
         "import sys; from wavedil.runs import RunFolder\n"
         "with RunFolder(sys.argv[1]).locked(): print('held', flush=True); sys.stdin.read()"
@@ -195,9 +197,15 @@ def test_a_config_json_of_something_else_is_refused_and_left_alone(tmp_path):
 
 def test_a_crash_while_the_configuration_was_written_does_not_lock_the_folder(tmp_path):
     config = runs.resolve(runs.run_config(), runs.corpus())
-    (tmp_path / ".config.json.new").write_text('{"corpus": ')
-    RunFolder(tmp_path).claim(config)
-    assert RunFolder(tmp_path).read_config() == config
+    with contextlib.suppress(KeyboardInterrupt), replacing(tmp_path / "config.json") as scratch:
+        scratch.write_text('{"corpus": ')
+        os.link(scratch, tmp_path / ".new-left")  # as a kill would leave it
+        raise KeyboardInterrupt
+    folder = RunFolder(tmp_path)
+    with folder.locked():
+        folder.claim(config)
+    assert folder.read_config() == config
+    assert sorted(contents(tmp_path)) == [".lock", "config.json"]
 
 
 def test_metrics_that_a_crash_cut_short_are_mended(tmp_path):

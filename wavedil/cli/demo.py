@@ -146,11 +146,15 @@ def _beside(model: "WaveNet", corpus: "Corpus") -> "tuple[np.ndarray, np.ndarray
     from wavedil.report import progress
 
     num_samples = round(_SECONDS * corpus.sample_rate)
-    length = sorted(len(recording.codes) for recording in corpus.test)[len(corpus.test) // 2]
+    length = sorted(recording.num_scored for recording in corpus.test)[len(corpus.test) // 2]
     num_pieces = min(-(-num_samples // length), len(corpus.test))
     chosen = spread(corpus.test, num_pieces)
     size, quantizer = num_samples // num_pieces, model.config.quantizer
-    real = [crop(item.codes, 0, size, quantizer.silence) for item in chosen]
+    starts = [0 if item.scored is None else item.scored[0] for item in chosen]
+    real = [
+        crop(item.codes, start, size, quantizer.silence)
+        for item, start in zip(chosen, starts, strict=True)
+    ]
     labels = Vocabulary(model.config.labels).rows_of([item.labels for item in chosen])
     with progress("generating") as done:
         codes = generate(

@@ -35,7 +35,8 @@ class Evaluate:
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     """Run folder."""
     folder: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="[FOLDER]")] = None
-    """Score every recording of this folder or manifest, rather than the run's held-out recordings."""
+    """Score every recording of this folder or manifest, rather than the run's held-out recordings; those that were
+    trained on are scored apart."""
     resynthesize: Annotated[int, tyro.conf.arg(metavar="N")] = 0
     """Make so many of the recordings again with a vocoder, from their features, or with an autoencoder, from their
     latents, and say how far that is from them, beside Griffin-Lim's and the levels alone."""
@@ -52,31 +53,42 @@ def evaluate(args: Evaluate) -> None:
     from wavedil.formats import load
     from wavedil.models import wavenet_of
     from wavedil.report import say
-    from wavedil.runs import RunFolder, read_all
+    from wavedil.runs import RunFolder, held_out_apart, read_all
 
-    config = RunFolder(args.run).read_config()
+    run = RunFolder(args.run)
+    config = run.read_config()
     model = load(args.run)
     model.task, model.corpus = config.task, config.corpus
     if args.resynthesize:
         require_resynthesis(args.resynthesize, wavenet_of(model), config.corpus)
     corpus: Corpus | None
     recordings: Sequence[Any]
+    trained: Sequence[bool] = ()
     if args.folder is None:
         corpus, reading = read(config), config.corpus
         recordings = corpus.test
         for skipped in getattr(corpus, "skipped", ()):
             say(f"skipped {skipped.path}: {skipped.reason}")
+        if not recordings:
+            raise UserError(
+                f"{args.run} held nothing out, so that nothing of its own is left to score; give recordings that it "
+                f"was not trained on: wavedil evaluate {args.run} FOLDER"
+            )
     else:
         reading = dataclasses.replace(config.corpus, folder=str(args.folder))
         recordings = read_all(model, args.folder)
         corpus = _read_if_there(config)
+        known = run.read_recordings() or list(getattr(corpus, "fingerprints", ()))
+        recordings, trained = held_out_apart(recordings, known)
     again = None
     if args.resynthesize:
         again = resynthesis_scores(model, reading, recordings, args.resynthesize)
     scores = score(model, recordings)
+    apart = _apart(scores, trained)
     baselines = {} if corpus is None else config.task.baselines(config, corpus, recordings)
     if args.json:
         facts = _facts(model, scores, baselines)
+        facts |= {name.replace(" ", "_"): _share_facts(share) for name, share in apart.items()}
         if again is not None:
             facts["resynthesis"] = again.facts()
         print(json.dumps(facts))
@@ -85,7 +97,7 @@ def evaluate(args: Evaluate) -> None:
     levels = f"{quantizer.levels:,} {quantizer.companding.replace('_', '-')} levels"
     print(f"{scores.num_recordings} recordings, {scores.num_samples:,} samples of {levels}")
     print("\n".join(score_table(scores, baselines)))
-    for name, values in scores.by_label.items():
+    for name, values in {**({"": apart} if apart else {}), **scores.by_label}.items():
         print("\n".join(["", *label_table(name, values)]))
     if again is not None:
         print("\n".join(["", *again.lines()]))
@@ -103,17 +115,25 @@ def _facts(
         "num_files": scores.num_recordings,
         "baselines": baselines,
         "labels": {
-            name: {
-                value: {
-                    **share,
-                    "num_samples": share.num_samples,
-                    "num_files": share.num_recordings,
-                }
-                for value, share in values.items()
-            }
+            name: {value: _share_facts(share) for value, share in values.items()}
             for name, values in scores.by_label.items()
         },
     }
+
+
+def _share_facts(share: "Scores") -> dict[str, Any]:
+    return {**share, "num_samples": share.num_samples, "num_files": share.num_recordings}
+
+
+def _apart(scores: "Scores", trained: "Sequence[bool]") -> "dict[str, Scores]":
+    """The scores of the recordings that were trained on and of the others; {} where none was."""
+    if not any(trained):
+        return {}
+    shares = {
+        "trained on": scores.share([i for i, seen in enumerate(trained) if seen]),
+        "not trained on": scores.share([i for i, seen in enumerate(trained) if not seen]),
+    }
+    return {name: share for name, share in shares.items() if share and share.num_recordings}
 
 
 def _read_if_there(config: "RunConfig") -> "Corpus | None":

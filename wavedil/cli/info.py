@@ -82,23 +82,13 @@ def _of_run(path: Path) -> dict[str, Any]:
 
 def _of_model(path: Path) -> dict[str, Any]:
     from wavedil.formats import load
-    from wavedil.generation import state_bytes
-    from wavedil.models import WaveNet, named_weights, wavenet_of
+    from wavedil.models import WaveNet, wavenet_of
+    from wavedil.runs import model_facts
 
     model = load(path)
-    facts: dict[str, Any] = {
-        "architecture": model.config.name,
-        "parameters": sum(weight.size for weight in named_weights(model).values()),
-    }
-    wavenet = wavenet_of(model)
+    facts, wavenet = model_facts(model), wavenet_of(model)
     if isinstance(wavenet, WaveNet):
-        field, rate = wavenet.config.receptive_field, wavenet.config.sample_rate
-        facts |= {
-            "receptive_field_samples": field.size,
-            "receptive_field_ms": field.milliseconds(rate),
-            "generation_state_bytes": state_bytes(wavenet.config),
-            "distribution": repr(wavenet.distribution),
-        }
+        facts["distribution"] = repr(wavenet.distribution)
     return facts | {"model": model.config.to_dict()}
 
 

@@ -67,11 +67,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _dispatch(arguments: Sequence[str]) -> int:
     from wavedil.cli import options
+    from wavedil.cli.option_names import as_options
 
     name = arguments[0] if arguments else "--help"
     if name in VERBS:
         verb = VERBS[name]
-        return verb.run(options.parse(verb.options_class, f"wavedil {name}", arguments[1:])) or 0
+        args: Any = options.parse(verb.options_class, f"wavedil {name}", arguments[1:])
+        try:
+            return verb.run(args) or 0
+        except UserError as error:
+            raise UserError(as_options(str(error), type(args))) from error
     if name == "--version":
         print(f"wavedil {_version()}")
         return 0
@@ -87,8 +92,8 @@ def _dispatch(arguments: Sequence[str]) -> int:
 
 def _options(verb: Verb) -> type:
     """The options of a verb where none is given yet."""
-    start_from = getattr(verb.options_class, "start_from", None)
-    return verb.options_class if start_from is None else type(start_from(lambda option: None))
+    defaults = getattr(verb.options_class, "defaults", None)
+    return verb.options_class if defaults is None else type(defaults(lambda option: None))
 
 
 def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:

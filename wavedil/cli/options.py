@@ -20,6 +20,7 @@ from tyro.constructors import (
     StructTypeInfo,
 )
 
+from wavedil.cli.option_names import as_options
 from wavedil.config import Config, is_option
 from wavedil.errors import UserError
 from wavedil.receptive_field import format_dilations, parse_dilations
@@ -42,26 +43,44 @@ _CONFIG = (tyro.conf.FlagCreatePairsOff,)
 
 
 class _RefusedError(Exception):
-    """A `UserError` on its way through tyro, which would dress a `ValueError` in words of its own."""
+    """A `UserError` on its way through tyro, which would dress a `ValueError` in words of its own.
+
+    Attributes:
+      settings: Whose values were refused; None of a single value.
+    """
+
+    def __init__(self, message: str, settings: type[Config] | None = None) -> None:
+        super().__init__(message)
+        self.settings = settings
 
 
 def parse(options: type[Options], prog: str, arguments: Sequence[str]) -> Options:
     """The options that `arguments` give; prints help and exits with 0 where they ask for it.
 
-    A class with a method `start_from` makes the defaults of its options out of the words after some of them.
+    A class with a method `defaults` makes the defaults of its options out of the words after some of them, and again
+    out of the options that come of these, where it gives others then.
 
     Raises:
       UserError: If an argument is unknown, missing, or refused by the settings it belongs to.
     """
-    start: dict[str, Any] = {}
-    start_from = getattr(options, "start_from", None)
-    if start_from is not None:
-        start["default"] = start_from(functools.partial(_value_of, arguments=arguments))
-        options = type(start["default"])
-    with _one_line_errors():
-        return tyro.cli(
-            options, prog=prog, args=arguments, config=_CONFIG, registry=_registry(), **start
-        )
+    defaults = getattr(options, "defaults", None)
+    if defaults is None:
+        return _parse(options, prog, arguments)
+    value_of = functools.partial(_value_of, arguments=arguments)
+    default = defaults(value_of)
+    parsed: Options = _parse(type(default), prog, arguments, default=default)
+    default = defaults(value_of, parsed)
+    return parsed if default is None else _parse(type(default), prog, arguments, default=default)
+
+
+def _parse(options: type[Options], prog: str, arguments: Sequence[str], **default: Any) -> Options:
+    try:
+        with _one_line_errors():
+            return tyro.cli(
+                options, prog=prog, args=arguments, config=_CONFIG, registry=_registry(), **default
+            )
+    except _RefusedError as refused:
+        raise UserError(as_options(str(refused), options, refused.settings)) from None
 
 
 def parse_verb(
@@ -187,17 +206,17 @@ def _make_group(
 ) -> Any:
     if absent:
         given = {f.name: values[f.name] for f in fields if values[f.name] != f.default}
-        return _unwrapped(settings.from_dict, given) if given else None
+        return _unwrapped(settings.from_dict, given, settings) if given else None
     known = isinstance(start, settings)
     changed: Any = functools.partial(dataclasses.replace, start) if known else settings
-    return _unwrapped(lambda changes: changed(**changes), values)
+    return _unwrapped(lambda changes: changed(**changes), values, settings)
 
 
-def _unwrapped(make: Callable[[Any], Any], value: Any) -> Any:
+def _unwrapped(make: Callable[[Any], Any], value: Any, settings: type[Config] | None = None) -> Any:
     try:
         return make(value)
     except UserError as error:
-        raise _RefusedError(str(error)) from error
+        raise _RefusedError(str(error), settings) from error
 
 
 @contextlib.contextmanager
@@ -206,8 +225,6 @@ def _one_line_errors() -> Iterator[None]:
     try:
         with contextlib.redirect_stderr(captured):
             yield
-    except _RefusedError as refused:
-        raise UserError(str(refused)) from None
     except SystemExit as stop:
         if stop.code:
             raise UserError(_summary_of_box(captured.getvalue())) from None

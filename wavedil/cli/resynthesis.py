@@ -84,9 +84,11 @@ def resynthesis_scores(
     """
     from wavedil.evaluation import mean_distances, resynthesize, with_baselines
     from wavedil.generation import as_vocoder
+    from wavedil.models import wavenet_of
     from wavedil.report import progress
 
-    chosen, sounds = _chosen(config, recordings, count)
+    local = wavenet_of(trained).config.local_conditioning
+    chosen, sounds = _chosen(config, recordings, count, None if local is None else local.hop)
     model, chosen = as_vocoder(trained, chosen)
     assert model.config.local_conditioning is not None
     with progress("resynthesising") as done:
@@ -98,7 +100,7 @@ def resynthesis_scores(
 
 
 def _chosen(
-    config: "CorpusConfig", recordings: "Sequence[Recording]", count: int
+    config: "CorpusConfig", recordings: "Sequence[Recording]", count: int, hop: int | None
 ) -> "tuple[Sequence[Recording], list[np.ndarray]]":
     """Recordings spread over the list, with their sounds; says which cannot be compared with."""
     from wavedil.data import read_sounds, spread
@@ -113,6 +115,9 @@ def _chosen(
     sounds = read_sounds(config, [item.path for item in some])
     kept = []
     for item, sound in zip(some, sounds, strict=True):
+        if item.scored is not None:
+            first, end = item.scored
+            item, sound = item.part(first, end, hop), sound[first:end]
         try:
             require_comparable(sound, config.sample_rate or 0)
         except UserError as error:

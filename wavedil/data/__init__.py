@@ -2,11 +2,11 @@
 
 from wavedil.data.config import CorpusConfig as CorpusConfig
 from wavedil.data.corpus import Corpus as Corpus
-from wavedil.data.corpus import Recording as Recording
 from wavedil.data.corpus import Skipped as Skipped
 from wavedil.data.corpus import spread as spread
 from wavedil.data.plucked_strings import write_plucked_strings as write_plucked_strings
 from wavedil.data.reading import read_corpus as read_corpus
+from wavedil.data.recording import Recording as Recording
 from wavedil.data.sounds import read_sounds as read_sounds
 from wavedil.data.windows import Batch as Batch
 from wavedil.data.windows import TrainingWindows as TrainingWindows

@@ -5,7 +5,7 @@ import dataclasses
 from wavedil.audio import MIX, channel_number
 from wavedil.config import Config, decided
 from wavedil.data.labels import compile_pattern, is_label
-from wavedil.errors import UserError, require_positive
+from wavedil.errors import UserError, quoted, require_positive
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,8 +24,8 @@ class CorpusConfig(Config):
         `index` and names that begin with an underscore, which only describe the path; the same
         holds for a manifest's columns. A file that it does not match is unlabelled.
       test: Pattern searched in the relative path: `_[0-4]\.wav$` holds those files out.
-      held_out: Fraction of the files to hold out where neither pattern nor manifest says; 1 holds out every file,
-        whatever they say.
+      held_out: Fraction of the files to hold out where neither pattern nor manifest says, and of a single recording
+        that share of its end; 1 holds out every file and 0 none, whatever they say.
       split_seed: Chooses that fraction.
       channel: "mix", the mean of all channels; "left" or "1", "right" or "2", or the number of another. A mono file is
         taken as it is.
@@ -52,7 +52,7 @@ class CorpusConfig(Config):
     def __post_init__(self) -> None:
         require_positive(sample_rate=self.sample_rate)
         channel_number(self.channel)
-        if not 0 < self.held_out <= 1:
+        if not 0 <= self.held_out <= 1:
             raise UserError(f"held_out is {self.held_out}; it must be between 0 and 1, 0.1 say")
         if self.trim_db is not None and self.trim_db <= 0:
             raise UserError(f"trim_db is {self.trim_db}; it must be above 0, 40 say")
@@ -62,5 +62,5 @@ class CorpusConfig(Config):
             map(is_label, compile_pattern(self.labels, "labels").groupindex)
         ):
             raise UserError(
-                f"labels {self.labels!r} names no label; write a named group, (?P<speaker>\\w+) say"
+                f"labels {quoted(self.labels)} names no label; write a named group, (?P<speaker>\\w+) say"
             )

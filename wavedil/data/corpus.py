@@ -4,47 +4,15 @@ import dataclasses
 import functools
 import hashlib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
-import numpy as np
-from jaxtyping import Float32, UInt
-
+from wavedil.data.fingerprints import Fingerprint, fingerprints
+from wavedil.data.recording import Recording
 from wavedil.features import MelConfig
 from wavedil.labels import Vocabulary
 
 Item = TypeVar("Item")
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Recording:
-    """One decoded recording.
-
-    Attributes:
-      path: Relative to the corpus folder, or as the manifest gives it.
-      codes: Codes [time] of the corpus's quantizer, read-only.
-      labels: Name -> value; a label that the file lacks is absent.
-      features: [frames, features], frame i of samples `i hop .. (i + 1) hop - 1`, read-only; None
-        where the corpus has none.
-      scored: First sample, and the one after the last, of those that an evaluation scores; None: all.
-    """
-
-    path: str
-    codes: UInt[np.ndarray, " time"]
-    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    features: Float32[np.ndarray, "frames features"] | None = None
-    scored: tuple[int, int] | None = None
-
-    @property
-    def num_samples(self) -> int:
-        """Samples of the recording."""
-        return self.codes.size
-
-    @property
-    def num_scored(self) -> int:
-        """Samples that an evaluation scores."""
-        first, end = self.scored or (0, self.num_samples)
-        return end - first
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,12 +65,14 @@ class Corpus:
         """
         pieces = []
         for recording in self.test:
-            count = max(1, recording.num_samples // self.sample_rate)
-            cuts = [number * recording.num_samples // count for number in range(count + 1)]
+            length = recording.num_scored
+            first, count = (recording.scored or (0, 0))[0], max(1, length // self.sample_rate)
+            cuts = [first + number * length // count for number in range(count + 1)]
             pieces += [(recording, scored) for scored in itertools.pairwise(cuts)]
-        share = seconds * self.sample_rate / sum(recording.num_samples for recording in self.test)
-        if share >= 1:
+        held_out = sum(recording.num_scored for recording in self.test)
+        if seconds * self.sample_rate >= held_out:
             return self.test
+        share = seconds * self.sample_rate / held_out
         chosen = spread(pieces, max(1, round(share * len(pieces))))
         return tuple(dataclasses.replace(recording, scored=scored) for recording, scored in chosen)
 
@@ -120,18 +90,22 @@ class Corpus:
                     digest.update(recording.features.tobytes())
         return digest.hexdigest()[:16]
 
+    @functools.cached_property
+    def fingerprints(self) -> tuple[Fingerprint, ...]:
+        """The recordings, one by one, as `fingerprint` tells them apart."""
+        return fingerprints(self.train, self.test)
+
     def describe(self) -> list[str]:
         """A summary of what was read, held out, skipped, resampled and trimmed, in lines for people."""
-        lines = [
-            f"{name}: {len(files)} recordings, {self._seconds(files):.1f} s "
-            f"at {self.sample_rate} Hz"
-            for name, files in (("train", self.train), ("held out", self.test))
-        ]
+        lines = [self._amount("train", self.train), self._held_out()]
         for name, values in self.label_values.items():
             missing = self.unlabelled[name]
+            trained = {recording.labels.get(name) for recording in self.train}
+            untrained = [value for value in values if value not in trained]
             lines.append(
                 f"label {name}: {len(values)} values"
                 + (f", {missing} recordings without it" if missing else "")
+                + (f"; no recording to train on has {', '.join(untrained)}" if untrained else "")
             )
         if self.hop is not None:
             kind = "features beside them" if self.mel is None else "mel spectra"
@@ -145,12 +119,23 @@ class Corpus:
             lines.append(f"trimming removed {self.trimmed_seconds:.1f} s of silence")
         lines += self.remarks
         if self.skipped:
-            lines.append(f"skipped {len(self.skipped)} recordings that could not be used:")
+            used = len({recording.path for recording in self.train + self.test})
+            found = used + len(self.skipped)
+            lines.append(f"reading: {used} of {found}, {len(self.skipped)} skipped:")
             lines += [f"  {bad.path}: {bad.reason}" for bad in self.skipped]
         return lines
 
-    def _seconds(self, recordings: Sequence[Recording]) -> float:
-        return sum(len(recording.codes) for recording in recordings) / self.sample_rate
+    def _held_out(self) -> str:
+        if not self.test:
+            return "held out: nothing; all recordings are trained on, and no score is of sound that is new to the model"
+        last = self.test[-1]
+        if last.scored is None:
+            return self._amount("held out", self.test)
+        return f"held out: the last {last.num_scored / self.sample_rate:.1f} s of {last.path}, the only recording"
+
+    def _amount(self, name: str, recordings: Sequence[Recording]) -> str:
+        seconds = sum(recording.num_samples for recording in recordings) / self.sample_rate
+        return f"{name}: {len(recordings)} recordings, {seconds:.1f} s at {self.sample_rate} Hz"
 
 
 def spread(items: Sequence[Item], count: int) -> list[Item]:

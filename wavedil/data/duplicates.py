@@ -4,7 +4,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 
-from wavedil.data.corpus import Recording
+from wavedil.data.recording import Recording
 from wavedil.errors import UserError
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from wavedil.data.listing import Entry
-from wavedil.errors import UserError
+from wavedil.errors import UserError, quoted
 
 
 def compile_pattern(pattern: str, setting: str) -> re.Pattern[str]:
@@ -16,7 +16,9 @@ def compile_pattern(pattern: str, setting: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
     except re.error as error:
-        raise UserError(f"{setting} {pattern!r} is not a regular expression: {error}") from None
+        raise UserError(
+            f"{setting} {quoted(pattern)} is not a regular expression: {error}"
+        ) from None
 
 
 def is_label(name: str) -> bool:

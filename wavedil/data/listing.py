@@ -41,7 +41,7 @@ class Entry:
 
 
 def list_entries(folder: str) -> list[Entry]:
-    """The recordings of a folder (walked recursively) or of a `.csv` / `.jsonl` manifest.
+    """The recordings of a folder (walked recursively) or of a `.csv` / `.jsonl` manifest; or a sound file alone.
 
     Raises:
       UserError: If there is no such folder or manifest, or no recording in it.
@@ -53,8 +53,10 @@ def list_entries(folder: str) -> list[Entry]:
         raise UserError(f"{folder} does not exist; give a folder of recordings or a manifest")
     if place.suffix.lower() in (".csv", ".jsonl"):
         return _list_manifest(place)
+    if place.suffix.lower() in _SUFFIXES:
+        return [Entry(place.name, place)]
     raise UserError(
-        f"{folder} is a file, but a corpus is a folder of recordings or a manifest (.csv, .jsonl)"
+        f"{folder} is a file, but a corpus is a folder of recordings, a manifest (.csv, .jsonl) or a sound file"
     )
 
 

@@ -11,13 +11,14 @@ import numpy as np
 
 from wavedil import audio
 from wavedil.data.config import CorpusConfig
-from wavedil.data.corpus import Corpus, Recording, Skipped
+from wavedil.data.corpus import Corpus, Skipped
 from wavedil.data.duplicates import repeated, require_apart
 from wavedil.data.features import FeatureReader
 from wavedil.data.labels import find_labels, require_matches
 from wavedil.data.listing import Entry, list_entries
+from wavedil.data.recording import Recording
 from wavedil.data.sounds import min_max_normalised, read_sound, treated
-from wavedil.data.split import held_out_paths
+from wavedil.data.split import split
 from wavedil.errors import UserError, require_positive
 from wavedil.features import MelConfig
 from wavedil.labels import Vocabulary
@@ -60,10 +61,9 @@ def read_corpus(
     if config.held_out < 1:  # recordings that are scored alone may lack the labels
         require_matches(reader.labels, reader.names)
     recordings = reader.read_all(mel, features_hop, progress)
-    held_out = held_out_paths([e for e in reader.entries if e.path in recordings], config)
+    used = [entry for entry in reader.entries if entry.path in recordings]
+    train, test = split(recordings, used, config, reader.features.hop)
     found = [recording.labels for recording in recordings.values()]
-    train = tuple(item for path, item in recordings.items() if path not in held_out)
-    test = tuple(item for path, item in recordings.items() if path in held_out)
     require_apart(train, test)
     return Corpus(
         train=train,

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float32, Int32
 
 from wavedil.data.batching import ABSENT, TARGETS, BatchOrder
-from wavedil.data.corpus import Recording
+from wavedil.data.recording import Recording
 from wavedil.errors import UserError, require_positive
 from wavedil.frames import BEYOND, crop, num_frames, sound_frames, stretch
 from wavedil.labels import Vocabulary

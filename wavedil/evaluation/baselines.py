@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from wavedil.data.corpus import Recording
+from wavedil.data.recording import Recording
 from wavedil.errors import UserError
 
 # A bigram has levels^2 counts; beyond this the table outgrows both memory and the data.
@@ -20,7 +20,7 @@ def histogram_bits(
 
     Args:
       train: Recordings whose codes are counted.
-      test: Recordings scored, every sample of them.
+      test: Recordings scored, every sample of them, or of one with `scored` those.
       levels: Levels of the codes.
 
     Returns:
@@ -41,7 +41,7 @@ def bigram_bits(train: Sequence[Recording], test: Sequence[Recording], levels: i
 
     Args:
       train: Recordings whose pairs of codes are counted.
-      test: Recordings scored, every sample of them.
+      test: Recordings scored, every sample of them, or of one with `scored` those.
       levels: Levels of the codes, at most 4096.
 
     Raises:
@@ -73,7 +73,7 @@ def _counts(recordings: Sequence[Recording], levels: int, order: int) -> np.ndar
         cells = recording.codes.astype(np.int64)
         if order == 2:
             cells = cells + levels * np.concatenate(([levels // 2], cells[:-1]))
-        counts += np.bincount(cells, minlength=counts.size)
+        counts += np.bincount(cells[slice(*(recording.scored or (None,)))], minlength=counts.size)
     if not counts.any():
         raise UserError("there are 0 samples to count; give recordings that are not empty")
     return counts.reshape(shape)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from wavedil.data.corpus import Recording
+from wavedil.data.recording import Recording
 from wavedil.errors import UserError
 from wavedil.evaluation.scores import Totals
 from wavedil.frames import crop, num_frames

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32, PRNGKeyArray
 
-from wavedil.data.corpus import Recording
+from wavedil.data.recording import Recording
 from wavedil.evaluation.phase_recovery import griffin_lim
 from wavedil.evaluation.spectral_distance import mel_cepstral_distortion_db, multi_resolution_stft
 from wavedil.features import MelConfig

@@ -27,8 +27,42 @@ class Scores(dict[str, float]):
         super().__init__(means(metrics))
         self.num_recordings = len(recordings)
         self.num_samples = sum(recording.num_scored for recording in recordings)
-        each = all(np.ndim(weight) for _, weight in metrics.values())
-        self.by_label = _by_label(metrics, recordings) if each else {}
+        self._metrics, self._recordings = metrics, recordings
+        self._each = all(np.ndim(weight) for _, weight in metrics.values())
+        self.by_label = self._by_label() if self._each else {}
+
+    def share(self, chosen: Sequence[int]) -> "Scores | None":
+        """The scores of some of the recordings; None where the metrics are sums over all of them.
+
+        Args:
+          chosen: Which.
+        """
+        if not self._each:
+            return None
+        sums = {
+            metric: (np.sum(np.asarray(total)[chosen]), np.sum(np.asarray(weight)[chosen]))
+            for metric, (total, weight) in self._metrics.items()
+        }
+        # Sums, so that they are not shared out again.
+        return Scores(sums, [self._recordings[i] for i in chosen])
+
+    def _by_label(self) -> "dict[str, dict[str, Scores]]":
+        labelled = [recording.labels for recording in self._recordings]
+        names = sorted({name for labels in labelled for name in labels})
+        return {
+            name: {
+                value: scores
+                for value in (*values, UNLABELLED)
+                if (scores := self._of_value(name, value)).num_recordings
+            }
+            for name, values in Vocabulary.of(labelled, names).items()
+        }
+
+    def _of_value(self, name: str, value: str) -> "Scores":
+        labels = [item.labels.get(name, UNLABELLED) for item in self._recordings]
+        scores = self.share([i for i, found in enumerate(labels) if found == value])
+        assert scores is not None
+        return scores
 
 
 def means(metrics: Mapping[str, Totals]) -> dict[str, float]:
@@ -38,30 +72,3 @@ def means(metrics: Mapping[str, Totals]) -> dict[str, float]:
         for name, (total, weight) in metrics.items()
     }
     return {name: total / weight if weight else np.nan for name, (total, weight) in summed.items()}
-
-
-def _by_label(
-    metrics: Mapping[str, Totals], recordings: Sequence[Any]
-) -> dict[str, dict[str, Scores]]:
-    labelled = [recording.labels for recording in recordings]
-    names = sorted({name for labels in labelled for name in labels})
-    return {
-        name: {
-            value: scores
-            for value in (*values, UNLABELLED)
-            if (scores := _share(metrics, recordings, name, value)).num_recordings
-        }
-        for name, values in Vocabulary.of(labelled, names).items()
-    }
-
-
-def _share(
-    metrics: Mapping[str, Totals], recordings: Sequence[Any], name: str, value: str
-) -> Scores:
-    """The scores of the recordings of one value; sums, so that they are not shared out again."""
-    chosen = [i for i, item in enumerate(recordings) if item.labels.get(name, UNLABELLED) == value]
-    sums = {
-        metric: (np.sum(np.asarray(total)[chosen]), np.sum(np.asarray(weight)[chosen]))
-        for metric, (total, weight) in metrics.items()
-    }
-    return Scores(sums, [recordings[i] for i in chosen])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Float32, UInt
 
-from wavedil.data.corpus import Recording
+from wavedil.data.recording import Recording
 from wavedil.errors import UserError
 from wavedil.frames import BEYOND, num_frames, sound_frames
 from wavedil.models.autoencoder import Autoencoder

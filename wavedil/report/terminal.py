@@ -1,6 +1,7 @@
 """Progress on stderr: bars on a terminal, now and then a plain line elsewhere."""
 
 import contextlib
+import math
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -24,8 +25,12 @@ def say(line: str) -> None:
 
 
 @contextlib.contextmanager
-def progress(title: str) -> Iterator[Work]:
+def progress(title: str, *, at_once: bool = False) -> Iterator[Work]:
     """Show the progress of one piece of work.
+
+    Args:
+      title: What it is.
+      at_once: Whether the first line elsewhere than on a terminal comes at the first call, however early that is.
 
     Example:
       with progress("reading") as done:
@@ -35,19 +40,27 @@ def progress(title: str) -> Iterator[Work]:
         with _bar(title) as work:
             yield work
     else:
-        yield _Lines(title)
+        yield _Lines(title, at_once)
 
 
 @contextlib.contextmanager
 def training_progress() -> Iterator[Report]:
     """Show the progress of a training: metrics of the batches, of held-out recordings, and the rate."""
-    with progress("training") as work:
+    with progress("training", at_once=True) as work:
+        first = True
 
         def report(now: Progress) -> None:
+            nonlocal first
+            if first and now.step < now.steps:
+                say(
+                    f"expected time: {duration(now.seconds_left)} for {now.steps - now.step:,} steps"
+                )
+            first = False
             held_out = f"  held out {_values(now.held_out)}" if now.held_out else ""
             rate = f"{now.targets_per_second:,.0f} targets/s"
-            left = f"  {duration(now.seconds_left)} left" if now.step < now.steps else ""
-            work(now.step, now.steps, f"{_named(now.metrics)}{held_out}  {rate}{left}")
+            left = now.seconds_left if now.step < now.steps else None
+            times = _times(now.seconds_elapsed, left)
+            work(now.step, now.steps, f"{_named(now.metrics)}{held_out}  {rate}  {times}")
 
         yield report
 
@@ -57,6 +70,16 @@ def duration(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _times(elapsed: float, left: float | None) -> str:
+    return f"{duration(elapsed)} elapsed" + ("" if left is None else f", {duration(left)} left")
+
+
+def _times_of(begun: float, done: int, total: int) -> str:
+    """The time since `begun`, and what is left if the rest goes on as it did."""
+    elapsed = time.monotonic() - begun
+    return _times(elapsed, elapsed * (total - done) / done if 0 < done < total else None)
 
 
 def _named(metrics: Mapping[str, float]) -> str:
@@ -75,20 +98,19 @@ def _bar(title: str) -> Iterator[Work]:
         MofNCompleteColumn,
         Progress,
         TextColumn,
-        TimeRemainingColumn,
     )
 
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=None),
         MofNCompleteColumn(),
-        TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
     with Progress(*columns, console=Console(stderr=True)) as bars:
-        bar = bars.add_task(title, total=None, note="")
+        bar, begun = bars.add_task(title, total=None, note=""), time.monotonic()
 
         def work(done: int, total: int, note: str = "") -> None:
+            note = note or _times_of(begun, done, total)
             bars.update(bar, completed=done, total=total, note=note)
 
         yield work
@@ -97,16 +119,15 @@ def _bar(title: str) -> Iterator[Work]:
 class _Lines:
     """At most a line every few seconds, and one at the end."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, at_once: bool) -> None:
         self.title = title
-        self.begun = self.last_time = time.monotonic()
+        self.begun = time.monotonic()
+        self.last_time = -math.inf if at_once else self.begun
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
         now = time.monotonic()
         if done < total and now - self.last_time < _SECONDS_BETWEEN_LINES:
             return
         self.last_time = now
-        if not note and 0 < done < total:
-            note = f"{duration((now - self.begun) * (total - done) / done)} left"
-        line = f"{self.title}: {done}/{total}" + (f"  {note}" if note else "")
-        print(line, file=sys.stderr, flush=True)
+        note = note or _times_of(self.begun, done, total)
+        print(f"{self.title}: {done}/{total}  {note}", file=sys.stderr, flush=True)

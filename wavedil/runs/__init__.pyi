@@ -3,10 +3,14 @@
 from .config import from_values as from_values
 from .config import read_config as read_config
 from .config import to_values as to_values
+from .description import model_facts as model_facts
 from .folder import RunFolder as RunFolder
 from .published import PUBLISHED as PUBLISHED
 from .scoring import evaluate as evaluate
+from .scoring import held_out_apart as held_out_apart
 from .scoring import read_all as read_all
+from .start import settings_of as settings_of
+from .start import settings_to_resume as settings_to_resume
 from .training_run import Run as Run
 from .training_run import train as train
 from .training_run import train_as as train_as

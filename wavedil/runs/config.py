@@ -39,21 +39,28 @@ def from_values(values: Mapping[str, Any], what: str = "the configuration") -> R
             f"{what} has format version {version!r}, but this wavedil reads up to {FORMAT_VERSION}; "
             "install a newer wavedil"
         )
-    if version == 1:
-        values = version_1.run_config(values)
-    return RunConfig(
-        task=task_config(values.get("task")),
-        corpus=CorpusConfig.from_dict(values["corpus"]),
-        model=model_config(values.get("model", {})),
-        training=TrainingConfig.from_dict(values.get("training", {})),
-        recordings_fingerprint=str(values.get("recordings_fingerprint", "")),
-    )
+    try:
+        if version == 1:
+            values = version_1.run_config(values)
+        return RunConfig(
+            task=task_config(values.get("task")),
+            corpus=CorpusConfig.from_dict(values["corpus"]),
+            model=model_config(values.get("model", {})),
+            training=TrainingConfig.from_dict(values.get("training", {})),
+            recordings_fingerprint=str(values.get("recordings_fingerprint", "")),
+            start_from=str(values.get("start_from", "")),
+        )
+    except UserError as error:
+        raise UserError(f"{what}: {error}") from None
+    except (TypeError, ValueError, AttributeError, KeyError):  # another form than that of version 1
+        raise UserError(f"{what} is damaged; restore it, or start a new run") from None
 
 
 def read_config(path: Path) -> RunConfig:
-    """The configuration in a file.
+    """The configuration in a run folder, or in a file like its config.json.
 
     Raises:
-      UserError: If it cannot be read, or as `from_values`.
+      UserError: If it cannot be read, or as `from_values`; it names the file.
     """
-    return from_values(read_json(path, "give the config.json of a run"), str(path))
+    path = path / "config.json" if path.is_dir() else path
+    return from_values(read_json(path, "give a run folder, or the config.json of one"), str(path))

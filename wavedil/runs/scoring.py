@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wavedil.data.config import CorpusConfig
+from wavedil.data.fingerprints import Fingerprint, num_trained
 from wavedil.errors import UserError
 from wavedil.evaluation.scores import Scores
 from wavedil.models.registry import Model
@@ -49,6 +50,32 @@ def evaluate(
                 "finite or far too large, or nothing was scored; use another model, or other recordings"
             )
     return scores
+
+
+def held_out_apart(
+    recordings: Sequence[Any], known: Sequence[Fingerprint]
+) -> tuple[list[Any], list[bool]]:
+    """The recordings, and which of them a model was trained on; says how many.
+
+    Of one whose end alone was held out, that is scored, and no more.
+
+    Args:
+      recordings: As `read_all` gives them.
+      known: Of the model's run: what it was trained on, and what it held out; none where that is not known.
+    """
+    if not known:
+        say("which of the recordings were trained on is not known")
+        return list(recordings), [False] * len(recordings)
+    counts = num_trained(recordings, known)
+    trained = [count == item.num_samples for count, item in zip(counts, recordings, strict=True)]
+    apart = list(recordings)
+    for index, (item, count) in enumerate(zip(recordings, counts, strict=True)):
+        if count and not trained[index]:
+            say(f"{item.path} was trained on up to sample {count:,}; what comes after it is scored")
+            apart[index] = dataclasses.replace(item, scored=(count, item.num_samples))
+    if any(trained):
+        say(f"{sum(trained)} of {len(trained)} recordings were trained on; they are scored apart")
+    return apart, trained
 
 
 def read_all(

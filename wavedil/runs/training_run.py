@@ -14,7 +14,9 @@ from wavedil.errors import UserError, suggestion
 from wavedil.formats.saved_model import save
 from wavedil.models.registry import Model
 from wavedil.report.terminal import progress, say, training_progress
+from wavedil.runs.description import describe
 from wavedil.runs.folder import RunFolder
+from wavedil.runs.start import settings_of, settings_to_resume, weights_from
 from wavedil.tasks.registry import named_task
 from wavedil.training.checkpoints import Checkpoints
 from wavedil.training.config import TrainingConfig
@@ -47,25 +49,29 @@ class Run:
 
 
 def train(
-    recordings: str | os.PathLike[str],
+    recordings: str | os.PathLike[str] | None,
     folder: str | os.PathLike[str],
     *,
-    task: str | Task = "generator",
+    task: str | Task | None = None,
     config: RunConfig | None = None,
+    start_from: str | os.PathLike[str] | None = None,
     report: Literal["auto"] | Report | None = "auto",
     labels: str | None = None,
     **options: Any,
 ) -> Run:
     r"""Trains a model on a folder of recordings, from the start or from where the run folder is.
 
-    Ctrl-C ends the run after the step under way with everything saved; the same call resumes it.
+    Ctrl-C ends the run after the step under way with everything saved; the same call resumes it. A run that is there
+    goes on with its own settings, as long as none is given; `steps` may grow, and trains it further.
 
     Args:
-      recordings: A folder, searched recursively, or a manifest (.csv, .jsonl).
+      recordings: A folder, searched recursively, a manifest (.csv, .jsonl) or a single sound file; None: those of the
+        run that is resumed.
       folder: Of the run: made, or resumed.
-      task: Name of a task (`wavedil.tasks.TASKS`), or a task with its options.
+      task: Name of a task (`wavedil.tasks.TASKS`), or a task with its options; by default "generator".
       config: Everything else that decides what a run does; its folder is replaced by `recordings`. With it the task
         is the config's.
+      start_from: A run or a saved model: a new run takes its weights, and its settings where no others are given.
       report: "auto" shows progress on stderr; None shows nothing; a function is called with `Progress`.
       labels: Pattern with named groups, searched in the path of each recording: `(?P<digit>\d)_(?P<speaker>\w+)_`.
       **options: Fields of `TrainingConfig`, such as steps=4000.
@@ -80,12 +86,23 @@ def train(
     """
     if config is None:
         chosen = named_task(task) if isinstance(task, str) else task
-        config = RunConfig(task=chosen, corpus=CorpusConfig(folder="."))
+        before = settings_to_resume(folder)
+        if before is None and start_from is not None:
+            before = settings_of(start_from)
+        if before is not None and chosen in (None, before.task):
+            config = before
+        else:
+            chosen = chosen or named_task("generator")
+            config = RunConfig(task=chosen, corpus=CorpusConfig(folder="."))
+    if start_from is not None:
+        config = dataclasses.replace(config, start_from=str(Path(start_from).resolve()))
     fields = [field.name for field in dataclasses.fields(TrainingConfig)]
     for name in options:
         if name not in fields:
             raise UserError(f"train has no option {name!r}; {suggestion(name, fields)}")
-    corpus = dataclasses.replace(config.corpus, folder=str(Path(recordings).resolve()))
+    corpus = config.corpus
+    if recordings is not None:
+        corpus = dataclasses.replace(corpus, folder=str(Path(recordings).resolve()))
     if labels is not None:
         corpus = dataclasses.replace(corpus, labels=labels)
     training = dataclasses.replace(config.training, **options)
@@ -105,6 +122,7 @@ def train_shown(
             corpus = config.task.read(config, done)
         lines.extend(corpus.describe())
     config = config.task.resolve(config, corpus)  # refuses what does not fit before more is said
+    lines.extend(describe(config))
     lines.extend(config.task.windows(config, corpus).describe(config.training.steps))
     print("\n".join(lines))
     with training_progress() as report:
@@ -132,6 +150,7 @@ def train_as(
       UserError: If the folder belongs to another configuration, another process trains in it, or
         the corpus cannot be used.
       NonFiniteError: If a loss or gradient is not finite.
+      TrainingError: If something cannot be saved, because the disk is full, say.
     """
     task, begun = config.task, time.perf_counter()
     corpus = task.read(config) if corpus is None else corpus
@@ -139,13 +158,15 @@ def train_as(
     windows = task.windows(config, corpus)
     held_out = corpus.held_out(config.training.evaluate_seconds)
     run = RunFolder(folder)
-    run.claim(config)
+    start = functools.partial(weights_from, config) if config.start_from else None
     with contextlib.ExitStack() as stack:
         stack.enter_context(run.locked())
+        run.claim(config, getattr(corpus, "fingerprints", ()))
         checkpoints = stack.enter_context(
             contextlib.closing(Checkpoints(run.checkpoints, run.stored_name))
         )
-        state = take_up(config, checkpoints, warn)
+        state = take_up(config, checkpoints, warn, start)
+        config = run.go_on(config, int(state.step))
         run.metrics.forget_after(int(state.step))
         tensorboard = run.tensorboard if config.training.tensorboard else None
         log = stack.enter_context(

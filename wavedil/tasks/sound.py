@@ -7,8 +7,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from wavedil.data.corpus import Corpus, Recording
+from wavedil.data.corpus import Corpus
 from wavedil.data.reading import read_corpus
+from wavedil.data.recording import Recording
 from wavedil.data.windows import Batch, TrainingWindows, default_window_size
 from wavedil.errors import UserError
 from wavedil.evaluation.baselines import baseline_bits

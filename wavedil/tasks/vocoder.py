@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from wavedil.config import Config
-from wavedil.data.corpus import Corpus, Recording
+from wavedil.data.corpus import Corpus
+from wavedil.data.recording import Recording
 from wavedil.data.windows import TrainingWindows
 from wavedil.errors import UserError, require_positive
 from wavedil.features import MelConfig

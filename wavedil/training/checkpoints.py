@@ -2,6 +2,8 @@
 
 import logging
 import shutil
+import tempfile
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,12 @@ import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
 from wavedil.errors import UserError
+from wavedil.files import require_room, sync_tree, writing
 from wavedil.training.state import TrainingState
 
 _KEEP = 2
+# Bytes of a checkpoint beside its numbers: a few dozen small files.
+_ROOM_FOR_NAMES = 1 << 18
 
 
 class Checkpoints:
@@ -31,17 +36,46 @@ class Checkpoints:
 
     def __init__(self, folder: Path, stored_name: Callable[[str], str] = str) -> None:
         self._stored_name = stored_name
-        logging.getLogger("absl").setLevel(logging.WARNING)
+        # What fails is raised; the library would say it a second time, with tracebacks.
+        logging.getLogger("absl").setLevel(logging.CRITICAL)
         self._folder = folder.absolute()
         self._folder.mkdir(parents=True, exist_ok=True)
+        # The library takes brackets, backslashes and the like in a path for patterns and addresses, and loses what it
+        # writes there; so it is shown a link of a plain name.
+        place = tempfile.mkdtemp(prefix="wavedil-")
+        self._end = weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
+        self._link = Path(place, "checkpoints")
+        self._link.symlink_to(self._folder)
         self._manager = self._open()
 
     def save(self, state: TrainingState) -> None:
-        """Writes the state under its step; the newest two are kept."""
+        """Writes the state under its step; the newest two are kept.
+
+        Raises:
+          WriteError: If the disk is full, or refuses; what was written until then is deleted.
+        """
         step = int(state.step)
-        if step not in self._manager.all_steps():
-            self._manager.save(step, args=ocp.args.StandardSave(self._to_mapping(state)))
-            self._manager.wait_until_finished()
+        if step in self._manager.all_steps():
+            return
+        place, mapping = self._folder / str(step), self._to_mapping(state)
+        # The library meets a full disk with tracebacks from each of its threads.
+        num_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(mapping))
+        require_room(self._folder, num_bytes + num_bytes // 8 + _ROOM_FOR_NAMES)
+        try:
+            with writing(place):
+                self._manager.save(step, args=ocp.args.StandardSave(mapping))
+                self._manager.wait_until_finished()
+                sync_tree(place)
+        except BaseException:
+            for unfinished in self._folder.glob("*tmp*"):
+                shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+
+    @property
+    def newest(self) -> int | None:
+        """Step of the newest checkpoint; None where there is none."""
+        steps: list[int] = self._manager.all_steps()
+        return max(steps, default=None)
 
     def discard(self, step: int) -> None:
         """Deletes the checkpoint of a step that turned out to be of no use."""
@@ -66,7 +100,7 @@ class Checkpoints:
             try:
                 # By itself: the manager draws conclusions from the newest checkpoint, which may be the broken one.
                 with ocp.StandardCheckpointer() as reader:
-                    mapping = reader.restore(self._folder / str(step) / "default", target)
+                    mapping = reader.restore(self._link / str(step) / "default", target)
             except Exception as error:  # whatever is wrong, the one before may be whole
                 lines = str(error).splitlines() or [type(error).__name__]
                 unreadable[step] = lines[0][:200]
@@ -86,12 +120,13 @@ class Checkpoints:
     def close(self) -> None:
         """Ends the background work of the checkpoint library."""
         self._manager.close()
+        self._end()
 
     def _open(self) -> ocp.CheckpointManager:
         options = ocp.CheckpointManagerOptions(
             max_to_keep=_KEEP, enable_async_checkpointing=False, cleanup_tmp_directories=True
         )
-        return ocp.CheckpointManager(self._folder, options=options)
+        return ocp.CheckpointManager(self._link, options=options)
 
     def _move_aside(self, step: int) -> Path:
         names = (

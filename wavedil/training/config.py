@@ -1,9 +1,9 @@
 """How a model is trained."""
 
 import dataclasses
-from typing import Literal
+from typing import Literal, Self
 
-from wavedil.config import Config
+from wavedil.config import Config, decided
 from wavedil.errors import UserError, require_positive
 
 
@@ -42,6 +42,8 @@ class TrainingConfig(Config):
     """Steps between checkpoints."""
     tensorboard: bool = False
     """Whether the metrics also go to TensorBoard files in the run folder."""
+    earlier: tuple[tuple[int, int], ...] = decided(by="training further", default=())
+    """Of a run that was trained further: how many steps it was to take, and the step from which it takes more."""
 
     def __post_init__(self) -> None:
         counts = ("steps", "batch_size", "window_size", "log_every", "evaluate_every", "save_every")
@@ -55,3 +57,8 @@ class TrainingConfig(Config):
         for name in ("warmup_steps", "weight_decay", "evaluate_seconds", "seed"):
             if not getattr(self, name) >= 0:
                 raise UserError(f"{name} is {getattr(self, name)}, but it must be at least 0")
+
+    def continuing(self, before: Self, step: int) -> Self:
+        """These settings for a run that took the steps up to `step` by others, which knows then that it did."""
+        more = () if self.steps == before.steps else ((before.steps, step),)
+        return dataclasses.replace(self, earlier=before.earlier + more)

@@ -9,22 +9,22 @@ import jax
 import numpy as np
 
 from wavedil.evaluation.scores import means
+from wavedil.files import WriteError
 from wavedil.models.registry import Model, abstract_model
 from wavedil.models.weights import with_weights
 from wavedil.training.checkpoints import Checkpoints
 from wavedil.training.interrupt import StopSignal
 from wavedil.training.metrics import MetricsLog
-from wavedil.training.state import TrainingState, initial_state
+from wavedil.training.state import TrainingState, Weights, initial_state
 from wavedil.training.task import RunConfig, Windows
 from wavedil.training.update import Metrics, make_update
 
-_REMEDY = (
-    "nothing of this step was saved, and the run folder holds the last good checkpoint; "
-    "lower the learning rate"
-)
+
+class TrainingError(RuntimeError):
+    """Training cannot go on; the message says why, and what is saved."""
 
 
-class NonFiniteError(RuntimeError):
+class NonFiniteError(TrainingError):
     """Training met a loss or gradient that is not a number; nothing of that step was saved."""
 
 
@@ -57,7 +57,7 @@ def run_loop(
     Args:
       config: A resolved configuration.
       windows: The batches.
-      held_out: What `config.task.evaluate` is given now and then.
+      held_out: What `config.task.evaluate` is given now and then; nothing is evaluated where it is empty.
       checkpoints: Where the state is saved.
       log: Where the metrics go.
       publish: Saves the model, with its averaged weights, for those who use it.
@@ -65,7 +65,28 @@ def run_loop(
 
     Raises:
       NonFiniteError: If a loss or gradient is not finite.
+      TrainingError: If something cannot be saved, because the disk is full, say.
     """
+    try:
+        return _take_steps(config, windows, held_out, checkpoints, log, publish, state)
+    except NonFiniteError as error:
+        remedy = "lower the learning rate, in a new run"
+        raise NonFiniteError(f"{error}; {_saved(checkpoints)}; {remedy}") from None
+    except WriteError as error:
+        remedy = "make room, and the same command resumes"
+        problem = f"{error.filename} cannot be written: {error.strerror}"
+        raise TrainingError(f"{problem}; {_saved(checkpoints)}; {remedy}") from error
+
+
+def _take_steps(
+    config: RunConfig,
+    windows: Windows,
+    held_out: Sequence[Any],
+    checkpoints: Checkpoints,
+    log: MetricsLog,
+    publish: Callable[[Model], None],
+    state: TrainingState,
+) -> Ended:
     settings, task = config.training, config.task
     averaged = functools.partial(_averaged, abstract_model(config.model))
     update = make_update(config)
@@ -78,7 +99,8 @@ def run_loop(
         checkpoints.save(state)
 
     def due() -> bool:
-        return step > 0 and (step % settings.evaluate_every == 0 or step == settings.steps)
+        now = step % settings.evaluate_every == 0 or step == settings.steps
+        return step > 0 and now and len(held_out) > 0
 
     with StopSignal() as stop:
 
@@ -114,12 +136,33 @@ def run_loop(
 
 
 def take_up(
-    config: RunConfig, checkpoints: Checkpoints, warn: Callable[[str], None]
+    config: RunConfig,
+    checkpoints: Checkpoints,
+    warn: Callable[[str], None],
+    start: Callable[[], Weights] | None = None,
 ) -> TrainingState:
-    """The state to go on from: that of the newest checkpoint that can be read, or the initial one."""
+    """The state to go on from: that of the newest checkpoint that can be read, or the initial one.
+
+    Args:
+      config: A resolved configuration.
+      checkpoints: Of the run.
+      warn: As `Checkpoints.restore_newest` takes it.
+      start: Gives the initial weights where they are not drawn; they are saved at once, so that the run needs their
+        source no longer.
+    """
     # The initial weights are drawn only where there is no checkpoint to go on from.
     fresh = functools.partial(initial_state, config)
-    return checkpoints.restore_newest(jax.eval_shape(fresh), warn) or fresh()
+    state = checkpoints.restore_newest(jax.eval_shape(fresh), warn)
+    if state is None and start is not None:
+        state = initial_state(config, start())
+        checkpoints.save(state)
+    return state or fresh()
+
+
+def _saved(checkpoints: Checkpoints) -> str:
+    """What a run that cannot go on has left, for people."""
+    step = checkpoints.newest
+    return "no checkpoint was saved" if step is None else f"the checkpoint of step {step} is whole"
 
 
 def _averaged(model: Model, state: TrainingState) -> Model:
@@ -128,7 +171,7 @@ def _averaged(model: Model, state: TrainingState) -> Model:
 
 def _of_held_out(scores: Mapping[str, float], step: int) -> str:
     name, value = next(item for item in scores.items() if not math.isfinite(item[1]))
-    return f"step {step}: the {name} of the held-out recordings is {value}; {_REMEDY}"
+    return f"step {step}: the {name} of the held-out recordings is {value}"
 
 
 def _require_finite(metrics: Metrics, step: int) -> None:
@@ -137,7 +180,7 @@ def _require_finite(metrics: Metrics, step: int) -> None:
         return
     raise NonFiniteError(
         f"step {step}: the loss is {loss} and the gradient norm {norm}, on a batch of "
-        f"{float(metrics.weight):g} counted targets; {_REMEDY}"
+        f"{float(metrics.weight):g} counted targets"
     )
 
 
@@ -145,6 +188,4 @@ def _require_finite_state(state: TrainingState) -> None:
     """A finite gradient can still take the weights beyond the range of their type."""
     leaves = jax.tree.leaves((state.weights, state.averaged, state.optimizer))
     if not all(np.all(np.isfinite(leaf)) for leaf in leaves):
-        raise NonFiniteError(
-            f"step {int(state.step)}: its update left weights that are not finite; {_REMEDY}"
-        )
+        raise NonFiniteError(f"step {int(state.step)}: its update left weights that are not finite")

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from wavedil.errors import UserError
 from wavedil.evaluation.scores import means
-from wavedil.files import replacing
+from wavedil.files import replacing, writing
 from wavedil.training.config import TrainingConfig
 from wavedil.training.state import learning_rate
 from wavedil.training.update import Metrics
@@ -30,6 +31,8 @@ class Progress:
     gradient_norm: float
     targets_per_second: float
     """Counted targets of the loss: samples that were predicted."""
+    seconds_elapsed: float
+    """Since this process began to train."""
     seconds_left: float
     """To the last step, as long as steps, evaluations and saves take now."""
     held_out: Mapping[str, float] = dataclasses.field(default_factory=dict)
@@ -37,6 +40,10 @@ class Progress:
 
 
 Report = Callable[[Progress], None]
+
+# Whoever watches sees after so long that it goes on, however many steps lie between two reports.
+_SECONDS_TO_FIRST_REPORT = 2.0
+_SECONDS_BETWEEN_REPORTS = 5.0
 
 
 class MetricsFile:
@@ -51,7 +58,7 @@ class MetricsFile:
 
     def append(self, values: Mapping[str, Any]) -> None:
         """Adds a line."""
-        with self.path.open("a") as file:
+        with writing(self.path), self.path.open("a") as file:
             file.write(json.dumps(values) + "\n")
 
     def read(self) -> list[dict[str, Any]]:
@@ -130,13 +137,16 @@ class MetricsLog:
         self._writer = None if tensorboard is None else _open_tensorboard(tensorboard)
         self._progress: Progress | None = None
         self._taken, self._aside, self._ended = 0, 0.0, 0.0
+        self._started = time.perf_counter()
+        self._due = math.inf
         self._begin()
         self.last_held_out: Mapping[str, float] = file.last_held_out()
 
     def step(self, step: int, metrics: Metrics, *, compiled: bool = False) -> None:
         """Notes one step, and writes and reports every `log_every` steps and at the last.
 
-        What a step that was compiled takes says nothing of the others: it does not count where there are others.
+        Where that takes long, it also reports in between, which leaves what is written alone. What a step that was
+        compiled takes says nothing of the others: it does not count where there are others.
         """
         targets = float(metrics.weight)
         now = time.perf_counter()
@@ -147,7 +157,10 @@ class MetricsLog:
             before = self._sums.get(name, (0.0, 0.0))
             self._sums[name] = before[0] + float(total), before[1] + float(weight)
         left = self._settings.steps - step
-        if step % self._settings.log_every and left:
+        if self._taken == 1:
+            self._due = now + _SECONDS_TO_FIRST_REPORT
+        written = not (step % self._settings.log_every and left)
+        if not written and now < self._due:
             return
         pace = self._running if self._running.num_steps else self._compiling
         seconds_a_step = pace.seconds / pace.num_steps + self._aside / self._taken
@@ -157,18 +170,21 @@ class MetricsLog:
             metrics=means(self._sums),
             gradient_norm=float(metrics.gradient_norm),
             targets_per_second=pace.num_targets / pace.seconds,
+            seconds_elapsed=now - self._started,
             seconds_left=left * seconds_a_step,
             held_out=self.last_held_out,
         )
-        self._write(
-            step,
-            **self._progress.metrics,
-            gradient_norm=self._progress.gradient_norm,
-            learning_rate=float(self._learning_rate(step - 1)),  # updates are counted from 0
-            targets_per_second=self._progress.targets_per_second,
-            seconds=pace.seconds,
-        )
-        self._begin()
+        if written:
+            self._write(
+                step,
+                **self._progress.metrics,
+                gradient_norm=self._progress.gradient_norm,
+                learning_rate=float(self._learning_rate(step - 1)),  # updates are counted from 0
+                targets_per_second=self._progress.targets_per_second,
+                seconds=pace.seconds,
+            )
+            self._begin()
+        self._due = now + _SECONDS_BETWEEN_REPORTS
         if self._report is not None:
             self._report(self._progress)
 

@@ -30,21 +30,41 @@ class TrainingState(NamedTuple):
     optimizer: optax.OptState
 
 
-def initial_state(config: RunConfig) -> TrainingState:
-    """The state before the first step, a function of the configuration and its seed."""
-    weights = named_weights(make_model(config.model, config.training.seed))
+def initial_state(config: RunConfig, weights: Weights | None = None) -> TrainingState:
+    """The state before the first step, a function of the configuration and its seed; or of weights to start from."""
+    if weights is None:
+        weights = named_weights(make_model(config.model, config.training.seed))
     averaged = jax.tree.map(jnp.copy, weights)
     optimizer = make_optimizer(config.model, config.training).init(weights)
     return TrainingState(jnp.zeros((), jnp.int32), weights, averaged, optimizer)
 
 
 def learning_rate(settings: TrainingConfig) -> optax.Schedule:
-    """Linear warm-up, then a cosine down to a hundredth at the last step."""
+    """Linear warm-up, then a cosine down to a hundredth at the last step.
+
+    Of a run that was trained further, the schedule of the new number of steps holds from the step on at which it was
+    taken up: a function of the step alone, wherever the run is killed and taken up again.
+    """
+    totals = [total for total, _ in settings.earlier] + [settings.steps]
+    first, *later = [_schedule(settings, total) for total in totals]
+    if not later:
+        return first
+
+    def rate(step: Any) -> Any:
+        value = first(step)
+        for (_, begun), schedule in zip(settings.earlier, later, strict=True):
+            value = jnp.where(step >= begun, schedule(step), value)
+        return value
+
+    return rate
+
+
+def _schedule(settings: TrainingConfig, steps: int) -> optax.Schedule:
     return optax.warmup_cosine_decay_schedule(
         init_value=0.0,
         peak_value=settings.learning_rate,
-        warmup_steps=min(settings.warmup_steps, settings.steps // 10),
-        decay_steps=settings.steps,
+        warmup_steps=min(settings.warmup_steps, steps // 10),
+        decay_steps=steps,
         end_value=0.01 * settings.learning_rate,
     )
 

@@ -97,6 +97,8 @@ class RunConfig(Config):
     training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
     recordings_fingerprint: str = ""
     """Of the recordings, their labels and split, wherever they lie; empty before they are read."""
+    start_from: str = ""
+    """The run or saved model whose weights are the initial ones; empty: they are drawn."""
 
     def __post_init__(self) -> None:
         if self.model is None:
@@ -105,11 +107,12 @@ class RunConfig(Config):
     def with_reports_of(self, other: Self) -> Self:
         """This configuration, with what leaves the trained parameters alone taken from another.
 
-        That is where the recordings lie, how often the run reports, evaluates and saves, and where to.
+        That is where the recordings lie, how often the run reports, evaluates and saves, and where to; and what it
+        remembers of having been trained further.
         """
         corpus = dataclasses.replace(
             self.corpus, folder=other.corpus.folder, strict=other.corpus.strict
         )
         reports = {name: getattr(other.training, name) for name in _REPORTS}
-        training = dataclasses.replace(self.training, **reports)
+        training = dataclasses.replace(self.training, earlier=other.training.earlier, **reports)
         return dataclasses.replace(self, corpus=corpus, training=training)

@@ -1,0 +1,43 @@
+"""What a model is, in facts and in lines for people."""
+
+from typing import Any
+
+from wavedil.models.registry import Model, abstract_model, wavenet_of
+from wavedil.models.wavenet import WaveNet
+from wavedil.models.weights import named_weights
+from wavedil.training.task import RunConfig
+
+
+def model_facts(model: Model) -> dict[str, Any]:
+    """How large a model is, how far it sees, and what it keeps while it generates."""
+    from wavedil.generation import state_bytes
+
+    facts: dict[str, Any] = {
+        "architecture": model.config.name,
+        "parameters": sum(weight.size for weight in named_weights(model).values()),
+    }
+    wavenet = wavenet_of(model)
+    if isinstance(wavenet, WaveNet):
+        field = wavenet.config.receptive_field
+        facts |= {
+            "receptive_field_samples": field.size,
+            "receptive_field_ms": field.milliseconds(wavenet.config.sample_rate),
+            "generation_state_bytes": state_bytes(wavenet.config),
+        }
+    return facts
+
+
+def describe(config: RunConfig) -> list[str]:
+    """The device and the model of a resolved configuration, in lines for people."""
+    import jax
+
+    facts = model_facts(abstract_model(config.model))
+    parts = [f"{facts['architecture']}: {facts['parameters']:,} parameters"]
+    if "receptive_field_samples" in facts:
+        samples, ms = facts["receptive_field_samples"], facts["receptive_field_ms"]
+        parts += [
+            f"receptive field {samples:,} samples ({ms:.3g} ms)",
+            f"{facts['generation_state_bytes']:,} bytes of state while it generates",
+        ]
+    device = jax.devices()[0]
+    return [f"device: {device.device_kind} ({device.platform})", ", ".join(parts)]

@@ -1,0 +1,86 @@
+"""What a run starts from where it is not from nothing: the settings of another, and its weights."""
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wavedil.config import undecided
+from wavedil.errors import UserError
+from wavedil.formats.saved_model import load
+from wavedil.models.registry import make_model, wavenet_of
+from wavedil.models.weights import named_weights
+from wavedil.runs.config import read_config
+from wavedil.runs.published import PUBLISHED
+from wavedil.training.task import RunConfig
+
+_TABLES = "label_embeddings."
+
+
+def settings_of(source: str | os.PathLike[str]) -> RunConfig:
+    """The settings of another run or of a published result, for a new run.
+
+    Args:
+      source: A run folder, its config.json, or a name in `PUBLISHED`.
+
+    Raises:
+      UserError: If it is none of them.
+    """
+    config = PUBLISHED.get(os.fspath(source)) or read_config(Path(source))
+    return dataclasses.replace(_undecided(config), start_from="")
+
+
+def settings_to_resume(folder: str | os.PathLike[str]) -> RunConfig | None:
+    """The settings of the run in a folder, for more of it; None where there is none."""
+    path = Path(folder, "config.json")
+    return _undecided(read_config(path)) if path.is_file() else None
+
+
+def weights_from(config: RunConfig) -> dict[str, Any]:
+    """The initial weights of a run that starts from those of a trained model, `config.start_from`.
+
+    A label may have other values: those that both know keep their embeddings, and new ones are drawn.
+
+    Raises:
+      UserError: If there is no such model, or one of another shape.
+    """
+    source = Path(config.start_from)
+    trained, drawn = load(source), make_model(config.model, config.training.seed)
+    found = {name: np.asarray(weight) for name, weight in named_weights(trained).items()}
+    known, needed = (getattr(wavenet_of(model).config, "labels", {}) for model in (trained, drawn))
+    weights = {}
+    for name, own in named_weights(drawn).items():
+        weight, label = found.get(name), name.rpartition(_TABLES)[2]
+        if weight is not None and label in needed and label in known:
+            weight = _embeddings(weight, np.asarray(own), known[label], needed[label])
+        if weight is None or weight.shape != own.shape:
+            has = "is missing" if weight is None else f"has shape {weight.shape}"
+            raise UserError(
+                f"weight {name} {has} in {source}, but the model of the new run needs {own.shape}; leave out the "
+                "options that make the model another, or start without its weights"
+            )
+        weights[name] = weight
+    return weights
+
+
+def _undecided(config: RunConfig) -> RunConfig:
+    """Without what the recordings, and the run so far, decided."""
+    groups = {name: getattr(config, name) for name in ("task", "model", "training")}
+    changes: Mapping[str, Any] = {name: undecided(group) for name, group in groups.items()}
+    return dataclasses.replace(config, **changes, recordings_fingerprint="")
+
+
+def _embeddings(
+    found: np.ndarray, drawn: np.ndarray, known: Sequence[str], needed: Sequence[str]
+) -> np.ndarray:
+    """A table of the needed values; row 0 is that of signals without the label."""
+    if found.shape[1:] != drawn.shape[1:]:
+        return found
+    rows = [
+        found[known.index(value) + 1] if value in known else row
+        for value, row in zip(needed, drawn[1:], strict=True)
+    ]
+    return np.stack([found[0], *rows])
