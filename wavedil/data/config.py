@@ -45,6 +45,7 @@ class CorpusConfig(Config):
     strict: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_positive(sample_rate=self.sample_rate)
         if not 0 < self.held_out <= 1:
             raise UserError(f"held_out is {self.held_out}; it must be between 0 and 1, 0.1 say")

@@ -44,6 +44,7 @@ class TrainingConfig(Config):
     """Whether the metrics also go to TensorBoard files in the run folder."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         counts = ("steps", "batch_size", "window_size", "log_every", "evaluate_every", "save_every")
         require_positive(**{name: getattr(self, name) for name in counts})
         if not (self.learning_rate > 0 and self.clip_norm > 0):

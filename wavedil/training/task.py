@@ -99,6 +99,7 @@ class RunConfig(Config):
     """Of the recordings, their labels and split, wherever they lie; empty before they are read."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.model is None:
             object.__setattr__(self, "model", self.task.model())
 
