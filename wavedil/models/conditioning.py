@@ -14,6 +14,7 @@ from wavedil.models.embeddings import label_embedding
 from wavedil.models.upsampler import FeatureUpsampler
 from wavedil.models.wavenet_config import WaveNetConfig
 from wavedil.nn import ContextStack, Conv1d
+from wavedil.ops.promotion import promoted
 
 Labels = Mapping[str, Any]
 Signal = Float[Array, "batch time channels"]
@@ -110,7 +111,7 @@ class Conditioning(nnx.Module):
             embedded = self.label_projection(embedded)
         parts = [part for part in (local, context, embedded) if part is not None]
         if parts:
-            return functools.reduce(jnp.add, parts)
+            return functools.reduce(jnp.add, promoted(*parts))
         if self.context_stack is None:
             return None
         dtype = self.context_stack.frames.kernel.dtype
