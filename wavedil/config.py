@@ -1,7 +1,6 @@
 """Configuration: frozen dataclasses that travel through JSON and name what is wrong with them."""
 
 import dataclasses
-import functools
 import types
 import typing
 from collections.abc import Mapping
@@ -34,7 +33,7 @@ class Config:
         Raises:
           UserError: With the first that is of another type.
         """
-        hints = _hints(type(self))
+        hints = typing.get_type_hints(type(self))
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
             value = _from_plain(hints[field.name], getattr(self, field.name), field.name)
             object.__setattr__(self, field.name, value)
@@ -177,12 +176,6 @@ def _is_instance(value: Any, hint: Any) -> bool:
 def _is_list(value: Any) -> bool:
     """Whether it is a tuple, a list, or an array with one axis."""
     return isinstance(value, tuple | list) or getattr(value, "ndim", 0) == 1
-
-
-@functools.cache
-def _hints(config_class: type) -> dict[str, Any]:
-    """The types that its settings declare."""
-    return typing.get_type_hints(config_class)
 
 
 def _describe(hint: Any) -> str:

@@ -4,7 +4,13 @@ import difflib
 import operator
 from collections.abc import Iterable, Mapping
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    Size = int
+else:
+    # At run time also NumPy's integers and arrays that hold one; `require_size` refuses the rest in our own words.
+    Size = Any
 
 
 class UserError(ValueError):

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Num
 
 from wavedil.errors import UserError
 from wavedil.labels import Vocabulary
@@ -17,7 +17,7 @@ from wavedil.nn import ContextStack, Conv1d
 from wavedil.ops.promotion import promoted
 
 Labels = Mapping[str, Any]
-Signal = Float[Array, "batch time channels"]
+Signal = Num[Array, "batch time channels"]
 
 
 def label_tables(config: WaveNetConfig, rngs: nnx.Rngs) -> nnx.Dict:

@@ -1,6 +1,6 @@
 """WaveNet: a stack of dilated causal convolutions that predicts the next sample."""
 
-from typing import Any, ClassVar, SupportsIndex
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
 from wavedil import distributions
-from wavedil.errors import UserError
+from wavedil.errors import Size, UserError
 from wavedil.frames import BEYOND
 from wavedil.models.conditioning import Conditioning, Labels, Signal, label_tables
 from wavedil.models.embeddings import smooth_embedding
@@ -196,7 +196,7 @@ class WaveNet(nnx.Module):
             parameters = self.valid(entered, labels, local, mask=there, num_outputs=num_outputs)
         return self.distribution.log_prob(parameters, codes)
 
-    def init_state(self, batch_size: SupportsIndex, dtype: DTypeLike = jnp.int32) -> dict[str, Any]:
+    def init_state(self, batch_size: Size, dtype: DTypeLike = jnp.int32) -> dict[str, Any]:
         dtype = weights_dtype(self, dtype)
         state: dict[str, Any] = {
             "input": self.input.init_state(batch_size, dtype),

@@ -1,7 +1,7 @@
 """A stack at a lower rate with a long receptive field, whose output conditions a stack at the sample rate."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, SupportsIndex
+from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
@@ -9,7 +9,7 @@ from jax import lax
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Num
 
-from wavedil.errors import require_positive
+from wavedil.errors import Size, require_positive
 from wavedil.nn.conv import Conv1d
 from wavedil.nn.dilated_stack import DilatedStack
 from wavedil.nn.door import enter, enter_with_context, require_parts, require_state
@@ -59,14 +59,14 @@ class ContextStack(nnx.Module):
 
     def __init__(
         self,
-        in_channels: SupportsIndex,
-        channels: SupportsIndex,
-        out_channels: SupportsIndex,
+        in_channels: Size,
+        channels: Size,
+        out_channels: Size,
         *,
-        factor: SupportsIndex,
-        kernel_size: SupportsIndex = 2,
-        dilations: Iterable[SupportsIndex] = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
-        cycles: SupportsIndex = 1,
+        factor: Size,
+        kernel_size: Size = 2,
+        dilations: Iterable[Size] = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+        cycles: Size = 1,
         rngs: nnx.Rngs,
     ) -> None:
         in_channels, out_channels, factor = require_positive(
@@ -126,9 +126,7 @@ class ContextStack(nnx.Module):
         skipped = past - ((first + 1) * factor - 1)
         return held[:, skipped : skipped + num_samples - past]
 
-    def init_state(
-        self, batch_size: SupportsIndex, dtype: DTypeLike = jnp.float32
-    ) -> dict[str, Any]:
+    def init_state(self, batch_size: Size, dtype: DTypeLike = jnp.float32) -> dict[str, Any]:
         samples = initial_state(self, batch_size, self.factor - 1, self.in_channels, dtype)
         return {
             "samples": samples,

@@ -1,14 +1,14 @@
 """Dilated 1-D convolution."""
 
 import math
-from typing import Literal, SupportsIndex, get_args
+from typing import Literal, get_args
 
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Num
 
-from wavedil.errors import UserError, require_known, require_positive
+from wavedil.errors import Size, UserError, require_known, require_positive
 from wavedil.nn.door import enter, enter_with_context
 from wavedil.nn.layer import extend, initial_state, masked, normal, require_causal
 from wavedil.ops import dilated_conv
@@ -58,12 +58,12 @@ class Conv1d(nnx.Module):
 
     def __init__(
         self,
-        in_channels: SupportsIndex,
-        out_channels: SupportsIndex,
+        in_channels: Size,
+        out_channels: Size,
         *,
-        kernel_size: SupportsIndex,
-        dilation: SupportsIndex = 1,
-        groups: SupportsIndex = 1,
+        kernel_size: Size,
+        dilation: Size = 1,
+        groups: Size = 1,
         padding: LayerPadding = "causal",
         use_bias: bool = True,
         rngs: nnx.Rngs,
@@ -113,7 +113,7 @@ class Conv1d(nnx.Module):
         return self._convolve(masked(x, mask), "valid")
 
     def init_state(
-        self, batch_size: SupportsIndex, dtype: DTypeLike = jnp.float32
+        self, batch_size: Size, dtype: DTypeLike = jnp.float32
     ) -> Float[Array, "batch past in_channels"]:
         require_causal(self.receptive_field, f"Conv1d with padding={self.padding!r}")
         return initial_state(self, batch_size, self.receptive_field.past, self.in_channels, dtype)

@@ -2,14 +2,14 @@
 
 import functools
 from collections.abc import Iterable
-from typing import Any, SupportsIndex
+from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Num
 
-from wavedil.errors import UserError, require_positive, require_sizes
+from wavedil.errors import Size, UserError, require_positive, require_sizes
 from wavedil.nn.door import enter, enter_with_context, require_parts, weights_dtype
 from wavedil.nn.gated_block import Condition, GatedBlock, is_local
 from wavedil.nn.layer import normal
@@ -56,13 +56,13 @@ class DilatedStack(nnx.Module):
 
     def __init__(
         self,
-        channels: SupportsIndex,
-        skip_channels: SupportsIndex,
+        channels: Size,
+        skip_channels: Size,
         *,
-        kernel_size: SupportsIndex = 2,
-        dilations: Iterable[SupportsIndex] = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
-        cycles: SupportsIndex = 1,
-        condition_channels: SupportsIndex | None = None,
+        kernel_size: Size = 2,
+        dilations: Iterable[Size] = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+        cycles: Size = 1,
+        condition_channels: Size | None = None,
         use_bias: bool = True,
         rngs: nnx.Rngs,
     ) -> None:
@@ -129,7 +129,7 @@ class DilatedStack(nnx.Module):
             **settings,
         )
 
-    def init_state(self, batch_size: SupportsIndex, dtype: DTypeLike = jnp.float32) -> State:
+    def init_state(self, batch_size: Size, dtype: DTypeLike = jnp.float32) -> State:
         dtype = weights_dtype(self, dtype)
         return [block.init_state(batch_size, dtype) for block in self.blocks]
 

@@ -1,13 +1,13 @@
 """The gated residual block of a WaveNet."""
 
-from typing import Any, SupportsIndex
+from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Num
 
-from wavedil.errors import require_positive
+from wavedil.errors import Size, require_positive
 from wavedil.nn.conv import Conv1d
 from wavedil.nn.door import enter, enter_with_context
 from wavedil.nn.layer import extend, initial_state, masked
@@ -54,12 +54,12 @@ class GatedBlock(nnx.Module):
 
     def __init__(
         self,
-        channels: SupportsIndex,
-        skip_channels: SupportsIndex | None = None,
+        channels: Size,
+        skip_channels: Size | None = None,
         *,
-        kernel_size: SupportsIndex,
-        dilation: SupportsIndex = 1,
-        condition_channels: SupportsIndex | None = None,
+        kernel_size: Size,
+        dilation: Size = 1,
+        condition_channels: Size | None = None,
         use_bias: bool = True,
         rngs: nnx.Rngs,
     ) -> None:
@@ -113,7 +113,7 @@ class GatedBlock(nnx.Module):
         return self._run(x[:, past:], x[:, :past], condition)[0]
 
     def init_state(
-        self, batch_size: SupportsIndex, dtype: DTypeLike = jnp.float32
+        self, batch_size: Size, dtype: DTypeLike = jnp.float32
     ) -> Float[Array, "batch past channels"]:
         return initial_state(self, batch_size, self.receptive_field.past, self.in_channels, dtype)
 

@@ -1,7 +1,7 @@
 """The contract of a layer, and the state that every causal layer keeps."""
 
 import math
-from typing import Any, Protocol, SupportsIndex
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Num
 
-from wavedil.errors import UserError, require_whole
+from wavedil.errors import Size, UserError, require_whole
 from wavedil.nn.door import require_state, weights_dtype
 from wavedil.receptive_field import ReceptiveField
 
@@ -48,7 +48,7 @@ class Layer(Protocol):
 
 
 def initial_state(
-    layer: Any, batch_size: SupportsIndex, past: int, num_channels: int, dtype: DTypeLike
+    layer: Any, batch_size: Size, past: int, num_channels: int, dtype: DTypeLike
 ) -> Float[Array, "batch past channels"]:
     """The samples before the first one, zeros, in the type that the layer's weights make of a signal of that type."""
     batch_size = require_whole("batch_size", batch_size, least=0)

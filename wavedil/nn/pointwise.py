@@ -2,7 +2,7 @@
 
 import functools
 import math
-from typing import Any, SupportsIndex
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Num
 
-from wavedil.errors import UserError
+from wavedil.errors import Size, UserError
 from wavedil.nn.layer import masked
 from wavedil.receptive_field import ReceptiveField, trace
 from wavedil.receptive_field.tracing import TracedField
@@ -63,7 +63,7 @@ class Pointwise(nnx.Module):
     ) -> Num[Array, "batch time *out"]:
         return self(masked(x, mask))
 
-    def init_state(self, batch_size: SupportsIndex, dtype: DTypeLike = jnp.float32) -> tuple[()]:
+    def init_state(self, batch_size: Size, dtype: DTypeLike = jnp.float32) -> tuple[()]:
         return ()
 
     def step(

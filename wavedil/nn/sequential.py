@@ -1,13 +1,14 @@
 """Layers one after the other."""
 
 import functools
-from typing import Any, SupportsIndex
+from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Num
 
+from wavedil.errors import Size
 from wavedil.nn.door import require_parts, weights_dtype, with_context
 from wavedil.nn.pointwise import Pointwise
 from wavedil.receptive_field import ReceptiveField
@@ -63,7 +64,7 @@ class Sequential(nnx.Module):
             x = y
         return x
 
-    def init_state(self, batch_size: SupportsIndex, dtype: DTypeLike = jnp.float32) -> list[Any]:
+    def init_state(self, batch_size: Size, dtype: DTypeLike = jnp.float32) -> list[Any]:
         states = []
         layers: list[Any] = list(self.layers)
         for layer in layers:

@@ -4,8 +4,6 @@ A transposed convolution does the same with an uneven number of taps at every ot
 as a tone (Odena et al. 2016, doi:10.23915/distill.00003), and XLA is slow at it on a CPU.
 """
 
-from typing import SupportsIndex
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +11,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Num
 
-from wavedil.errors import require_positive
+from wavedil.errors import Size, require_positive
 from wavedil.nn.conv import Conv1d, LayerPadding
 from wavedil.nn.door import enter, require_mask
 from wavedil.nn.layer import extend, initial_state, masked, require_causal
@@ -52,11 +50,11 @@ class RepeatUpsample(nnx.Module):
 
     def __init__(
         self,
-        in_channels: SupportsIndex,
-        out_channels: SupportsIndex,
+        in_channels: Size,
+        out_channels: Size,
         *,
-        factor: SupportsIndex,
-        kernel_size: SupportsIndex = 3,
+        factor: Size,
+        kernel_size: Size = 3,
         padding: LayerPadding = "causal",
         rngs: nnx.Rngs,
     ) -> None:
@@ -97,7 +95,7 @@ class RepeatUpsample(nnx.Module):
         return self.conv.valid(jnp.repeat(masked(x, mask), self.factor, axis=1))
 
     def init_state(
-        self, batch_size: SupportsIndex, dtype: DTypeLike = jnp.float32
+        self, batch_size: Size, dtype: DTypeLike = jnp.float32
     ) -> Float[Array, "batch past in_channels"]:
         require_causal(self.receptive_field, f"RepeatUpsample with padding={self.conv.padding!r}")
         return initial_state(self, batch_size, self.receptive_field.past, self.in_channels, dtype)
@@ -155,11 +153,11 @@ class SubPixelUpsample(nnx.Module):
 
     def __init__(
         self,
-        in_channels: SupportsIndex,
-        out_channels: SupportsIndex,
+        in_channels: Size,
+        out_channels: Size,
         *,
-        factor: SupportsIndex,
-        kernel_size: SupportsIndex = 1,
+        factor: Size,
+        kernel_size: Size = 1,
         padding: LayerPadding = "causal",
         rngs: nnx.Rngs,
     ) -> None:
@@ -193,7 +191,7 @@ class SubPixelUpsample(nnx.Module):
         return self._spread(self.conv.valid(enter(self, x)[0], mask=mask))
 
     def init_state(
-        self, batch_size: SupportsIndex, dtype: DTypeLike = jnp.float32
+        self, batch_size: Size, dtype: DTypeLike = jnp.float32
     ) -> Float[Array, "batch past in_channels"]:
         require_causal(self.receptive_field, f"SubPixelUpsample with padding={self.conv.padding!r}")
         return self.conv.init_state(batch_size, dtype)

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from typing import SupportsIndex, get_args
+from typing import get_args
 
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Num
 
-from wavedil.errors import UserError, require_known, require_size, require_sizes
+from wavedil.errors import Size, UserError, require_known, require_size, require_sizes
 from wavedil.ops.promotion import promoted
 from wavedil.receptive_field import Padding
 
@@ -19,7 +19,7 @@ _MAX_JOINED_TAPS = 16
 def dilated_conv(
     x: Num[Array, "batch *space in_channels"],
     kernel: Num[Array, "*kernel_size group_channels out_channels"],
-    rate: SupportsIndex | Sequence[SupportsIndex] = 1,
+    rate: Size | Sequence[Size] = 1,
     padding: Padding = "causal",
     flip: bool = False,
 ) -> Float[Array, "batch *out_space out_channels"]:
@@ -112,7 +112,7 @@ def _joined_taps(x: Array, kernel: Array, rate: int) -> Array:
     return jnp.concatenate(taps, axis=-1) @ kernel.reshape(-1, kernel.shape[-1])
 
 
-def _rates(rate: SupportsIndex | Sequence[SupportsIndex], num_axes: int) -> tuple[int, ...]:
+def _rates(rate: Size | Sequence[Size], num_axes: int) -> tuple[int, ...]:
     """The rate of every space axis."""
     if getattr(rate, "ndim", 0) == 0 and not isinstance(rate, tuple | list):
         return (require_size("rate", rate),) * num_axes
