@@ -30,6 +30,7 @@ from wavedil.nn import (
     Sequential,
     SubPixelUpsample,
 )
+from wavedil.nn.door import enter_with_context, require_parts
 
 BATCH_SIZE = 2
 # What comes with the signal, a value for each of its samples.
@@ -220,6 +221,7 @@ class _FarAndNear(nnx.Module):
     """A stack that sees near, conditioned by one that sees far."""
 
     def __init__(self, rngs: nnx.Rngs) -> None:
+        self.in_channels = 3
         self.far = ContextStack(3, 4, 2, factor=4, dilations=(1, 2), rngs=rngs)
         self.near = DilatedStack(3, 5, dilations=(1, 3), condition_channels=2, rngs=rngs)
         # The first block is conditioned at its own sample alone; the taps of the second reach further.
@@ -230,16 +232,19 @@ class _FarAndNear(nnx.Module):
         return self.near(x, self.far(x))
 
     def valid(self, x: Any, *, mask: Any = None) -> Any:
+        x, _ = enter_with_context(self, x, mask=mask)
         near = self.near.receptive_field.past + x.shape[1] - self.receptive_field.past
         condition = self.far.valid(x, mask=mask)
         missing = max(0, near - condition.shape[1])
         condition = jnp.pad(condition, ((0, 0), (missing, 0), (0, 0)))[:, -near:]
-        return self.near.valid(x[:, -near:], condition, mask=mask[:, x.shape[1] - near :])
+        mask = None if mask is None else mask[:, x.shape[1] - near :]
+        return self.near.valid(x[:, -near:], condition, mask=mask)
 
     def init_state(self, batch_size: int, dtype: Any = jnp.float32) -> Any:
         return self.far.init_state(batch_size, dtype), self.near.init_state(batch_size, dtype)
 
     def step(self, x: Any, state: Any) -> Any:
+        require_parts(self, state, (0, 1))
         condition, far = self.far.step(x, state[0])
         y, near = self.near.step(x, state[1], condition)
         return y, (far, near)

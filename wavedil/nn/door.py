@@ -65,21 +65,23 @@ def enter_with_context(
 
 
 def with_context(layer: Any, x: Array) -> Array:
-    """The signal, or where it is empty as much silence as an output sees around itself.
+    """The signal, or where it is empty as much silence as an output sees around itself."""
+    if x.shape[1] == 0:
+        field = layer.receptive_field
+        return jnp.zeros((x.shape[0], field.past + field.future, *x.shape[2:]), x.dtype)
+    require_context(layer, x)
+    return x
 
-    Raises:
-      UserError: If it is shorter than that.
-    """
+
+def require_context(layer: Any, x: Array) -> None:
+    """Refuses a signal that is shorter than what an output sees around its own sample, but not an empty one."""
     field, num_samples = layer.receptive_field, x.shape[1]
     needed = field.past + field.future
-    if num_samples == 0:
-        return jnp.zeros((x.shape[0], needed, *x.shape[2:]), x.dtype)
-    if num_samples < needed:
+    if num_samples != 0 and num_samples < needed:
         raise UserError(
             f"x has {num_samples} samples, but an output of this {type(layer).__name__} sees {needed} around its own, "
             f"so none is valid; give at least {needed + 1}, or call the layer itself, which pads"
         )
-    return x
 
 
 def weights_dtype(layer: Any, *signals: Array | DTypeLike | None) -> Any:

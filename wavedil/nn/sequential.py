@@ -9,7 +9,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Num
 
 from wavedil.errors import Size
-from wavedil.nn.door import require_parts, weights_dtype, with_context
+from wavedil.nn.door import require_context, require_parts, weights_dtype
 from wavedil.nn.pointwise import Pointwise
 from wavedil.receptive_field import ReceptiveField
 
@@ -53,8 +53,7 @@ class Sequential(nnx.Module):
         *,
         mask: Bool[Array, "batch mask_time"] | None = None,
     ) -> Num[Array, "batch out_time *out"]:
-        if self.receptive_field.stride == 1:
-            x = with_context(self, x)
+        signal = x
         for layer in self.layers:
             y = layer.valid(x, mask=mask)
             if mask is not None:
@@ -62,6 +61,10 @@ class Sequential(nnx.Module):
                 factor = int(1 / layer.receptive_field.stride)
                 mask = jnp.repeat(mask, factor, axis=1)[:, factor * x.shape[1] - y.shape[1] :]
             x = y
+        if self.receptive_field.stride == 1:
+            # A layer inside may have been given nothing, because those before it had no outputs. Asked last: the first
+            # layer refuses what is no signal.
+            require_context(self, signal)
         return x
 
     def init_state(self, batch_size: Size, dtype: DTypeLike = jnp.float32) -> list[Any]:
