@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     Size = int
+    Sizes = Iterable[int]
 else:
-    # At run time also NumPy's integers and arrays that hold one; `require_size` refuses the rest in our own words.
-    Size = Any
+    # At run time also NumPy's integers, and arrays; `require_size` refuses the rest, in words that say what to do.
+    Size = Sizes = Any
 
 
 class UserError(ValueError):

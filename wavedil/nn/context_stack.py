@@ -1,6 +1,6 @@
 """A stack at a lower rate with a long receptive field, whose output conditions a stack at the sample rate."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ from jax import lax
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Num
 
-from wavedil.errors import Size, require_positive
+from wavedil.errors import Size, Sizes, require_positive
 from wavedil.nn.conv import Conv1d
 from wavedil.nn.dilated_stack import DilatedStack
 from wavedil.nn.door import enter, enter_with_context, require_parts, require_state
@@ -65,12 +65,12 @@ class ContextStack(nnx.Module):
         *,
         factor: Size,
         kernel_size: Size = 2,
-        dilations: Iterable[Size] = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+        dilations: Sizes = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
         cycles: Size = 1,
         rngs: nnx.Rngs,
     ) -> None:
-        in_channels, out_channels, factor = require_positive(
-            in_channels=in_channels, out_channels=out_channels, factor=factor
+        in_channels, channels, out_channels, factor = require_positive(
+            in_channels=in_channels, channels=channels, out_channels=out_channels, factor=factor
         )
         self.in_channels, self.factor = in_channels, factor
         self.frames = Conv1d(factor * in_channels, channels, kernel_size=1, rngs=rngs)

@@ -1,7 +1,6 @@
 """A stack of gated blocks whose dilation grows."""
 
 import functools
-from collections.abc import Iterable
 from typing import Any
 
 import jax.numpy as jnp
@@ -9,7 +8,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Num
 
-from wavedil.errors import Size, UserError, require_positive, require_sizes
+from wavedil.errors import Size, Sizes, UserError, require_positive, require_sizes
 from wavedil.nn.door import enter, enter_with_context, require_parts, weights_dtype
 from wavedil.nn.gated_block import Condition, GatedBlock, is_local
 from wavedil.nn.layer import normal
@@ -60,7 +59,7 @@ class DilatedStack(nnx.Module):
         skip_channels: Size,
         *,
         kernel_size: Size = 2,
-        dilations: Iterable[Size] = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+        dilations: Sizes = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
         cycles: Size = 1,
         condition_channels: Size | None = None,
         use_bias: bool = True,

@@ -109,7 +109,7 @@ def _seen_beside(field: TracedField) -> str | None:
     return None if field.uniform else "sees other samples than t at the ends of the signal"
 
 
-def _at(offset: float) -> str:
+def _at(offset: int | float) -> str:
     return "t" if offset == 0 else f"t {'+' if offset > 0 else '-'} {abs(offset)}"
 
 
