@@ -1,5 +1,6 @@
 """Settings travel through JSON, and say what is wrong with them."""
 
+import dataclasses
 import json
 from typing import Any
 
@@ -18,6 +19,7 @@ from wavedil.config import undecided
 from wavedil.distributions import DISTRIBUTIONS, make
 from wavedil.features import MelConfig
 from wavedil.labels import Vocabulary
+from wavedil.models import EncoderConfig
 from wavedil.runs import from_values, to_values
 from wavedil.tasks import GeneratorTask, VocoderTask
 from wavedil.training import TrainingConfig
@@ -26,7 +28,9 @@ from wavedil.training import TrainingConfig
 def test_outputs_are_checked_without_json_too() -> None:
     with pytest.raises(UserError, match="output 'mol' is unknown; known: categorical"):
         WaveNetConfig(output="mol")  # type: ignore[arg-type]
-    with pytest.raises(UserError, match="companding 'liner' is unknown; did you mean 'linear'"):
+    with pytest.raises(
+        UserError, match="companding is 'liner', but it must be one of 'mu_law', 'linear'"
+    ):
         WaveNetConfig(companding="liner")  # type: ignore[arg-type]
 
 
@@ -59,7 +63,7 @@ def test_json_round_trip_gives_equal_settings() -> None:
     [
         ({"resiudal_channels": 3}, "did you mean 'residual_channels'"),
         ({"zzz": 3}, "known: levels"),
-        ({"levels": "many"}, "levels is 'many', but it must be int"),
+        ({"levels": "many"}, "levels is 'many', but it must be a whole number"),
         ({"input": "wave"}, "one of 'codes', 'scalar'"),
         ({"kernel_size": 0}, "kernel_size is 0"),
         ({"dilations": [1, 0]}, "dilation is 0"),
@@ -70,7 +74,7 @@ def test_json_round_trip_gives_equal_settings() -> None:
         ({"companding": "log"}, "one of 'mu_law', 'linear'"),
         ({"num_components": 3}, "num_components is 3, but a categorical output has none"),
         ({"output": "gaussian", "num_components": 0}, "num_components is 0"),
-        ({"dilations": [1, 2.5]}, "dilations is 2.5, but it must be int"),
+        ({"dilations": [1, 2.5]}, "dilations is 2.5, but it must be a whole number; use 2"),
         ({"labels": {"digit": "xyz"}}, "labels is 'xyz'"),
         ({"labels": {"digit": []}}, "'digit' has no values"),
         ({"sample_rate": True}, "sample_rate is True"),
@@ -215,7 +219,7 @@ def test_a_context_stack_travels_with_the_settings_and_need_not_be_there() -> No
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"factor": 0}, "context_stack factor is 0, but it must be at least 1"),
+        ({"factor": 0}, "context_stack factor is 0, but it must be a whole number of at least 1"),
         ({"channels": 0}, "context_stack channels is 0"),
         ({"dilations": []}, "context_stack dilations is empty"),
         ({"dilations": [1, 0]}, "context_stack dilation is 0"),
@@ -223,7 +227,7 @@ def test_a_context_stack_travels_with_the_settings_and_need_not_be_there() -> No
             {"dilation": [1]},
             "ContextStackConfig has no setting 'dilation'; did you mean 'dilations'",
         ),
-        ({"factor": 1.5}, "factor is 1.5, but it must be int"),
+        ({"factor": 1.5}, "factor is 1.5, but it must be a whole number"),
     ],
 )
 def test_a_context_stack_that_cannot_be_is_refused(change: dict[str, object], message: str) -> None:
@@ -234,3 +238,41 @@ def test_a_context_stack_that_cannot_be_is_refused(change: dict[str, object], me
 def test_a_context_stack_without_its_factor_is_refused() -> None:
     with pytest.raises(UserError, match="ContextStackConfig needs the setting 'factor'"):
         WaveNetConfig.from_dict({"context_stack": {}})
+
+
+CONFIGS = [
+    WaveNetConfig(num_components=2, output="gaussian", embedding_channels=3),
+    FAR,
+    LOCAL,
+    MEL,
+    EncoderConfig(hop=4),
+    TrainingConfig(batch_size=2, window_size=9),
+    CorpusConfig(folder="x", sample_rate=8000),
+    VocoderTask(features_hop=4),
+]
+
+
+def _as_numpy(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return np.array(value)
+    return np.array(value)[()] if type(value) in (int, float) else value
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: type(config).__name__)
+def test_settings_take_numbers_and_arrays_of_numpy_and_keep_pythons(config: Any) -> None:
+    values = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
+    again = type(config)(**{name: _as_numpy(value) for name, value in values.items()})
+    assert again == config
+    assert json.dumps(again.to_dict()) == json.dumps(config.to_dict())
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: type(config).__name__)
+@pytest.mark.parametrize(
+    "wrong", [True, "2", 2.0, np.float64(2), np.array([[1]]), (None,)], ids=str
+)
+def test_every_whole_number_in_the_settings_refuses_what_is_none(config: Any, wrong: Any) -> None:
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if type(value) is int or (isinstance(value, tuple) and type(value[0]) is int):
+            with pytest.raises(UserError, match=f"{field.name} is .* must be"):
+                dataclasses.replace(config, **{field.name: wrong})

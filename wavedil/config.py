@@ -4,9 +4,17 @@ import dataclasses
 import types
 import typing
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any, ClassVar, Self
 
-from wavedil.errors import UserError, quoted, require_known, suggestion
+from wavedil.errors import (
+    UserError,
+    quoted,
+    require_known,
+    require_whole,
+    suggestion,
+    whole_number,
+)
 
 
 class Config:
@@ -26,6 +34,17 @@ class Config:
 
     name: ClassVar[str] = ""
 
+    def __post_init__(self) -> None:
+        """Takes each value as the type that its setting declares: of NumPy's numbers and arrays, Python's.
+
+        Raises:
+          UserError: With the first that is of another type.
+        """
+        hints = typing.get_type_hints(type(self))
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = _from_plain(hints[field.name], getattr(self, field.name), field.name)
+            object.__setattr__(self, field.name, value)
+
     def to_dict(self) -> dict[str, Any]:
         """This object as plain JSON values: dicts, lists, strings, numbers, None."""
         fields = dataclasses.fields(self)  # type: ignore[arg-type]
@@ -44,7 +63,6 @@ class Config:
             raise UserError(f"{cls.__name__} is {values!r}, but it must be an object of settings")
         if cls.name and values.get("name", cls.name) == cls.name:
             values = {key: value for key, value in values.items() if key != "name"}
-        hints = typing.get_type_hints(cls)
         fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
         for key in values:
             if key not in fields:
@@ -52,7 +70,7 @@ class Config:
         for name, field in fields.items():
             if name not in values and not has_default(field):
                 raise UserError(f"{cls.__name__} needs the setting {name!r}; add it")
-        return cls(**{key: _from_plain(hints[key], value, key) for key, value in values.items()})
+        return cls(**values)
 
     def differences(self, other: "Config") -> list[str]:
         """One line for each setting that differs: `name: mine -> theirs`, nested names dotted."""
@@ -132,20 +150,20 @@ def _from_plain(hint: Any, value: Any, name: str) -> Any:
     choices = [choice for choice in typing.get_args(hint) if choice is not types.NoneType]
     if origin in (typing.Union, types.UnionType) and len(choices) == 1 and value is not None:
         return _from_plain(choices[0], value, name)
-    if isinstance(hint, type) and issubclass(hint, Config):
+    if isinstance(hint, type) and issubclass(hint, Config) and not isinstance(value, hint):
         if not isinstance(value, Mapping):
             raise UserError(f"{name} is {value!r}, but it must be an object of settings")
         return hint.from_dict(value)
-    if origin is tuple and isinstance(value, tuple | list):
+    if origin is tuple and _is_list(value):
         return tuple(_from_plain(typing.get_args(hint)[0], item, name) for item in value)
     if origin is Mapping and isinstance(value, Mapping):
         item_hint = typing.get_args(hint)[1]
         return {key: _from_plain(item_hint, item, name) for key, item in value.items()}
-    if hint is float and type(value) is int:
-        return float(value)
+    if hint is int:
+        return require_whole(name, value)
     if not _is_instance(value, hint):
         raise UserError(f"{name} is {value!r}, but it must be {_describe(hint)}")
-    return value
+    return float(value) if hint is float else value
 
 
 def _is_instance(value: Any, hint: Any) -> bool:
@@ -155,16 +173,25 @@ def _is_instance(value: Any, hint: Any) -> bool:
     if origin in (typing.Union, types.UnionType):
         return any(_is_instance(value, choice) for choice in typing.get_args(hint))
     if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        return isinstance(value, Real) and not isinstance(value, bool)
     if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, origin or hint)
+        return whole_number(value) is not None
+    # What an object that only has a protocol must do is found out where it does it.
+    return hint is Any or getattr(hint, "_is_protocol", False) or isinstance(value, origin or hint)
+
+
+def _is_list(value: Any) -> bool:
+    """Whether it is a tuple, a list, or an array with one axis."""
+    return isinstance(value, tuple | list) or getattr(value, "ndim", 0) == 1
 
 
 def _describe(hint: Any) -> str:
     if typing.get_origin(hint) is typing.Literal:
         return "one of " + ", ".join(map(repr, typing.get_args(hint)))
-    return hint.__name__ if isinstance(hint, type) else str(hint)
+    names = {float: "a number", str: "text", bool: "true or false"}
+    if typing.get_origin(hint) is tuple:
+        return "a list"
+    return names.get(hint) or (hint.__name__ if isinstance(hint, type) else str(hint))
 
 
 def _shown(value: Any) -> str:

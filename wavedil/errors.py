@@ -1,7 +1,17 @@
 """The error that speaks to the person who gave the value, and the checks that raise it most."""
 
 import difflib
-from collections.abc import Iterable
+import operator
+from collections.abc import Iterable, Mapping
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    Size = int
+    Sizes = Iterable[int]
+else:
+    # At run time also NumPy's integers, and arrays; `require_size` refuses the rest, in words that say what to do.
+    Size = Sizes = Any
 
 
 class UserError(ValueError):
@@ -13,21 +23,84 @@ class UserError(ValueError):
     """
 
 
-def require_positive(owner: str = "", /, **sizes: int | float | None) -> None:
-    """Refuses sizes below 1, by name; None is a size that is left open.
+def require_whole(name: str, value: Any, *, least: int | None = None) -> int:
+    """A whole number as a Python integer: of Python's, of NumPy's, or of an array of one integer without axes.
+
+    Args:
+      name: What it is, for people.
+      value: The number.
+      least: The smallest that it may be.
+
+    Raises:
+      UserError: If it is none, as True, 2.0 and "2" are none, or too small.
+
+    Example:
+      >>> require_whole("past", np.int64(2))
+      2
+    """
+    number = whole_number(value)
+    if number is None or (least is not None and number < least):
+        rule = "a whole number" + ("" if least is None else f" of at least {least}")
+        remedy = _nearest(value, least) if number is None else ""
+        raise UserError(f"{name} is {value!r}, but it must be {rule}{remedy}")
+    return number
+
+
+def require_size(name: str, size: Any) -> int:
+    """A whole number of at least 1; see `require_whole`."""
+    return require_whole(name, size, least=1)
+
+
+def require_sizes(name: str, sizes: Any) -> tuple[int, ...]:
+    """Several sizes, each as `require_size` gives it: of a list, a tuple or an array with one axis.
+
+    Raises:
+      UserError: By `require_size`, or if they are no such list.
+
+    Example:
+      >>> require_sizes("dilation", np.array([1, 2]))
+      (1, 2)
+    """
+    listed = isinstance(sizes, Iterable) and not isinstance(sizes, str | bytes | Mapping)
+    if not listed or getattr(sizes, "ndim", 1) != 1:
+        raise UserError(f"{name} is {sizes!r}, but it must be a list of sizes; use [1, 2, 4], say")
+    return tuple(require_size(name, size) for size in sizes)
+
+
+def require_positive(owner: str = "", /, **sizes: Any) -> tuple[Any, ...]:
+    """Sizes by name, each as `require_size` gives it; None is a size that is left open.
 
     Args:
       owner: What they are sizes of, in front of the name.
       **sizes: Each with its name.
 
     Raises:
-      UserError: With the first that is below 1.
+      UserError: By `require_size`, with the first that is none.
     """
-    for name, size in sizes.items():
-        if size is not None and not size >= 1:
-            raise UserError(
-                f"{' '.join((owner, name)).strip()} is {size}, but it must be at least 1"
-            )
+    return tuple(
+        None if size is None else require_size(f"{owner} {name}".strip(), size)
+        for name, size in sizes.items()
+    )
+
+
+def whole_number(value: Any) -> int | None:
+    """A whole number as a Python integer, of NumPy's and of arrays without axes too; None of everything else."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def _nearest(value: Any, least: int | None) -> str:
+    try:
+        nearest = round(float(value)) if isinstance(value, Real | str) else None
+    except (ValueError, OverflowError):
+        nearest = None
+    if nearest is None or (least is not None and nearest < least):
+        return ""
+    return f"; use {nearest}"
 
 
 def require_known(what: str, name: str, known: Iterable[str]) -> None:
@@ -59,5 +132,5 @@ def suggestion(name: str, known: Iterable[str]) -> str:
       "did you mean 'linear'? known: mu_law, linear"
     """
     known = tuple(known)
-    near = difflib.get_close_matches(str(name), known, n=1)
+    near = difflib.get_close_matches(str(name).lower(), known, n=1)
     return (f"did you mean {near[0]!r}? " if near else "") + f"known: {', '.join(known) or 'none'}"

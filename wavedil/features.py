@@ -61,6 +61,7 @@ class MelConfig(Config):
     """Magnitudes below this count as this, which becomes 0."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         sizes = ("sample_rate", "num_mels", "fft_size", "window_size", "hop")
         require_positive("mel", **{name: getattr(self, name) for name in sizes})
         if self.fft_size and self.window_size and self.window_size > self.fft_size:

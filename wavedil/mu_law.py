@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from jaxtyping import Float, Float32, Integer, UInt
 
-from wavedil.errors import UserError, require_known
+from wavedil.errors import UserError, require_known, require_whole
 from wavedil.full_scale import within_full_scale
 
 Convention = Literal["nearest", "truncate", "nsynth", "s4"]
@@ -132,7 +132,7 @@ def code_dtype(levels: int) -> type[np.unsignedinteger]:
     Raises:
       UserError: If `levels` is not within 2 to 65536.
     """
-    if not 2 <= levels <= 65536:
+    if not 2 <= require_whole("levels", levels) <= 65536:
         raise UserError(f"levels is {levels}, but a sample has 2 to 65536; 256 is usual")
     return np.uint8 if levels <= 256 else np.uint16
 

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64, Integer, UInt
 
 from wavedil import mu_law
-from wavedil.errors import require_known
+from wavedil.errors import require_known, require_whole
 
 Companding = Literal["mu_law", "linear"]
 
@@ -49,7 +49,8 @@ class Quantizer:
     companding: Companding = "mu_law"
 
     def __post_init__(self) -> None:
-        mu_law.code_dtype(self.levels)
+        mu_law.code_dtype(self.levels)  # refuses what is out of range
+        object.__setattr__(self, "levels", require_whole("levels", self.levels))
         require_known("companding", self.companding, get_args(Companding))
 
     def encode(self, x: Float[np.ndarray, "..."] | float) -> UInt[np.ndarray, "..."]:

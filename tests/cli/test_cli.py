@@ -106,7 +106,7 @@ def test_help_and_the_calculator_start_at_once_without_jax(arguments):
         (["train", "a", "b", "--model.cycles", "two"], "--model.cycles is 'two', but it must be a whole number"),
         (["train", "a", "b", "--model.dilations", "1:5"], "never meet 5"),
         (["train", "a", "b", "--model.dilations", "1,0"], "dilation is 0, but it must be a"),
-        (["train", "a", "b", "--model.kernel-size", "0"], "--model.kernel-size is 0, but it must be at least 1"),
+        (["train", "a", "b", "--model.kernel-size", "0"], "--model.kernel-size is 0, but it must be a whole number"),
         (["train", "a", "b", "--labels", r"(\d)"], "names no label"),
         (["train", "a", "b", "--model.context-stack.factor", "0"], "--model.context-stack.factor is 0, but it must be"),
         (["train", "a", "b", "--model.context-stack.factor", "x"], "is 'x', but it must be a whole number or None"),

@@ -3,6 +3,7 @@
 import inspect
 import itertools
 
+import contract
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,6 +26,7 @@ from wavedil.distributions import (
     LogisticMixture,
     make,
 )
+from wavedil.quantizer import Quantizer
 
 # Means inside, at the edges of and far outside full scale; scales from far below a level to far above all.
 MEANS = (-1e9, -1e3, -1.5, -1.0, -0.3, 0.0, 1e-5, 0.9999, 1.2, 1e3)
@@ -242,7 +244,7 @@ unchecked_make = inspect.unwrap(
         (lambda: unchecked_make("logistics", 256, "linear"), "'logistics' is unknown; did you mean 'logistic'"),
         (lambda: make("categorical", 256, "linear", 3), "num_components is 3, but a categorical"),
         (lambda: make("logistic", 70000, "linear"), "levels is 70000, but a sample has 2 to 65536"),
-        (lambda: GaussianMixture(0), "num_components is 0, but a mixture has at least 1"),
+        (lambda: GaussianMixture(0), "num_components is 0, but it must be a whole number of at least 1"),
         (lambda: Categorical(1), "levels is 1"),
         (
             lambda: GaussianMixture(2).log_prob(jnp.zeros((5, 3)), jnp.zeros(5, jnp.int32)),
@@ -262,3 +264,23 @@ unchecked_make = inspect.unwrap(
 def test_what_is_out_of_range_or_of_another_shape_is_refused(call, message) -> None:
     with pytest.raises(UserError, match=message):
         call()
+
+
+@pytest.mark.parametrize("integer", [np.int64, np.array])
+def test_levels_and_components_of_numpy_are_kept_as_pythons(integer) -> None:
+    for made in (LogisticMixture(integer(2), integer(16)), Categorical(integer(16))):
+        plain = type(made)(*(2, 16) if isinstance(made, LogisticMixture) else (16,))
+        assert made == plain and hash(made) == hash(plain)
+        assert type(made.levels) is type(made.num_outputs) is int
+
+
+@pytest.mark.parametrize("wrong", [True, "2", 2.0])
+def test_levels_and_components_that_are_no_whole_numbers_are_refused(wrong) -> None:
+    for make in (
+        lambda: Categorical(wrong),
+        lambda: LogisticMixture(wrong),
+        lambda: GaussianMixture(levels=wrong),
+        lambda: Quantizer(wrong),
+    ):
+        with contract.unchecked(), pytest.raises(UserError, match="must be a whole number"):
+            make()

@@ -1,12 +1,23 @@
 """Refusals of layers, and their parts."""
 
+from typing import Any
+
+import contract
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 
-from wavedil.nn import Conv1d, DilatedStack, GatedBlock, Sequential
+from wavedil import UserError, WaveNet, WaveNetConfig
+from wavedil.nn import (
+    ContextStack,
+    Conv1d,
+    DilatedStack,
+    GatedBlock,
+    RepeatUpsample,
+    SubPixelUpsample,
+)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +81,75 @@ def test_stack_has_the_published_receptive_field(kernel_size: int, cycles: int, 
     assert stack.receptive_field.size == size
 
 
-def test_sequential_of_nothing_is_the_identity() -> None:
-    x = jnp.ones((1, 5, 2))
-    np.testing.assert_array_equal(Sequential()(x), x)
-    assert Sequential().receptive_field.size == 1
+ENDS = {"in_channels": 2, "out_channels": 4}
+STACK = {"kernel_size": 2, "dilations": (1, 2), "cycles": 2}
+MAKERS = {
+    "conv": (Conv1d, {**ENDS, "kernel_size": 3, "dilation": 2, "groups": 2}),
+    "block": (
+        GatedBlock,
+        {"channels": 3, "skip_channels": 2, "kernel_size": 2, "dilation": 3, "condition_channels": 1},
+    ),
+    "stack": (DilatedStack, {**STACK, "channels": 2, "skip_channels": 2, "condition_channels": 1}),
+    "repeat": (RepeatUpsample, {**ENDS, "factor": 2, "kernel_size": 3}),
+    "sub-pixel": (SubPixelUpsample, {**ENDS, "factor": 2, "kernel_size": 3}),
+    "context": (ContextStack, {**ENDS, **STACK, "channels": 2, "factor": 2}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("make", "sizes"), MAKERS.values(), ids=MAKERS)
+@pytest.mark.parametrize("integer", [np.int64, np.array, jnp.array])
+def test_sizes_of_numpy_make_the_layer_of_pythons(make: Any, sizes: Any, integer: Any) -> None:
+    def layer(**sizes: Any) -> Any:
+        return nnx.eval_shape(lambda: make(**sizes, rngs=nnx.Rngs(0)))
+
+    given = {
+        name: np.array(size) if isinstance(size, tuple) else integer(size)
+        for name, size in sizes.items()
+    }
+    graph, weights = nnx.split(layer(**sizes))
+    again, others = nnx.split(layer(**given))
+    assert again == graph and hash(again) == hash(graph)
+    assert jax.tree.map(jnp.shape, others) == jax.tree.map(jnp.shape, weights)
+
+
+@pytest.mark.parametrize(("make", "sizes"), MAKERS.values(), ids=MAKERS)
+@pytest.mark.parametrize("wrong", [True, "2", 2.0, np.float64(2), 0, -1, np.array([2])], ids=repr)
+def test_every_size_that_is_no_whole_number_is_refused_by_name(
+    make: Any, sizes: Any, wrong: Any
+) -> None:
+    for name in sizes:
+        value = (1, wrong) if name == "dilations" else wrong
+        with pytest.raises(
+            UserError, match=r"\w+ is .*, but it must be a whole number of at least 1"
+        ) as error:
+            make(**sizes | {name: value}, rngs=nnx.Rngs(0))
+        assert str(error.value).startswith(name.rstrip("s") if name == "dilations" else name)
+    if "dilations" in sizes:
+        with pytest.raises(UserError, match=r"dilation is .*, but it must be a list of sizes"):
+            make(**sizes | {"dilations": 2}, rngs=nnx.Rngs(0))
+
+
+@pytest.mark.parametrize(("make", "sizes"), MAKERS.values(), ids=MAKERS)
+def test_a_key_or_a_seed_for_rngs_is_refused_with_what_to_write(make: Any, sizes: Any) -> None:
+    for rngs in (jax.random.key(0), 0):
+        with contract.unchecked(), pytest.raises(UserError, match=r"use nnx.Rngs\(0\)"):
+            make(**sizes, rngs=rngs)
+    with contract.unchecked(), pytest.raises(UserError, match=r"use nnx.Rngs\(0\)"):
+        WaveNet(WaveNetConfig.tiny(), rngs=jax.random.key(0))
+
+
+@pytest.mark.parametrize("padding", ["SAME", "valid", [(1, 0)], 2])
+def test_a_padding_that_layers_have_not_is_refused(padding: Any) -> None:
+    with (
+        contract.unchecked(),
+        pytest.raises(UserError, match=r"padding .* is unknown;.*causal, same"),
+    ):
+        Conv1d(1, 1, kernel_size=2, padding=padding, rngs=nnx.Rngs(0))
+
+
+def test_a_stereo_signal_is_no_pair_of_groups_of_a_mono_layer() -> None:
+    for make in (Conv1d, RepeatUpsample, SubPixelUpsample):
+        more = {} if make is Conv1d else {"factor": 2}
+        layer = make(1, 8, kernel_size=2, **more, rngs=nnx.Rngs(0))
+        with pytest.raises(UserError, match=r"x has 2 channels, but this .* has in_channels=1"):
+            layer(jnp.ones((1, 10, 2)))

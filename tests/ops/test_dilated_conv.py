@@ -1,7 +1,9 @@
 """The operator against scipy's convolution with an explicitly zero-stuffed kernel."""
 
 import itertools
+from typing import Any
 
+import contract
 import hypothesis.strategies as st
 import jax
 import jax.numpy as jnp
@@ -11,7 +13,7 @@ from hypothesis import given, settings
 from jax.test_util import check_grads
 from scipy.signal import convolve
 
-from wavedil import dilated_conv
+from wavedil import UserError, dilated_conv
 
 
 def zero_stuffed(kernel: np.ndarray, rate: int) -> np.ndarray:
@@ -107,10 +109,10 @@ def test_groups_keep_their_channels_apart() -> None:
 @pytest.mark.parametrize(
     ("x_shape", "kernel_shape", "rate", "padding", "message"),
     [
-        ((1, 8, 1), (2, 1, 1), 0, "causal", "use rate >= 1"),
+        ((1, 8, 1), (2, 1, 1), 0, "causal", "rate is 0, but it must be a whole number"),
         ((1, 8, 1), (2, 2, 1, 1), 1, "causal", "expected x"),
         ((1, 8, 3), (2, 2, 2), 1, "causal", "3 channels"),
-        ((1, 8, 1), (3, 1, 1), 4, "valid", "the filter spans 9"),
+        ((1, 7, 1), (3, 1, 1), 4, "valid", "the filter spans 9"),
         ((1, 8, 1), (0, 1, 1), 1, "causal", "at least 1"),
     ],
 )
@@ -119,3 +121,52 @@ def test_misfits_are_named(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         dilated_conv(jnp.zeros(x_shape), jnp.zeros(kernel_shape), rate, padding)
+
+
+@pytest.mark.parametrize("padding", ["causal", "same", "valid"])
+@pytest.mark.parametrize("rates", [(3,), (1, 3), (2, 1, 3)])
+def test_a_rate_for_each_axis_is_the_convolution_with_zeros_between_taps(
+    rates: tuple[int, ...], padding: str
+) -> None:
+    rng = np.random.default_rng(0)
+    kernel = rng.normal(size=(*[2] * len(rates), 1, 2)).astype(np.float32)
+    x = rng.normal(size=(1, *[5] * len(rates), 1)).astype(np.float32)
+    stuffed = np.zeros((*[rate + 1 for rate in rates], 1, 2), np.float32)
+    stuffed[(*[slice(None, None, rate) for rate in rates],)] = kernel
+    expected = reference(x, stuffed, 1, padding, False)
+    for form in (rates, list(rates), np.array(rates)):
+        y = dilated_conv(jnp.asarray(x), jnp.asarray(kernel), form, padding)
+        np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("rate", "message"),
+    [
+        ((2, 3), r"rate is \(2, 3\), 2 numbers, but the kernel has 1 space axes"),
+        (2.0, "rate is 2.0, but it must be a whole number of at least 1; use 2"),
+        (True, "rate is True"),
+        ("2", "rate is '2'"),
+        ((0,), "rate is 0"),
+        (np.array([[1]]), "must be a list of sizes"),
+    ],
+)
+def test_rates_that_are_none_are_refused(rate: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        dilated_conv(jnp.zeros((1, 8, 1)), jnp.zeros((2, 1, 1)), rate)
+
+
+@pytest.mark.parametrize("padding", ["SAME", [(1, 0)], None])
+def test_paddings_that_are_none_are_refused_with_those_there_are(padding: Any) -> None:
+    meant = "did you mean 'same'" if padding == "SAME" else "causal, same, valid"
+    with contract.unchecked(), pytest.raises(UserError, match=meant):
+        dilated_conv(jnp.zeros((1, 8, 1)), jnp.zeros((2, 1, 1)), padding=padding)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize(("signal", "filters"), [("bfloat16", "float32"), ("float32", "bfloat16")])
+def test_gradients_of_mixed_types_come_back_in_each(signal: str, filters: str, groups: int) -> None:
+    x = jnp.ones((1, 6, 4), signal)
+    kernel = jnp.ones((2, 4 // groups, 4), filters)
+    dx, dkernel = jax.eval_shape(jax.grad(lambda x, k: dilated_conv(x, k).sum(), (0, 1)), x, kernel)
+    assert (dx.dtype, dkernel.dtype) == (signal, filters)
+    assert dilated_conv(x, kernel).dtype == jnp.float32

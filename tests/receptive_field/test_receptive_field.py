@@ -2,17 +2,19 @@
 
 import functools
 import pickle
+import re
 import subprocess
 import sys
 import time
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wavedil import UserError
-from wavedil.receptive_field import ReceptiveField
+from wavedil.receptive_field import Design, ReceptiveField, design, table
 
 conv, identity = ReceptiveField.conv, ReceptiveField.identity()
 NUM_OUTPUTS = 48  # enumerated outputs: more than any period that the drawn layers can make
@@ -201,3 +203,35 @@ def test_bad_input_is_named_with_its_remedy(make, message):
 def test_importing_the_arithmetic_imports_no_jax():
     code = "import sys, wavedil.receptive_field; assert not {'jax', 'numpy'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_sizes_of_numpy_are_worked_out_as_pythons() -> None:
+    """Beyond what 8 bits hold, so that a sum that stayed in NumPy's integers would overflow."""
+    two, big = np.int8(2), np.int8(100)
+    expected = ReceptiveField.conv(2, 100).then(ReceptiveField.conv(3, 100))
+    assert ReceptiveField.conv(two, big).then(ReceptiveField.conv(np.array(3), big)) == expected
+    assert ReceptiveField(past=big, future=big, stride=two).size == 201
+    assert ReceptiveField.upsample(two).stride == Fraction(1, 2)
+    assert table(two, np.array([100, 100], np.int8))[-1].receptive_field.size == 201
+    found = design(samples=np.int64(300), kernel_size=two, max_layers=np.int64(20))
+    assert found == design(samples=300, kernel_size=2, max_layers=20)
+    for made in (ReceptiveField.conv(two, big), found[0]):
+        numbers = (made.size, *getattr(made, "dilations", ()), getattr(made, "kernel_size", 0))
+        assert all(type(number) is int for number in numbers)
+
+
+@pytest.mark.parametrize("wrong", [True, "2", 2.0, [2], None])
+def test_sizes_that_are_no_whole_numbers_are_refused_with_the_rule(wrong) -> None:
+    for make in (
+        lambda: ReceptiveField.conv(wrong),
+        lambda: ReceptiveField.conv(2, wrong),
+        lambda: ReceptiveField(wrong),
+        lambda: ReceptiveField.upsample(wrong),
+        lambda: table(wrong, (1, 2)),
+        lambda: table(2, (1, wrong)),
+        lambda: Design(kernel_size=2, dilations=(1,), cycles=wrong),
+    ):
+        with pytest.raises(
+            UserError, match=re.escape(f"is {wrong!r}, but it must be a whole number")
+        ):
+            make()

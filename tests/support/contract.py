@@ -1,14 +1,17 @@
 """The contract that every layer and model is put through. A new layer is one line in `LAYERS`."""
 
+import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 from flax import nnx
+from jax import lax
 
 from wavedil.models import (
     ContextStackConfig,
@@ -27,6 +30,7 @@ from wavedil.nn import (
     Sequential,
     SubPixelUpsample,
 )
+from wavedil.nn.door import enter_with_context, require_parts
 
 BATCH_SIZE = 2
 # What comes with the signal, a value for each of its samples.
@@ -99,34 +103,53 @@ def ending(extras: dict[str, Any], first: int) -> dict[str, Any]:
 
 
 def initial_state(layer: Any, x: Any) -> Any:
-    """The state before a signal; codes have no type that it depends on."""
-    floats = jnp.issubdtype(x.dtype, jnp.floating)
-    return layer.init_state(x.shape[0], x.dtype) if floats else layer.init_state(x.shape[0])
+    """The state before a signal."""
+    return layer.init_state(x.shape[0], x.dtype)
 
 
-def of_type(case: Case, num_samples: int, dtype: str) -> tuple[Any, Any, dict[str, Any]]:
-    """The layer, its signal and what it is called with beside that, in a type."""
+def of_type(
+    case: Case, num_samples: int, dtype: str, weights_dtype: str | None = None
+) -> tuple[Any, Any, dict[str, Any]]:
+    """The layer, its signal and what it is called with beside that, in a type; the weights perhaps in another."""
 
-    def lower(leaf: Any) -> Any:
-        return leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+    def cast(tree: Any, dtype: str) -> Any:
+        return jax.tree.map(
+            lambda leaf: leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf,
+            tree,
+        )
 
     graph, weights = nnx.split(case.layer())
     signals = case.signal(num_samples), case.extras(num_samples)
-    layer = nnx.merge(graph, jax.tree.map(lower, weights))
-    return layer, *jax.tree.map(lower, signals)
+    layer = nnx.merge(graph, cast(weights, weights_dtype or dtype))
+    return layer, *cast(signals, dtype)
 
 
-def in_blocks(leaf: Any, length: int) -> Any:
-    """[batch, time, ...] -> [blocks, batch, length, ...]; what has no time is the same for every block."""
-    if leaf.ndim == 1:
-        return jnp.stack([leaf] * (64 // length))
-    blocks = leaf.reshape(leaf.shape[0], -1, length, *leaf.shape[2:])
-    return jnp.moveaxis(blocks, 1, 0)
+@contextlib.contextmanager
+def unchecked() -> Iterator[None]:
+    """As for a user: shapes and types are not checked where they are declared, so that our own errors are seen."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)
 
 
-def joined(blocks: Any) -> Any:
-    """[blocks, batch, length, ...] -> [batch, time, ...]."""
-    return jnp.concatenate(list(blocks), axis=1)
+def scanned(layer: Any, x: Any, extras: dict[str, Any], length: int) -> Any:
+    """The outputs of `step` in a scan over blocks of a length, joined."""
+
+    def in_blocks(leaf: Any) -> Any:
+        blocks = leaf.reshape(leaf.shape[0], -1, length, *leaf.shape[2:])
+        return jnp.moveaxis(blocks, 1, 0)
+
+    same = {name: value for name, value in extras.items() if name not in AT_EVERY_SAMPLE}
+    varying = {name: value for name, value in extras.items() if name not in same}
+    # A scan refuses a state that comes out of a step in another type than it went in.
+    _, blocks = lax.scan(
+        lambda state, block: layer.step(block[0], state, **block[1], **same)[::-1],
+        initial_state(layer, x),
+        jax.tree.map(in_blocks, (x, varying)),
+    )
+    return jax.tree.map(lambda leaf: jnp.concatenate(list(leaf), axis=1), blocks)
 
 
 def after_embedding(case: Case, x: Any, extras: dict[str, Any]) -> tuple[Callable[[Any], Any], Any]:
@@ -198,6 +221,7 @@ class _FarAndNear(nnx.Module):
     """A stack that sees near, conditioned by one that sees far."""
 
     def __init__(self, rngs: nnx.Rngs) -> None:
+        self.in_channels = 3
         self.far = ContextStack(3, 4, 2, factor=4, dilations=(1, 2), rngs=rngs)
         self.near = DilatedStack(3, 5, dilations=(1, 3), condition_channels=2, rngs=rngs)
         # The first block is conditioned at its own sample alone; the taps of the second reach further.
@@ -208,16 +232,19 @@ class _FarAndNear(nnx.Module):
         return self.near(x, self.far(x))
 
     def valid(self, x: Any, *, mask: Any = None) -> Any:
+        x, _ = enter_with_context(self, x, mask=mask)
         near = self.near.receptive_field.past + x.shape[1] - self.receptive_field.past
         condition = self.far.valid(x, mask=mask)
         missing = max(0, near - condition.shape[1])
         condition = jnp.pad(condition, ((0, 0), (missing, 0), (0, 0)))[:, -near:]
-        return self.near.valid(x[:, -near:], condition, mask=mask[:, x.shape[1] - near :])
+        mask = None if mask is None else mask[:, x.shape[1] - near :]
+        return self.near.valid(x[:, -near:], condition, mask=mask)
 
     def init_state(self, batch_size: int, dtype: Any = jnp.float32) -> Any:
         return self.far.init_state(batch_size, dtype), self.near.init_state(batch_size, dtype)
 
     def step(self, x: Any, state: Any) -> Any:
+        require_parts(self, state, (0, 1))
         condition, far = self.far.step(x, state[0])
         y, near = self.near.step(x, state[1], condition)
         return y, (far, near)

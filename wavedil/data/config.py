@@ -50,6 +50,7 @@ class CorpusConfig(Config):
     strict: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_positive(sample_rate=self.sample_rate)
         channel_number(self.channel)
         if not 0 <= self.held_out <= 1:

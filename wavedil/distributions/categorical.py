@@ -37,7 +37,8 @@ class Categorical:
     companding: Companding = "mu_law"
 
     def __post_init__(self) -> None:
-        Quantizer(self.levels, self.companding)  # raises where a value is out of range
+        # A value out of range raises; of NumPy's integers Python's are kept.
+        object.__setattr__(self, "levels", self.quantizer.levels)
 
     @property
     def quantizer(self) -> Quantizer:

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Float32, Int, Num, PRNGKeyArray
 
 from wavedil.distributions.categorical import draw
 from wavedil.distributions.protocol import at_levels, checked
-from wavedil.errors import UserError
+from wavedil.errors import require_size
 from wavedil.quantizer import Companding, Quantizer
 
 # The outermost levels reach to infinity. In float32 this is as far, for every scale up to the largest.
@@ -65,11 +65,10 @@ class Mixture(abc.ABC):
     """Standard deviation of a component of scale 1."""
 
     def __post_init__(self) -> None:
-        Quantizer(self.levels, self.companding)  # raises where a value is out of range
-        if self.num_components < 1:
-            raise UserError(
-                f"num_components is {self.num_components}, but a mixture has at least 1; use 1 or 10"
-            )
+        # A value out of range raises; of NumPy's integers Python's are kept.
+        object.__setattr__(self, "levels", self.quantizer.levels)
+        number = require_size("num_components", self.num_components)
+        object.__setattr__(self, "num_components", number)
 
     @property
     def quantizer(self) -> Quantizer:

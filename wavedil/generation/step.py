@@ -66,7 +66,7 @@ def step_function(
     known_kernel = jnp.stack(kernels)
     # Out here, or every sample would copy them: a slice inside the loop is made anew each time.
     newest_kernels = [layer.kernel[-1] for layer in layers]
-    ago = np.stack([_steps_ago(block.conv, stack.blocks[0].channels) for block in stack.blocks])
+    ago = np.stack([_steps_ago(block.conv, stack.in_channels) for block in stack.blocks])
     far = model.conditioning.context_stack
     update_context = None if far is None else context_update(model)
 

@@ -40,7 +40,7 @@ class EncoderConfig(Config):
     """How often the dilations are repeated."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "dilations", tuple(self.dilations))
+        super().__post_init__()
         if not self.dilations:
             raise UserError("encoder dilations is empty; give at least one, such as 1:512 or 1,2,4")
         sizes = ("latent_size", "hop", "channels", "kernel_size", "cycles")
@@ -111,6 +111,7 @@ class AutoencoderConfig(Config):
     """The network that makes the latents."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         local = self.decoder.local_conditioning
         if local is not None and local.mel is not None:
             raise UserError(

@@ -6,16 +6,17 @@ from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Num
 
 from wavedil.errors import UserError
 from wavedil.models.embeddings import label_embedding, look_up
 from wavedil.models.upsampler import FeatureUpsampler
 from wavedil.models.wavenet_config import WaveNetConfig
 from wavedil.nn import ContextStack, Conv1d
+from wavedil.ops.promotion import promoted
 
 Labels = Mapping[str, Any]
-Signal = Float[Array, "batch time channels"]
+Signal = Num[Array, "batch time channels"]
 
 
 def label_tables(config: WaveNetConfig, rngs: nnx.Rngs) -> nnx.Dict:
@@ -109,7 +110,7 @@ class Conditioning(nnx.Module):
             embedded = self.label_projection(embedded)
         parts = [part for part in (local, context, embedded) if part is not None]
         if parts:
-            return functools.reduce(jnp.add, parts)
+            return functools.reduce(jnp.add, promoted(*parts))
         if self.context_stack is None:
             return None
         dtype = self.context_stack.frames.kernel.dtype

@@ -31,7 +31,7 @@ class ContextStackConfig(Config):
     """How often the dilations are repeated."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "dilations", tuple(self.dilations))
+        super().__post_init__()
         require_positive(
             "context_stack",
             factor=self.factor,

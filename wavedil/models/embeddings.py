@@ -1,6 +1,5 @@
 """Embeddings: of the levels of a sample, and of the values of a label; their initial rows, and looking them up."""
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
@@ -15,12 +14,14 @@ def look_up(
     known = in_range(rows, len(table))
     return jnp.where(known[..., None], table[rows.astype(jnp.int32)], jnp.nan)
 
+from wavedil.nn.layer import normal
+
 
 def label_embedding(
     num_values: int, channels: int, rngs: nnx.Rngs
 ) -> Float[Array, "rows channels"]:
     """Row 0, unlabelled, starts at zero: where no recording lacks the label, it stays the middle of the others."""
-    rows = jax.random.normal(rngs.params(), (num_values, channels), jnp.float32)
+    rows = normal(rngs, (num_values, channels))
     return jnp.concatenate([jnp.zeros((1, channels), jnp.float32), rows])
 
 
@@ -33,5 +34,5 @@ def smooth_embedding(levels: int, channels: int, rngs: nnx.Rngs) -> Float[Array,
     level = jnp.linspace(-1.0, 1.0, levels, dtype=jnp.float32)[:, None]
     angles = jnp.pi * level * 2.0 ** jnp.arange(-1.0, 7.0, dtype=jnp.float32)
     waves = jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
-    mixture = jax.random.normal(rngs.params(), (waves.shape[-1], channels), jnp.float32)
+    mixture = normal(rngs, (waves.shape[-1], channels))
     return 1.4 * waves.shape[-1] ** -0.5 * (waves @ mixture)

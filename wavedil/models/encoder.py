@@ -4,11 +4,13 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Num
 
+from wavedil.errors import UserError
 from wavedil.frames import num_frames
 from wavedil.models.autoencoder_config import EncoderConfig
 from wavedil.nn import Conv1d
+from wavedil.nn.door import enter
 from wavedil.nn.layer import require_causal
 from wavedil.receptive_field import ReceptiveField
 
@@ -66,7 +68,7 @@ class Encoder(nnx.Module):
     """
 
     def __init__(self, config: EncoderConfig, *, rngs: nnx.Rngs) -> None:
-        self.config = config
+        self.config, self.in_channels = config, 1
         self.hop = config.require_hop()
         channels, kernel_size = config.channels, config.kernel_size
         self.input = Conv1d(1, channels, kernel_size=kernel_size, padding="same", rngs=rngs)
@@ -77,17 +79,26 @@ class Encoder(nnx.Module):
         self.output = Conv1d(channels, config.latent_size, kernel_size=1, rngs=rngs)
         self.receptive_field: ReceptiveField = config.receptive_field
 
-    def __call__(self, x: Float[Array, "batch time 1"]) -> Float[Array, "batch frames latent_size"]:
+    def __call__(self, x: Num[Array, "batch time 1"]) -> Float[Array, "batch frames latent_size"]:
+        x, _ = enter(self, x)
         field = self.config.layers_field
         missing = self.hop * num_frames(x.shape[1], self.hop) - x.shape[1]
         return self.valid(jnp.pad(x, ((0, 0), (field.past, field.future + missing), (0, 0))))
 
-    def valid(self, x: Float[Array, "batch time 1"]) -> Float[Array, "batch frames latent_size"]:
+    def valid(self, x: Num[Array, "batch time 1"]) -> Float[Array, "batch frames latent_size"]:
         """The latents of a stretch of sound, complete frames, that comes with what the layers see on either side.
 
         [batch, past + frames hop + future, 1] -> [batch, frames, latent_size], the past and future of
         `config.layers_field`.
         """
+        x, _ = enter(self, x)
+        field = self.config.layers_field
+        seen = field.past + field.future
+        if x.shape[1] and (x.shape[1] < seen or (x.shape[1] - seen) % self.hop):
+            raise UserError(
+                f"x has {x.shape[1]} samples, but valid latents are of complete frames with {field.past} samples "
+                f"before and {field.future} after them; give {seen} and a multiple of {self.hop}"
+            )
         x = self.input.valid(x)
         for layer in self.layers:
             x = layer(x)

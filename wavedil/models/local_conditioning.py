@@ -34,16 +34,13 @@ class LocalConditioningConfig(Config):
     """How the features are computed, where they are mel spectra."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_positive(
             "local_conditioning",
             num_features=self.num_features,
             hop=self.hop,
             channels=self.channels,
         )
-        if self.upsampling not in ("repeat", "subpixel"):
-            raise UserError(
-                f"local_conditioning upsampling is {self.upsampling!r}, but it must be 'repeat' or 'subpixel'"
-            )
         fewest = 1 if self.upsampling == "repeat" else 0
         if self.lookaround_frames < fewest:
             raise UserError(

@@ -6,14 +6,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
 from wavedil import distributions
+from wavedil.errors import Size, UserError
 from wavedil.frames import BEYOND
 from wavedil.models.conditioning import Conditioning, Labels, Signal, label_tables
 from wavedil.models.embeddings import look_up, smooth_embedding
 from wavedil.models.wavenet_config import WaveNetConfig
 from wavedil.nn import Conv1d, DilatedStack
+from wavedil.nn.door import (
+    require_beside,
+    require_mask,
+    require_parts,
+    require_signal,
+    weights_dtype,
+    with_context,
+)
 from wavedil.nn.layer import masked
 from wavedil.receptive_field import ReceptiveField
 
@@ -113,7 +123,7 @@ class WaveNet(nnx.Module):
         labels: Labels | None = None,
         local: Signal | None = None,
     ) -> Float[Array, "batch time parameters"]:
-        x = self.enter(codes)
+        x, local = self._enter(codes, local)
         far = self.conditioning.context_stack
         context = None if far is None else far(x)
         condition = self.conditioning(codes.shape[0], labels, local, context)
@@ -139,14 +149,18 @@ class WaveNet(nnx.Module):
           num_outputs: How many of the last samples have outputs; by default all after the first `past`.
         """
         far = self.conditioning.context_stack
-        x = masked(self.enter(codes), mask)
-        count = codes.shape[1] - self.receptive_field.past if num_outputs is None else num_outputs
+        x, local = self._enter(codes, local)
+        require_mask("WaveNet", mask, x)
+        if num_outputs is None or not codes.shape[1]:
+            x = with_context(self, x)
+        x, num_samples = masked(x, mask), x.shape[1]
+        count = num_samples - self.receptive_field.past if num_outputs is None else num_outputs
         near = count + self.stack.receptive_field.past
-        first = codes.shape[1] - near - self.input.receptive_field.past
+        first = num_samples - near - self.input.receptive_field.past
         context = None if far is None else _ending(far.valid(x, mask=mask), near)
         local = None if local is None else _ending(local, near)
         condition = self.conditioning(codes.shape[0], labels, local, context)
-        there = None if mask is None else mask[:, codes.shape[1] - near :]
+        there = None if mask is None else mask[:, num_samples - near :]
         _, skip = self.stack.valid(self.input.valid(x[:, first:]), condition, mask=there)
         return self.head(skip)
 
@@ -176,15 +190,15 @@ class WaveNet(nnx.Module):
         entered = jnp.where(beyond, 0, seen)
         local = None if features is None else self.conditioning.upsample(features, seen.shape[1])
         if context.shape[1] < self.config.context_samples:
-            parameters = self(entered, labels, local)[:, context.shape[1] - 1 :]
+            parameters = _ending(self(entered, labels, local), codes.shape[1])
         else:
             there = ~beyond[:, : context.shape[1] - 1]
             num_outputs = codes.shape[1]
             parameters = self.valid(entered, labels, local, mask=there, num_outputs=num_outputs)
         return self.distribution.log_prob(parameters, codes)
 
-    def init_state(self, batch_size: int) -> dict[str, Any]:
-        dtype = self.input.kernel.dtype  # codes have no type of their own
+    def init_state(self, batch_size: Size, dtype: DTypeLike = jnp.int32) -> dict[str, Any]:
+        dtype = weights_dtype(self, dtype)
         state: dict[str, Any] = {
             "input": self.input.init_state(batch_size, dtype),
             "stack": self.stack.init_state(batch_size, dtype),
@@ -200,10 +214,12 @@ class WaveNet(nnx.Module):
         labels: Labels | None = None,
         local: Signal | None = None,
     ) -> tuple[Float[Array, "batch time parameters"], dict[str, Any]]:
-        x, context = self.enter(codes), None
+        x, local = self._enter(codes, local)
+        far, context = self.conditioning.context_stack, None
+        require_parts(self, state, ("input", "stack", *(() if far is None else ("context",))))
         after: dict[str, Any] = {}
-        if self.conditioning.context_stack is not None:
-            context, after["context"] = self.conditioning.context_stack.step(x, state["context"])
+        if far is not None:
+            context, after["context"] = far.step(x, state["context"])
         condition = self.conditioning(codes.shape[0], labels, local, context)
         x, after["input"] = self.input.step(x, state["input"])
         (_, skip), after["stack"] = self.stack.step(x, state["stack"], condition)
@@ -216,6 +232,21 @@ class WaveNet(nnx.Module):
         amplitudes = self.config.quantizer.decode(np.arange(self.config.levels))
         return look_up(jnp.asarray(amplitudes, self.input.kernel.dtype)[:, None], codes)
 
+    def _enter(self, codes: Any, local: Any) -> tuple[Array, Array | None]:
+        """Codes as they enter, and the local condition; refuses what does not fit, as the door of every layer."""
+        shape, kind = tuple(jnp.shape(codes)), jnp.result_type(codes)
+        if len(shape) != 2 or not jnp.issubdtype(kind, jnp.integer):
+            raise UserError(
+                f"codes have shape {list(shape)} of {kind}, but WaveNet takes integers [batch, time]; "
+                "model.config.quantizer.encode makes them of sound"
+            )
+        config = self.config.local_conditioning
+        if local is not None and config is not None:
+            require_signal("WaveNet", "local", local, "channels", config.channels)
+            require_beside("WaveNet", local, codes)
+            local = jnp.asarray(local, weights_dtype(self, local))
+        return self.enter(codes).astype(weights_dtype(self, local)), local
+
     def head(
         self, skip: Float[Array, "batch time skip_channels"]
     ) -> Float[Array, "batch time parameters"]:
@@ -227,4 +258,5 @@ class WaveNet(nnx.Module):
 def _ending(signal: Array, count: int) -> Array:
     """The last `count` samples; zeros before those that are there."""
     missing = max(0, count - signal.shape[1])
-    return jnp.pad(signal, ((0, 0), (missing, 0), (0, 0)))[:, -count:]
+    signal = jnp.pad(signal, ((0, 0), (missing, 0), (0, 0)))
+    return signal[:, signal.shape[1] - count :]

@@ -76,12 +76,10 @@ class WaveNetConfig(Config):
     """Samples per second (Hz) of the sound."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         labels = Vocabulary({name: tuple(values) for name, values in self.labels.items()})
         object.__setattr__(self, "labels", labels)
-        object.__setattr__(self, "dilations", tuple(self.dilations))
         self._check_output()
-        if self.input not in ("codes", "scalar"):
-            raise UserError(f"input is {self.input!r}, but it must be 'codes' or 'scalar'")
         if not self.dilations:
             raise UserError("dilations is empty; give at least one, such as 1:512 or 1,2,4")
         require_positive(dilation=min(self.dilations))

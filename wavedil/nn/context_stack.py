@@ -1,18 +1,19 @@
 """A stack at a lower rate with a long receptive field, whose output conditions a stack at the sample rate."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 from jax.typing import DTypeLike
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Num
 
-from wavedil.errors import require_positive
+from wavedil.errors import Size, Sizes, require_positive
 from wavedil.nn.conv import Conv1d
 from wavedil.nn.dilated_stack import DilatedStack
-from wavedil.nn.layer import masked, past_samples
+from wavedil.nn.door import enter, enter_with_context, require_parts, require_state
+from wavedil.nn.layer import initial_state, masked
 from wavedil.receptive_field import ReceptiveField
 
 
@@ -46,7 +47,7 @@ class ContextStack(nnx.Module):
                 frame under way; "held": [batch, 1, out_channels], of the last complete frame; "stack": ...}
 
     Raises:
-      ValueError: If a size is below 1.
+      UserError: If a size is no whole number of at least 1.
 
     Example:
       >>> far = ContextStack(8, 16, 8, factor=64, dilations=[1, 2, 4, 8], rngs=nnx.Rngs(0))
@@ -58,18 +59,20 @@ class ContextStack(nnx.Module):
 
     def __init__(
         self,
-        in_channels: int,
-        channels: int,
-        out_channels: int,
+        in_channels: Size,
+        channels: Size,
+        out_channels: Size,
         *,
-        factor: int,
-        kernel_size: int = 2,
-        dilations: Sequence[int] = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
-        cycles: int = 1,
+        factor: Size,
+        kernel_size: Size = 2,
+        dilations: Sizes = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+        cycles: Size = 1,
         rngs: nnx.Rngs,
     ) -> None:
-        require_positive(factor=factor)
-        self.factor = factor
+        in_channels, channels, out_channels, factor = require_positive(
+            in_channels=in_channels, channels=channels, out_channels=out_channels, factor=factor
+        )
+        self.in_channels, self.factor = in_channels, factor
         self.frames = Conv1d(factor * in_channels, channels, kernel_size=1, rngs=rngs)
         self.stack = DilatedStack(
             channels,
@@ -82,11 +85,12 @@ class ContextStack(nnx.Module):
         frame = ReceptiveField.conv(factor, stride=factor, padding="valid")
         held = ReceptiveField.upsample(factor).then(ReceptiveField.delay(factor - 1))
         self.receptive_field = frame.then(self.stack.receptive_field).then(held)
-        self._sizes = in_channels, out_channels
+        self._out_channels = out_channels
 
     def __call__(
-        self, x: Float[Array, "batch time in_channels"]
+        self, x: Num[Array, "batch time in_channels"]
     ) -> Float[Array, "batch time out_channels"]:
+        x, _ = enter(self, x)
         # One frame too many, whose output nothing sees, so that there always is one.
         num_samples = x.shape[1]
         missing = self.factor - num_samples % self.factor
@@ -102,12 +106,13 @@ class ContextStack(nnx.Module):
 
     def valid(
         self,
-        x: Float[Array, "batch time in_channels"],
+        x: Num[Array, "batch time in_channels"],
         *,
         mask: Bool[Array, "batch mask_time"] | None = None,
     ) -> Float[Array, "batch inner_time out_channels"]:
         """As of every layer; x begins with a frame, and so does the signal in it."""
         factor, past = self.factor, self.receptive_field.past
+        x, _ = enter_with_context(self, x, mask=mask)
         num_samples, num_frames = x.shape[1], x.shape[1] // self.factor
         frames_mask = None if mask is None else mask[:, ::factor][:, :num_frames]
         frames = self.enter(masked(x, mask)[:, : num_frames * factor])
@@ -121,18 +126,21 @@ class ContextStack(nnx.Module):
         skipped = past - ((first + 1) * factor - 1)
         return held[:, skipped : skipped + num_samples - past]
 
-    def init_state(self, batch_size: int, dtype: DTypeLike = jnp.float32) -> dict[str, Any]:
-        in_channels, out_channels = self._sizes
+    def init_state(self, batch_size: Size, dtype: DTypeLike = jnp.float32) -> dict[str, Any]:
+        samples = initial_state(self, batch_size, self.factor - 1, self.in_channels, dtype)
         return {
-            "samples": past_samples(batch_size, self.factor - 1, in_channels, dtype),
+            "samples": samples,
             "phase": jnp.zeros((), jnp.int32),
-            "held": past_samples(batch_size, 1, out_channels, dtype),
-            "stack": self.stack.init_state(batch_size, dtype),
+            "held": jnp.zeros((samples.shape[0], 1, self._out_channels), samples.dtype),
+            "stack": self.stack.init_state(batch_size, samples.dtype),
         }
 
     def step(
-        self, x: Float[Array, "batch time in_channels"], state: dict[str, Any]
+        self, x: Num[Array, "batch time in_channels"], state: dict[str, Any]
     ) -> tuple[Float[Array, "batch time out_channels"], dict[str, Any]]:
+        x, _ = enter(self, x)
+        require_parts(self, state, ("samples", "phase", "held", "stack"))
+        require_state(self, state["samples"], (x.shape[0], self.factor - 1, x.shape[2]))
         factor, num_samples, phase = self.factor, x.shape[1], state["phase"]
         # How many frames a block completes depends on where the last one ended: one of two numbers.
         fewest, most = num_samples // factor, -(-num_samples // factor)
@@ -142,7 +150,7 @@ class ContextStack(nnx.Module):
         #
         #     samples    . p p | x x x x x x        factor 4, so 3 in the state; phase 2
         #     frames       |-------|-------|
-        seen = jnp.concatenate([state["samples"], x], axis=1)
+        seen = jnp.concatenate([state["samples"].astype(x.dtype), x], axis=1)
         ahead = jnp.pad(seen, ((0, 0), (0, factor), (0, 0)))
         frames = lax.dynamic_slice_in_dim(ahead, factor - 1 - phase, most * factor, axis=1)
         y, stack = lax.cond(
@@ -153,18 +161,22 @@ class ContextStack(nnx.Module):
             state["stack"],
         )
         # Entry n is the output held after n more frames; outputs that were not run are never reached.
-        held = jnp.concatenate([state["held"], y], axis=1)
+        held = jnp.concatenate([state["held"].astype(y.dtype), y], axis=1)
+        last = lax.dynamic_slice_in_dim(held, completed, 1, axis=1)
+        # In the types in which they came, so that they can be carried through a loop.
         after = {
-            "samples": seen[:, num_samples:],
+            "samples": seen[:, num_samples:].astype(state["samples"].dtype),
             "phase": (phase + num_samples) % factor,
-            "held": lax.dynamic_slice_in_dim(held, completed, 1, axis=1),
+            "held": last.astype(state["held"].dtype),
             "stack": stack,
         }
         return held[:, (phase + 1 + jnp.arange(num_samples, dtype=phase.dtype)) // factor], after
 
     def enter(self, x: Array) -> Array:
         """Complete frames of samples as the blocks take them: the samples of each joined in its channels."""
-        return self.frames(x.reshape(x.shape[0], x.shape[1] // self.factor, -1))
+        return self.frames(
+            x.reshape(x.shape[0], x.shape[1] // self.factor, self.factor * x.shape[2])
+        )
 
     def _run(self, count: int, most: int) -> Callable[[Array, Any], tuple[Array, Any]]:
         """The stack over the first `count` of `most` frames, and its state after them."""
@@ -172,7 +184,7 @@ class ContextStack(nnx.Module):
         def run(frames: Array, state: Any) -> tuple[Array, Any]:
             # The state of the stack stays as it is, and its outputs are not read.
             if count == 0:
-                return jnp.zeros((frames.shape[0], most, self._sizes[1]), frames.dtype), state
+                return jnp.zeros((frames.shape[0], most, self._out_channels), frames.dtype), state
             (_, y), state = self.stack.step(self.enter(frames[:, : count * self.factor]), state)
             return jnp.pad(y, ((0, 0), (0, most - count), (0, 0))), state
 

@@ -1,15 +1,16 @@
 """Dilated 1-D convolution."""
 
-from typing import Literal
+import math
+from typing import Literal, get_args
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Num
 
-from wavedil.errors import require_positive
-from wavedil.nn.layer import extend, masked, past_samples, require_causal
+from wavedil.errors import Size, UserError, require_known, require_positive
+from wavedil.nn.door import enter, enter_with_context
+from wavedil.nn.layer import extend, initial_state, masked, normal, require_causal
 from wavedil.ops import dilated_conv
 from wavedil.receptive_field import Padding, ReceptiveField
 
@@ -45,7 +46,7 @@ class Conv1d(nnx.Module):
       state:    [batch, past, in_channels], oldest sample first.
 
     Raises:
-      ValueError: If a size is below 1, or groups does not divide the channels.
+      UserError: If a size is no whole number of at least 1, or groups does not divide the channels.
 
     Example:
       >>> conv = Conv1d(1, 8, kernel_size=2, dilation=4, rngs=nnx.Rngs(0))
@@ -57,17 +58,17 @@ class Conv1d(nnx.Module):
 
     def __init__(
         self,
-        in_channels: int,
-        out_channels: int,
+        in_channels: Size,
+        out_channels: Size,
         *,
-        kernel_size: int,
-        dilation: int = 1,
-        groups: int = 1,
+        kernel_size: Size,
+        dilation: Size = 1,
+        groups: Size = 1,
         padding: LayerPadding = "causal",
         use_bias: bool = True,
         rngs: nnx.Rngs,
     ) -> None:
-        require_positive(
+        in_channels, out_channels, kernel_size, dilation, groups = require_positive(
             in_channels=in_channels,
             out_channels=out_channels,
             kernel_size=kernel_size,
@@ -75,11 +76,11 @@ class Conv1d(nnx.Module):
             groups=groups,
         )
         if in_channels % groups or out_channels % groups:
-            raise ValueError(
-                f"groups is {groups}, which does not divide {in_channels} input and {out_channels} output channels"
+            raise UserError(
+                f"groups is {groups}, which does not divide {in_channels} input and {out_channels} output channels; "
+                f"use a divisor of {math.gcd(in_channels, out_channels)}"
             )
-        if padding not in ("causal", "same"):
-            raise ValueError(f"padding is {padding!r}, but a layer pads 'causal' or 'same'")
+        require_known("padding", padding, get_args(LayerPadding))
         self.in_channels = in_channels
         self.dilation = dilation
         self.padding = padding
@@ -87,7 +88,7 @@ class Conv1d(nnx.Module):
         shape = (kernel_size, in_channels // groups, out_channels)
         # An output of inputs with variance 1 then has variance 1.
         scale = (kernel_size * in_channels // groups) ** -0.5
-        self.kernel = nnx.Param(scale * jax.random.normal(rngs.params(), shape, jnp.float32))
+        self.kernel = nnx.Param(scale * normal(rngs, shape))
         self.bias = nnx.Param(jnp.zeros(out_channels, jnp.float32)) if use_bias else None
 
     def bias_or_zeros(self) -> Float[Array, " out_channels"]:
@@ -97,35 +98,36 @@ class Conv1d(nnx.Module):
         return self.bias[...]
 
     def __call__(
-        self, x: Float[Array, "batch time in_channels"]
+        self, x: Num[Array, "batch time in_channels"]
     ) -> Float[Array, "batch time out_channels"]:
-        return self._convolve(x, self.padding)
+        return self._convolve(enter(self, x)[0], self.padding)
 
     def valid(
         self,
-        x: Float[Array, "batch time in_channels"],
+        x: Num[Array, "batch time in_channels"],
         *,
         mask: Bool[Array, "batch mask_time"] | None = None,
     ) -> Float[Array, "batch inner_time out_channels"]:
         """The outputs that see no padding: `past` fewer at the beginning and `future` fewer at the end."""
+        x, _ = enter_with_context(self, x, mask=mask)
         return self._convolve(masked(x, mask), "valid")
 
     def init_state(
-        self, batch_size: int, dtype: DTypeLike = jnp.float32
+        self, batch_size: Size, dtype: DTypeLike = jnp.float32
     ) -> Float[Array, "batch past in_channels"]:
         require_causal(self.receptive_field, f"Conv1d with padding={self.padding!r}")
-        return past_samples(batch_size, self.receptive_field.past, self.in_channels, dtype)
+        return initial_state(self, batch_size, self.receptive_field.past, self.in_channels, dtype)
 
     def step(
         self,
-        x: Float[Array, "batch time in_channels"],
+        x: Num[Array, "batch time in_channels"],
         state: Float[Array, "batch past in_channels"],
     ) -> tuple[Float[Array, "batch time out_channels"], Float[Array, "batch past in_channels"]]:
         require_causal(self.receptive_field, f"Conv1d with padding={self.padding!r}")
-        extended, state = extend(x, state)
+        extended, state = extend(self, enter(self, x)[0], state)
         # The past stands where padding would, so the valid outputs are those of the block.
         return self._convolve(extended, "valid"), state
 
     def _convolve(self, x: Array, padding: Padding) -> Array:
         y = dilated_conv(x, self.kernel[...], self.dilation, padding)
-        return y if self.bias is None else y + self.bias[...]
+        return y if self.bias is None else y + self.bias[...].astype(y.dtype)

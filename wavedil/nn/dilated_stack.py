@@ -1,18 +1,19 @@
 """A stack of gated blocks whose dilation grows."""
 
 import functools
-from collections.abc import Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Num
 
-from wavedil.errors import require_positive
+from wavedil.errors import Size, Sizes, UserError, require_positive, require_sizes
+from wavedil.nn.door import enter, enter_with_context, require_parts, weights_dtype
 from wavedil.nn.gated_block import Condition, GatedBlock, is_local
+from wavedil.nn.layer import normal
 from wavedil.ops import gated_stack
+from wavedil.ops.promotion import promoted
 from wavedil.receptive_field import ReceptiveField
 
 State = list[Float[Array, "batch _ channels"]]
@@ -42,7 +43,7 @@ class DilatedStack(nnx.Module):
       state:     one array [batch, (kernel_size - 1) dilation, channels] for each block, oldest sample first.
 
     Raises:
-      ValueError: If a size is below 1 or there is no dilation.
+      UserError: If a size is no whole number of at least 1 or there is no dilation; when called, as `GatedBlock`.
 
     Example:
       >>> stack = DilatedStack(32, 64, kernel_size=2, dilations=[1, 2, 4, 8], cycles=2, rngs=nnx.Rngs(0))
@@ -54,20 +55,27 @@ class DilatedStack(nnx.Module):
 
     def __init__(
         self,
-        channels: int,
-        skip_channels: int,
+        channels: Size,
+        skip_channels: Size,
         *,
-        kernel_size: int = 2,
-        dilations: Sequence[int] = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
-        cycles: int = 1,
-        condition_channels: int | None = None,
+        kernel_size: Size = 2,
+        dilations: Sizes = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+        cycles: Size = 1,
+        condition_channels: Size | None = None,
         use_bias: bool = True,
         rngs: nnx.Rngs,
     ) -> None:
-        require_positive(skip_channels=skip_channels, cycles=cycles)
+        channels, skip_channels, cycles, condition_channels = require_positive(
+            channels=channels,
+            skip_channels=skip_channels,
+            cycles=cycles,
+            condition_channels=condition_channels,
+        )
+        dilations = require_sizes("dilation", dilations)
         if not dilations:
-            raise ValueError("dilations is empty; give at least one dilation, such as [1, 2, 4, 8]")
-        self.dilations = tuple(dilations) * cycles
+            raise UserError("dilations is empty; give at least one dilation, such as [1, 2, 4, 8]")
+        self.in_channels, self.condition_channels = channels, condition_channels
+        self.dilations = dilations * cycles
         self.blocks = nnx.List(
             GatedBlock(
                 channels,
@@ -80,7 +88,7 @@ class DilatedStack(nnx.Module):
             for dilation in self.dilations
         )
         joined = len(self.dilations) * channels
-        kernel = jax.random.normal(rngs.params(), (joined, skip_channels), jnp.float32)
+        kernel = normal(rngs, (joined, skip_channels))
         # A gated activation has a variance of about a quarter; this makes the skip sum's about one.
         self.skip_kernel = nnx.Param(2.0 * joined**-0.5 * kernel)
         self.skip_bias = nnx.Param(jnp.zeros(skip_channels, jnp.float32)) if use_bias else None
@@ -88,26 +96,27 @@ class DilatedStack(nnx.Module):
         self.receptive_field = functools.reduce(ReceptiveField.then, fields)
 
     def __call__(
-        self, x: Float[Array, "batch time channels"], condition: Condition | None = None
+        self, x: Num[Array, "batch time channels"], condition: Condition | None = None
     ) -> tuple[Float[Array, "batch time channels"], Float[Array, "batch time skip_channels"]]:
-        return self._run(x, condition, is_local(condition, x))
+        return self._run(*enter(self, x, condition))
 
     def valid(
         self,
-        x: Float[Array, "batch time channels"],
+        x: Num[Array, "batch time channels"],
         condition: Condition | None = None,
         *,
         mask: Bool[Array, "batch mask_time"] | None = None,
     ) -> tuple[
         Float[Array, "batch inner_time channels"], Float[Array, "batch inner_time skip_channels"]
     ]:
-        local = is_local(condition, x)
-        if condition is not None and local:
+        x, condition = enter_with_context(self, x, condition, mask)
+        if condition is not None and is_local(condition):
             # The first block has outputs after its own past.
             condition = condition[:, self.blocks[0].receptive_field.past :]
-        return self._run(x, condition, local, valid=True, mask=mask)
+        return self._run(x, condition, valid=True, mask=mask)
 
-    def _run(self, x: Array, condition: Condition | None, local: bool, **settings: Any) -> Any:
+    def _run(self, x: Array, condition: Array | None, **settings: Any) -> Any:
+        local = is_local(condition)
         # A condition that is the same at every sample is part of the biases and costs nothing a sample.
         return gated_stack(
             x,
@@ -119,25 +128,30 @@ class DilatedStack(nnx.Module):
             **settings,
         )
 
-    def init_state(self, batch_size: int, dtype: DTypeLike = jnp.float32) -> State:
+    def init_state(self, batch_size: Size, dtype: DTypeLike = jnp.float32) -> State:
+        dtype = weights_dtype(self, dtype)
         return [block.init_state(batch_size, dtype) for block in self.blocks]
 
     def step(
         self,
-        x: Float[Array, "batch time channels"],
+        x: Num[Array, "batch time channels"],
         state: State,
         condition: Condition | None = None,
     ) -> tuple[
         tuple[Float[Array, "batch time channels"], Float[Array, "batch time skip_channels"]], State
     ]:
+        x, condition = enter(self, x, condition)
+        require_parts(self, state, range(len(self.blocks)))
         gated, after = [], []
         for block, past in zip(self.blocks, state, strict=True):
             (x, z), past = block.step(x, past, condition)
             gated.append(z)
             after.append(past)
         # One matmul over all blocks: the sum of their skip outputs.
-        skip = jnp.concatenate(gated, axis=-1) @ self.skip_kernel[...] + self.skip_bias_or_zeros()
-        return (x, skip), after
+        joined, kernel, bias = promoted(
+            jnp.concatenate(gated, axis=-1), self.skip_kernel[...], self.skip_bias_or_zeros()
+        )
+        return (x, joined @ kernel + bias), after
 
     def skip_bias_or_zeros(self) -> Float[Array, " skip_channels"]:
         """The bias of the skip sum, or zeros where there is none."""

@@ -5,15 +5,17 @@ from typing import Any
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Num
 
-from wavedil.errors import require_positive
+from wavedil.errors import Size, require_positive
 from wavedil.nn.conv import Conv1d
-from wavedil.nn.layer import extend, masked, past_samples
+from wavedil.nn.door import enter, enter_with_context
+from wavedil.nn.layer import extend, initial_state, masked
 from wavedil.ops import GatedWeights, gated_block
+from wavedil.ops.promotion import promoted
 from wavedil.receptive_field import ReceptiveField
 
-Condition = Float[Array, "batch time_or_1 condition_channels"]
+Condition = Num[Array, "batch time_or_1 condition_channels"]
 
 
 class GatedBlock(nnx.Module):
@@ -40,8 +42,8 @@ class GatedBlock(nnx.Module):
       state:     [batch, (kernel_size - 1) dilation, channels], oldest sample first.
 
     Raises:
-      ValueError: If a size is below 1; when called, if a condition is missing, was not provided for, or is as
-        long as neither the signal nor one sample.
+      UserError: If a size is no whole number of at least 1; when called, if a condition is missing, was not provided
+        for, is for another batch than the signal, or is as long as neither the signal nor one sample.
 
     Example:
       >>> block = GatedBlock(16, 32, kernel_size=2, dilation=4, rngs=nnx.Rngs(0))
@@ -52,18 +54,19 @@ class GatedBlock(nnx.Module):
 
     def __init__(
         self,
-        channels: int,
-        skip_channels: int | None = None,
+        channels: Size,
+        skip_channels: Size | None = None,
         *,
-        kernel_size: int,
-        dilation: int = 1,
-        condition_channels: int | None = None,
+        kernel_size: Size,
+        dilation: Size = 1,
+        condition_channels: Size | None = None,
         use_bias: bool = True,
         rngs: nnx.Rngs,
     ) -> None:
-        require_positive(channels=channels)
-        self.channels = channels
-        self.dilation = dilation
+        channels, skip_channels, condition_channels = require_positive(
+            channels=channels, skip_channels=skip_channels, condition_channels=condition_channels
+        )
+        self.in_channels, self.condition_channels = channels, condition_channels
         self.conv = Conv1d(
             channels,
             2 * channels,
@@ -72,6 +75,7 @@ class GatedBlock(nnx.Module):
             use_bias=use_bias,
             rngs=rngs,
         )
+        self.dilation = self.conv.dilation
         self.residual = Conv1d(channels, channels, kernel_size=1, use_bias=use_bias, rngs=rngs)
         # Residuals of many layers add up; starting them small keeps deep stacks near their input's scale.
         self.residual.kernel[...] *= 0.5
@@ -88,38 +92,43 @@ class GatedBlock(nnx.Module):
         self.receptive_field = self.conv.receptive_field.union(ReceptiveField(past=0))
 
     def __call__(
-        self, x: Float[Array, "batch time channels"], condition: Condition | None = None
+        self, x: Num[Array, "batch time channels"], condition: Condition | None = None
     ) -> tuple[Float[Array, "batch time channels"], Float[Array, "batch time skip_channels"]]:
-        return self.step(x, self.init_state(x.shape[0], x.dtype), condition)[0]
+        x, condition = enter(self, x, condition)
+        return self._run(x, self.init_state(x.shape[0], x.dtype), condition)[0]
 
     def valid(
         self,
-        x: Float[Array, "batch time channels"],
+        x: Num[Array, "batch time channels"],
         condition: Condition | None = None,
         *,
         mask: Bool[Array, "batch mask_time"] | None = None,
     ) -> tuple[
         Float[Array, "batch inner_time channels"], Float[Array, "batch inner_time skip_channels"]
     ]:
-        past = self.receptive_field.past
-        x = masked(x, mask)
-        if condition is not None and is_local(condition, x):
+        x, condition = enter_with_context(self, x, condition, mask)
+        past, x = self.receptive_field.past, masked(x, mask)
+        if condition is not None and is_local(condition):
             condition = condition[:, past:]
-        return self.step(x[:, past:], x[:, :past], condition)[0]
+        return self._run(x[:, past:], x[:, :past], condition)[0]
 
     def init_state(
-        self, batch_size: int, dtype: DTypeLike = jnp.float32
+        self, batch_size: Size, dtype: DTypeLike = jnp.float32
     ) -> Float[Array, "batch past channels"]:
-        return past_samples(batch_size, self.receptive_field.past, self.channels, dtype)
+        return initial_state(self, batch_size, self.receptive_field.past, self.in_channels, dtype)
 
     def step(
         self,
-        x: Float[Array, "batch time channels"],
+        x: Num[Array, "batch time channels"],
         state: Float[Array, "batch past channels"],
         condition: Condition | None = None,
     ) -> tuple[tuple[Any, Any], Float[Array, "batch past channels"]]:
-        extended, state = extend(x, state)
-        local = is_local(condition, x)
+        x, condition = enter(self, x, condition)
+        return self._run(x, state, condition)
+
+    def _run(self, x: Array, state: Array, condition: Array | None) -> Any:
+        extended, state = extend(self, x, state)
+        local = is_local(condition)
         residual, gated = gated_block(
             extended, self.weights(condition, local), self.dilation, condition if local else None
         )
@@ -128,13 +137,11 @@ class GatedBlock(nnx.Module):
 
     def weights(self, condition: Condition | None, local: bool) -> GatedWeights:
         """The weights that `wavedil.ops` takes; a condition that is not local becomes part of the bias."""
-        if (condition is None) != (self.condition is None):
-            state = "without a condition" if self.condition is None else "with a condition"
-            raise ValueError(f"this block was made {state}, but was called otherwise")
         bias = self.conv.bias_or_zeros()[None]
         condition_kernel = None if self.condition is None else self.condition.kernel[0]
         if condition is not None and condition_kernel is not None and not local:
             # V c is the same at every sample, so it is worked out once for each signal.
+            bias, condition, condition_kernel = promoted(bias, condition, condition_kernel)
             bias = bias + jnp.squeeze(condition, 1) @ condition_kernel
         return GatedWeights(
             kernel=self.conv.kernel[...],
@@ -145,13 +152,6 @@ class GatedBlock(nnx.Module):
         )
 
 
-def is_local(condition: Condition | None, x: Float[Array, "batch time channels"]) -> bool:
-    """Whether the condition has a value of its own at every sample of x."""
-    if condition is None or condition.shape[1] == 1:
-        return False
-    if condition.shape[1] != x.shape[1]:
-        raise ValueError(
-            f"the condition has {condition.shape[1]} samples and the signal {x.shape[1]}; a condition has a "
-            "value at every sample, or one for all"
-        )
-    return True
+def is_local(condition: Condition | None) -> bool:
+    """Whether the condition has a value of its own at every sample."""
+    return condition is not None and condition.shape[1] != 1

@@ -3,10 +3,14 @@
 import math
 from typing import Any, Protocol
 
+import jax
 import jax.numpy as jnp
+from flax import nnx
 from jax.typing import DTypeLike
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Num
 
+from wavedil.errors import Size, UserError, require_whole
+from wavedil.nn.door import require_state, weights_dtype
 from wavedil.receptive_field import ReceptiveField
 
 
@@ -43,40 +47,61 @@ class Layer(Protocol):
         """The outputs of the next block, and the state after it."""
 
 
-def past_samples(
-    batch_size: int, past: int, num_channels: int, dtype: DTypeLike
+def initial_state(
+    layer: Any, batch_size: Size, past: int, num_channels: int, dtype: DTypeLike
 ) -> Float[Array, "batch past channels"]:
-    """The samples before the first one: zeros."""
-    return jnp.zeros((batch_size, past, num_channels), dtype)
+    """The samples before the first one, zeros, in the type that the layer's weights make of a signal of that type."""
+    batch_size = require_whole("batch_size", batch_size, least=0)
+    return jnp.zeros((batch_size, past, num_channels), weights_dtype(layer, dtype))
 
 
 def extend(
-    x: Float[Array, "batch time channels"], past: Float[Array, "batch past channels"]
+    layer: Any, x: Float[Array, "batch time channels"], past: Float[Array, "batch past channels"]
 ) -> tuple[Float[Array, "batch past_and_time channels"], Float[Array, "batch past channels"]]:
-    """The block with its past samples in front, and the past samples of the next block."""
+    """The block with its past samples in front, and the past samples of the next block.
+
+    Raises:
+      UserError: If the past has another shape than the state of the layer.
+    """
+    require_state(layer, past, (x.shape[0], layer.receptive_field.past, x.shape[2]))
     # past         a b c
     # x                  d e
     # extended     a b c d e
     # next past        c d e       of the same length, however short the block
     extended = jnp.concatenate([past.astype(x.dtype), x], axis=1)
-    return extended, extended[:, x.shape[1] :]
+    # In its own type, so that it can be carried through a loop.
+    return extended, extended[:, x.shape[1] :].astype(past.dtype)
 
 
 def masked(
-    x: Float[Array, "batch time channels"], mask: Bool[Array, "batch mask_time"] | None
-) -> Float[Array, "batch time channels"]:
+    x: Num[Array, "batch time *channels"], mask: Bool[Array, "batch mask_time"] | None
+) -> Num[Array, "batch time *channels"]:
     """x where there is signal, zero elsewhere; see `Layer.valid`."""
     if mask is None:
         return x
     missing = ((0, 0), (0, x.shape[1] - mask.shape[1]))
-    return jnp.where(jnp.pad(mask, missing, constant_values=True)[..., None], x, 0)
+    there = jnp.pad(mask, missing, constant_values=True)
+    return jnp.where(there.reshape(x.shape[:2] + (1,) * (x.ndim - 2)), x, 0)
 
 
 def require_causal(field: ReceptiveField, what: str) -> None:
     """Raises for a layer that sees the future, with the delay that would make it causal."""
     if field.future > 0:
         delay = math.ceil(field.future / field.stride)
-        raise ValueError(
+        raise UserError(
             f"{what} sees {field.future} samples of the future, so it has no step; delay its output by "
             f"{delay} samples, or use padding='causal'"
         )
+
+
+def normal(rngs: nnx.Rngs, shape: tuple[int, ...]) -> Float[Array, "..."]:
+    """Initial weights from the standard normal distribution.
+
+    Raises:
+      UserError: If rngs is a key or a seed.
+    """
+    if not hasattr(rngs, "params"):
+        raise UserError(
+            f"rngs is {rngs!r}, but it must be a source of random numbers; use nnx.Rngs(0), or nnx.Rngs(key)"
+        )
+    return jax.random.normal(rngs.params(), shape, jnp.float32)

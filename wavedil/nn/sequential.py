@@ -6,9 +6,11 @@ from typing import Any
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Num
 
-from wavedil.nn.layer import masked
+from wavedil.errors import Size
+from wavedil.nn.door import require_context, require_parts, weights_dtype
+from wavedil.nn.pointwise import Pointwise
 from wavedil.receptive_field import ReceptiveField
 
 
@@ -18,11 +20,15 @@ class Sequential(nnx.Module):
     Every layer sees zeros before its first sample. Streams if each layer does.
 
     Args:
-      layers: Layers under the contract, or plain functions that act on every sample by itself, such as `jax.nn.relu`.
+      layers: Layers under the contract, and modules and functions that act on every sample by itself, such as
+        `nnx.Linear`, `nnx.LayerNorm` and `jax.nn.relu`.
 
     Shapes:
       __call__: [batch, time, in_channels] -> [batch, time, out_channels], as many times the samples as layers upsample.
       state:    one entry for each layer.
+
+    Raises:
+      UserError: If one is neither; when called, if a module or function without state sees other samples than its own.
 
     Example:
       >>> net = Sequential(Conv1d(1, 8, kernel_size=2, rngs=rngs), jax.nn.relu, Conv1d(8, 1, kernel_size=3, rngs=rngs))
@@ -31,24 +37,23 @@ class Sequential(nnx.Module):
     """
 
     def __init__(self, *layers: Any) -> None:
-        modules: list[Any] = [
-            layer if isinstance(layer, nnx.Module) else Pointwise(layer) for layer in layers
-        ]
+        modules: list[Any] = [layer if _is_layer(layer) else Pointwise(layer) for layer in layers]
         self.layers = nnx.List(modules)
         fields = [module.receptive_field for module in modules]
         self.receptive_field = functools.reduce(ReceptiveField.then, fields, ReceptiveField(past=0))
 
-    def __call__(self, x: Float[Array, "batch time in"]) -> Float[Array, "batch out_time out"]:
+    def __call__(self, x: Num[Array, "batch time *in"]) -> Num[Array, "batch out_time *out"]:
         for layer in self.layers:
             x = layer(x)
         return x
 
     def valid(
         self,
-        x: Float[Array, "batch time in"],
+        x: Num[Array, "batch time *in"],
         *,
         mask: Bool[Array, "batch mask_time"] | None = None,
-    ) -> Float[Array, "batch out_time out"]:
+    ) -> Num[Array, "batch out_time *out"]:
+        signal = x
         for layer in self.layers:
             y = layer.valid(x, mask=mask)
             if mask is not None:
@@ -56,15 +61,24 @@ class Sequential(nnx.Module):
                 factor = int(1 / layer.receptive_field.stride)
                 mask = jnp.repeat(mask, factor, axis=1)[:, factor * x.shape[1] - y.shape[1] :]
             x = y
+        if self.receptive_field.stride == 1:
+            # A layer inside may have been given nothing, because those before it had no outputs. Asked last: the first
+            # layer refuses what is no signal.
+            require_context(self, signal)
         return x
 
-    def init_state(self, batch_size: int, dtype: DTypeLike = jnp.float32) -> list[Any]:
+    def init_state(self, batch_size: Size, dtype: DTypeLike = jnp.float32) -> list[Any]:
+        states = []
         layers: list[Any] = list(self.layers)
-        return [layer.init_state(batch_size, dtype) for layer in layers]
+        for layer in layers:
+            states.append(layer.init_state(batch_size, dtype))
+            dtype = weights_dtype(layer, dtype)  # of its outputs, which the next layer sees
+        return states
 
     def step(
-        self, x: Float[Array, "batch time in"], state: list[Any]
-    ) -> tuple[Float[Array, "batch out_time out"], list[Any]]:
+        self, x: Num[Array, "batch time *in"], state: list[Any]
+    ) -> tuple[Num[Array, "batch out_time *out"], list[Any]]:
+        require_parts(self, state, range(len(self.layers)))
         after = []
         layers: list[Any] = list(self.layers)
         for layer, layer_state in zip(layers, state, strict=True):
@@ -73,28 +87,6 @@ class Sequential(nnx.Module):
         return x, after
 
 
-class Pointwise(nnx.Module):
-    """A function of every sample by itself, as a layer without state."""
-
-    def __init__(self, function: Any) -> None:
-        self.function = function
-        self.receptive_field = ReceptiveField(past=0)
-
-    def __call__(self, x: Float[Array, "batch time in"]) -> Float[Array, "batch time out"]:
-        return self.function(x)
-
-    def valid(
-        self,
-        x: Float[Array, "batch time in"],
-        *,
-        mask: Bool[Array, "batch mask_time"] | None = None,
-    ) -> Float[Array, "batch time out"]:
-        return self.function(masked(x, mask))
-
-    def init_state(self, batch_size: int, dtype: DTypeLike = jnp.float32) -> tuple[()]:
-        return ()
-
-    def step(
-        self, x: Float[Array, "batch time in"], state: tuple[()]
-    ) -> tuple[Float[Array, "batch time out"], tuple[()]]:
-        return self.function(x), state
+def _is_layer(layer: Any) -> bool:
+    """Whether it is under the contract."""
+    return all(hasattr(layer, name) for name in ("receptive_field", "init_state", "valid"))

@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.typing import DTypeLike
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Num
 
-from wavedil.errors import require_positive
+from wavedil.errors import Size, require_positive
 from wavedil.nn.conv import Conv1d, LayerPadding
-from wavedil.nn.layer import extend, masked, past_samples, require_causal
+from wavedil.nn.door import enter, require_mask
+from wavedil.nn.layer import extend, initial_state, masked, require_causal
 from wavedil.receptive_field import ReceptiveField
 
 
@@ -40,7 +41,7 @@ class RepeatUpsample(nnx.Module):
       state:    [batch, past, in_channels], oldest sample first.
 
     Raises:
-      ValueError: If a size is below 1.
+      UserError: If a size is no whole number of at least 1.
 
     Example:
       >>> RepeatUpsample(8, 8, factor=4, rngs=nnx.Rngs(0))(jnp.ones((1, 10, 8))).shape
@@ -49,15 +50,20 @@ class RepeatUpsample(nnx.Module):
 
     def __init__(
         self,
-        in_channels: int,
-        out_channels: int,
+        in_channels: Size,
+        out_channels: Size,
         *,
-        factor: int,
-        kernel_size: int = 3,
+        factor: Size,
+        kernel_size: Size = 3,
         padding: LayerPadding = "causal",
         rngs: nnx.Rngs,
     ) -> None:
-        require_positive(factor=factor)
+        in_channels, out_channels, factor, kernel_size = require_positive(
+            in_channels=in_channels,
+            out_channels=out_channels,
+            factor=factor,
+            kernel_size=kernel_size,
+        )
         self.in_channels = in_channels
         self.factor = factor
         self.conv = Conv1d(
@@ -73,30 +79,34 @@ class RepeatUpsample(nnx.Module):
         self.receptive_field = ReceptiveField.upsample(factor).then(self.conv.receptive_field)
 
     def __call__(
-        self, x: Float[Array, "batch time in_channels"]
+        self, x: Num[Array, "batch time in_channels"]
     ) -> Float[Array, "batch out_time out_channels"]:
+        x, _ = enter(self, x)
         return self.conv(jnp.repeat(x, self.factor, axis=1))
 
     def valid(
         self,
-        x: Float[Array, "batch time in_channels"],
+        x: Num[Array, "batch time in_channels"],
         *,
         mask: Bool[Array, "batch mask_time"] | None = None,
     ) -> Float[Array, "batch out_time out_channels"]:
+        x, _ = enter(self, x)
+        require_mask("RepeatUpsample", mask, x)
         return self.conv.valid(jnp.repeat(masked(x, mask), self.factor, axis=1))
 
     def init_state(
-        self, batch_size: int, dtype: DTypeLike = jnp.float32
+        self, batch_size: Size, dtype: DTypeLike = jnp.float32
     ) -> Float[Array, "batch past in_channels"]:
         require_causal(self.receptive_field, f"RepeatUpsample with padding={self.conv.padding!r}")
-        return past_samples(batch_size, self.receptive_field.past, self.in_channels, dtype)
+        return initial_state(self, batch_size, self.receptive_field.past, self.in_channels, dtype)
 
     def step(
         self,
-        x: Float[Array, "batch time in_channels"],
+        x: Num[Array, "batch time in_channels"],
         state: Float[Array, "batch past in_channels"],
     ) -> tuple[Float[Array, "batch out_time out_channels"], Float[Array, "batch past in_channels"]]:
-        _, after = extend(x, state)
+        x, _ = enter(self, x)
+        _, after = extend(self, x, state)
         # The state holds inputs. The convolution has a past of output samples, and of those that the oldest
         # input is repeated to it may need the last ones alone:
         #
@@ -132,7 +142,7 @@ class SubPixelUpsample(nnx.Module):
       state:    [batch, past, in_channels], oldest sample first.
 
     Raises:
-      ValueError: If a size is below 1.
+      UserError: If a size is no whole number of at least 1.
 
     Example:
       >>> SubPixelUpsample(8, 8, factor=4, rngs=nnx.Rngs(0))(jnp.ones((1, 10, 8))).shape
@@ -143,15 +153,20 @@ class SubPixelUpsample(nnx.Module):
 
     def __init__(
         self,
-        in_channels: int,
-        out_channels: int,
+        in_channels: Size,
+        out_channels: Size,
         *,
-        factor: int,
-        kernel_size: int = 1,
+        factor: Size,
+        kernel_size: Size = 1,
         padding: LayerPadding = "causal",
         rngs: nnx.Rngs,
     ) -> None:
-        require_positive(factor=factor, out_channels=out_channels)
+        in_channels, out_channels, factor, kernel_size = require_positive(
+            in_channels=in_channels,
+            out_channels=out_channels,
+            factor=factor,
+            kernel_size=kernel_size,
+        )
         self.in_channels = in_channels
         self.factor = factor
         self.conv = Conv1d(
@@ -163,35 +178,35 @@ class SubPixelUpsample(nnx.Module):
         self.receptive_field = self.conv.receptive_field.then(ReceptiveField.upsample(factor))
 
     def __call__(
-        self, x: Float[Array, "batch time in_channels"]
+        self, x: Num[Array, "batch time in_channels"]
     ) -> Float[Array, "batch out_time out_channels"]:
-        return self._spread(self.conv(x))
+        return self._spread(self.conv(enter(self, x)[0]))
 
     def valid(
         self,
-        x: Float[Array, "batch time in_channels"],
+        x: Num[Array, "batch time in_channels"],
         *,
         mask: Bool[Array, "batch mask_time"] | None = None,
     ) -> Float[Array, "batch out_time out_channels"]:
-        return self._spread(self.conv.valid(x, mask=mask))
+        return self._spread(self.conv.valid(enter(self, x)[0], mask=mask))
 
     def init_state(
-        self, batch_size: int, dtype: DTypeLike = jnp.float32
+        self, batch_size: Size, dtype: DTypeLike = jnp.float32
     ) -> Float[Array, "batch past in_channels"]:
         require_causal(self.receptive_field, f"SubPixelUpsample with padding={self.conv.padding!r}")
         return self.conv.init_state(batch_size, dtype)
 
     def step(
         self,
-        x: Float[Array, "batch time in_channels"],
+        x: Num[Array, "batch time in_channels"],
         state: Float[Array, "batch past in_channels"],
     ) -> tuple[Float[Array, "batch out_time out_channels"], Float[Array, "batch past in_channels"]]:
-        y, state = self.conv.step(x, state)
+        y, state = self.conv.step(enter(self, x)[0], state)
         return self._spread(y), state
 
     def _spread(self, y: Array) -> Array:
         # Channels p C .. (p + 1) C - 1 are the C channels of sample p.
-        return y.reshape(y.shape[0], y.shape[1] * self.factor, -1)
+        return y.reshape(y.shape[0], y.shape[1] * self.factor, y.shape[2] // self.factor)
 
 
 def _orthogonal(

@@ -1,11 +1,15 @@
 """The dilated convolution, in one, two and three dimensions."""
 
 import math
+from collections.abc import Sequence
+from typing import get_args
 
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Num
 
+from wavedil.errors import Size, UserError, require_known, require_size, require_sizes
+from wavedil.ops.promotion import promoted
 from wavedil.receptive_field import Padding
 
 # Past this many taps, laying the shifted signals side by side costs more memory than it saves time.
@@ -13,9 +17,9 @@ _MAX_JOINED_TAPS = 16
 
 
 def dilated_conv(
-    x: Float[Array, "batch *space in_channels"],
-    kernel: Float[Array, "*kernel_size group_channels out_channels"],
-    rate: int = 1,
+    x: Num[Array, "batch *space in_channels"],
+    kernel: Num[Array, "*kernel_size group_channels out_channels"],
+    rate: Size | Sequence[Size] = 1,
     padding: Padding = "causal",
     flip: bool = False,
 ) -> Float[Array, "batch *out_space out_channels"]:
@@ -38,13 +42,17 @@ def dilated_conv(
     Args:
       x: Signal. Outside its samples it is zero ("causal", "same").
       kernel: Filter. Where it has 1/g of the signal's channels, the channels form g groups.
-      rate: Samples between taps, at least 1.
+      rate: Samples between taps, at least 1: along every axis, or one for each.
       padding: "causal": output p sees inputs up to p. "same": centred, the longer half after p.
         "valid": only outputs that see no padding, `size - (kernel_size - 1) rate` of them.
       flip: Convolution instead of cross-correlation.
 
+    Returns:
+      The outputs, in the type that standard promotion gives for signal and filter.
+
     Raises:
-      ValueError: If rate is below 1, the axes or channels do not fit, or "valid" leaves no output.
+      UserError: If a rate is no whole number of at least 1, the padding is none of the three, the axes or channels
+        do not fit, or the signal is shorter than what an output of "valid" sees before itself.
 
     Example:
       >>> dilated_conv(jnp.ones((1, 8, 1)), jnp.ones((2, 1, 1)), rate=4)[0, :, 0]
@@ -53,12 +61,15 @@ def dilated_conv(
     Reference: Yu and Koltun 2016, arXiv:1511.07122; van den Oord et al. 2016, arXiv:1609.03499.
     """
     num_axes = kernel.ndim - 2
-    _check(x, kernel, rate, num_axes)
-    spans = [(size - 1) * rate for size in kernel.shape[:num_axes]]
+    _check(x, kernel, num_axes)
+    rates = _rates(rate, num_axes)
+    require_known("padding", padding, get_args(Padding))
+    x, kernel = promoted(x, kernel)
+    spans = [(size - 1) * rate for size, rate in zip(kernel.shape, rates, strict=False)]
     if padding == "valid":
         for axis, span in enumerate(spans):
-            if x.shape[1 + axis] <= span:
-                raise ValueError(
+            if x.shape[1 + axis] < span:
+                raise UserError(
                     f"axis {1 + axis} has {x.shape[1 + axis]} samples, but the filter spans {span + 1}, so no valid "
                     "output exists; use a longer signal, a smaller kernel or rate, or padding='causal'"
                 )
@@ -73,14 +84,14 @@ def dilated_conv(
     # A kernel for a third of the channels is one kernel for each of three groups.
     groups = x.shape[-1] // kernel.shape[-2]
     if num_axes == 1 and groups == 1 and kernel.shape[0] <= _MAX_JOINED_TAPS:
-        return _joined_taps(jnp.pad(x, [(0, 0), *pads, (0, 0)]), kernel, rate)
+        return _joined_taps(jnp.pad(x, [(0, 0), *pads, (0, 0)]), kernel, rates[0])
     space = "DHW"[-num_axes:]
     return lax.conv_general_dilated(
         x,
         kernel,
         window_strides=[1] * num_axes,
         padding=pads,
-        rhs_dilation=[rate] * num_axes,
+        rhs_dilation=rates,
         dimension_numbers=(f"N{space}C", f"{space}IO", f"N{space}C"),
         feature_group_count=groups,
     )
@@ -101,19 +112,30 @@ def _joined_taps(x: Array, kernel: Array, rate: int) -> Array:
     return jnp.concatenate(taps, axis=-1) @ kernel.reshape(-1, kernel.shape[-1])
 
 
-def _check(x: Array, kernel: Array, rate: int, num_axes: int) -> None:
-    if rate < 1:
-        raise ValueError(f"rate is {rate}, but taps lie at least 1 sample apart; use rate >= 1")
+def _rates(rate: Size | Sequence[Size], num_axes: int) -> tuple[int, ...]:
+    """The rate of every space axis."""
+    if getattr(rate, "ndim", 0) == 0 and not isinstance(rate, tuple | list):
+        return (require_size("rate", rate),) * num_axes
+    rates = require_sizes("rate", rate)
+    if len(rates) != num_axes:
+        raise UserError(
+            f"rate is {rate!r}, {len(rates)} numbers, but the kernel has {num_axes} space axes; give a rate for "
+            "each, or one number for all"
+        )
+    return rates
+
+
+def _check(x: Array, kernel: Array, num_axes: int) -> None:
     if not 1 <= num_axes <= 3 or x.ndim != kernel.ndim:
-        raise ValueError(
+        raise UserError(
             f"x has shape {x.shape} and kernel {kernel.shape}; expected x [batch, *space, in] and kernel "
             "[*space, in, out] with one, two or three space axes"
         )
     if math.prod(kernel.shape) == 0:
-        raise ValueError(f"kernel has shape {kernel.shape}, but every size must be at least 1")
+        raise UserError(f"kernel has shape {kernel.shape}, but every size must be at least 1")
     groups, rest = divmod(x.shape[-1], kernel.shape[-2])
     if rest or groups < 1 or kernel.shape[-1] % groups:
-        raise ValueError(
+        raise UserError(
             f"x has {x.shape[-1]} channels, kernel takes {kernel.shape[-2]} to {kernel.shape[-1]}; the kernel's "
             "input channels must divide the signal's, and the groups so made its output channels"
         )

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from wavedil.ops.convolution import dilated_conv
+from wavedil.ops.promotion import promoted
 
 
 class GatedWeights(NamedTuple):
@@ -42,6 +43,7 @@ def gated_block(
     Returns:
       The residual output y and the gated activation z, `past` samples shorter than x.
     """
+    x, weights, condition = promoted(x, weights, condition)
     past = (weights.kernel.shape[0] - 1) * dilation
     # Filter and gate see the same samples, so one convolution to twice the channels serves both.
     joint = dilated_conv(x, weights.kernel, dilation, padding="valid") + weights.bias[:, None]

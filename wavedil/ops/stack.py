@@ -33,6 +33,7 @@ from wavedil.ops.gated_layers import (
     weight_gradients,
     zero_sums,
 )
+from wavedil.ops.promotion import promoted
 from wavedil.ops.time_blocks import (
     channels_first,
     channels_last,
@@ -85,7 +86,7 @@ def gated_stack(
     Returns:
       The residual output of the last layer and the skip sum.
     """
-    weights = (tuple(layers), skip_kernel, skip_bias)
+    x, condition, weights = promoted(x, condition, (tuple(layers), skip_kernel, skip_bias))
     num_context = sum(map(past_of, layers, dilations)) if valid else 0
     ones = None
     if mask is not None:

@@ -18,8 +18,8 @@ def to_blocks(x: Array) -> Array:
     """[batch, time, channels] -> [blocks, channels, batch, block], zeros after the last sample."""
     batch_size, num_samples, num_channels = x.shape
     on_cpu = jax.default_backend() == "cpu"
-    limit = max(1, (_SAMPLES_ON_CPU if on_cpu else _SAMPLES_ON_ACCELERATOR) // batch_size)
-    num_blocks = -(-num_samples // limit)
+    limit = max(1, (_SAMPLES_ON_CPU if on_cpu else _SAMPLES_ON_ACCELERATOR) // max(1, batch_size))
+    num_blocks = max(1, -(-num_samples // limit))  # one without samples, of an empty signal
     # As few blocks as the limit allows, and then as short as that number allows.
     block = -(-num_samples // num_blocks)
     x = jnp.pad(x, ((0, 0), (0, num_blocks * block - num_samples), (0, 0)))

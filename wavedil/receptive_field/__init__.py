@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from wavedil.receptive_field.arithmetic import Padding as Padding
 from wavedil.receptive_field.arithmetic import ReceptiveField as ReceptiveField
 from wavedil.receptive_field.designed_stack import Design as Design
-from wavedil.receptive_field.limits import require_at_least_one as require_at_least_one
 from wavedil.receptive_field.paths import evenness as evenness
 from wavedil.receptive_field.paths import holes as holes
 from wavedil.receptive_field.paths import paths_per_lag as paths_per_lag

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, Self, TypeVar, get_args
 
-from wavedil.errors import UserError
-from wavedil.receptive_field.limits import require_at_least_one
+from wavedil.errors import UserError, require_size, require_whole, whole_number
 from wavedil.receptive_field.taps import Taps
 
 if TYPE_CHECKING:
@@ -74,12 +73,15 @@ class ReceptiveField:
         stride: int | Fraction = 1,
         taps: Iterable[int] | None = None,
     ) -> None:
+        past, future = require_whole("past", past), require_whole("future", future)
         if past + future < 0:
             raise UserError(
                 f"past {past} and future {future} leave no sample to see; "
                 f"past + future must be at least 0, so use a past of at least {-future}"
             )
-        if not isinstance(stride, int | Fraction) or stride <= 0:
+        whole = whole_number(stride)
+        stride = stride if whole is None else whole
+        if not isinstance(stride, int | Fraction) or isinstance(stride, bool) or stride <= 0:
             raise UserError(
                 f"stride is {stride!r}, but it must be an integer or a Fraction above 0; "
                 "upsampling by 4 is Fraction(1, 4)"
@@ -130,9 +132,8 @@ class ReceptiveField:
         Raises:
           UserError: If a size is below 1 or the padding is none of the three.
         """
-        require_at_least_one("kernel size", kernel_size)
-        require_at_least_one("dilation", dilation)
-        require_at_least_one("stride", stride)
+        kernel_size = require_size("kernel size", kernel_size)
+        dilation, stride = require_size("dilation", dilation), require_size("stride", stride)
         span = (kernel_size - 1) * dilation
         if padding not in get_args(Padding):
             raise UserError(f"padding is {padding!r}; use one of {', '.join(get_args(Padding))}")
@@ -147,8 +148,7 @@ class ReceptiveField:
         Raises:
           UserError: If the factor is below 1.
         """
-        require_at_least_one("upsampling factor", factor)
-        return cls(past=0, stride=Fraction(1, factor))
+        return cls(past=0, stride=Fraction(1, require_size("upsampling factor", factor)))
 
     def then(self, other: "ReceptiveField") -> "ReceptiveField":
         """The chain: this layer first, and `other` on its output."""
@@ -247,7 +247,7 @@ class ReceptiveField:
 
 
 def _taps_of(offsets: Iterable[int], past: int, future: int) -> Taps:
-    offsets = tuple(offsets)
+    offsets = tuple(require_whole("a tap", offset) for offset in offsets)
     if not offsets or min(offsets) != -past or max(offsets) != future:
         reach = f"from {min(offsets)} to {max(offsets)}" if offsets else "nowhere"
         raise UserError(

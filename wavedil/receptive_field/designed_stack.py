@@ -4,8 +4,9 @@ import functools
 from dataclasses import dataclass
 from fractions import Fraction
 
+from wavedil.errors import require_size, require_sizes
 from wavedil.receptive_field.arithmetic import ReceptiveField
-from wavedil.receptive_field.limits import require_at_least_one, require_layers
+from wavedil.receptive_field.limits import require_layers
 from wavedil.receptive_field.paths import evenness, paths_per_lag
 from wavedil.receptive_field.stack import format_dilations, layer_sizes, table
 
@@ -53,10 +54,19 @@ class Design:
     skip_channels: int = 256
 
     def __post_init__(self) -> None:
-        require_at_least_one("number of cycles", self.cycles)
-        require_at_least_one("number of residual channels", self.residual_channels)
-        require_at_least_one("number of skip channels", self.skip_channels)
-        object.__setattr__(self, "dilations", tuple(self.dilations))
+        sizes = {
+            "kernel_size": require_size("kernel size", self.kernel_size),
+            "dilations": require_sizes("dilation", self.dilations),
+            "cycles": require_size("number of cycles", self.cycles),
+            "input_kernel_size": require_size("input kernel size", self.input_kernel_size),
+            "residual_channels": require_size(
+                "number of residual channels", self.residual_channels
+            ),
+            "skip_channels": require_size("number of skip channels", self.skip_channels),
+        }
+        # The instance is frozen; of NumPy's integers, which overflow in sums, it keeps Python's.
+        for name, size in sizes.items():
+            object.__setattr__(self, name, size)
         require_layers(self.num_layers)
         layer_sizes(self.kernel_size, self.dilations, input_kernel_size=self.input_kernel_size)
 

@@ -9,10 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from wavedil.errors import UserError
+from wavedil.errors import UserError, require_size
 from wavedil.receptive_field.arguments import output_axes, pure, require_axis
 from wavedil.receptive_field.arithmetic import ReceptiveField, own_input
-from wavedil.receptive_field.limits import require_at_least_one
 from wavedil.receptive_field.tracing import trace
 
 
@@ -116,7 +115,7 @@ def effective(
         raise UserError(
             f"x holds {x.dtype}, which has no gradient; give the embedded signal, and a function that goes on from it"
         )
-    require_at_least_one("number of outputs", num_outputs)
+    num_outputs = require_size("number of outputs", num_outputs)
     fn = pure(fn)
     leaves = jax.tree.leaves(jax.eval_shape(fn, x))
     if len(leaves) != 1:

@@ -1,18 +1,10 @@
-"""Sizes that no receptive field is worked out for: those below 1, and those that would fill the memory."""
-
-import operator
+"""Sizes that no receptive field is worked out for, because they would fill the memory."""
 
 from wavedil.errors import UserError
 
 # Bits cost memory: 2**30 of them take 128 MiB and span 18 hours at 16 kHz.
 _MAX_SPAN = 2**30
 _MAX_LAYERS = 10_000
-
-
-def require_at_least_one(name: str, value: int) -> None:
-    """Raises UserError unless `value` is a whole number of at least 1."""
-    if not hasattr(value, "__index__") or operator.index(value) < 1:
-        raise UserError(f"{name} is {value}, but it must be a whole number of at least 1")
 
 
 def require_span(num_samples: int) -> None:

@@ -8,12 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from wavedil.errors import UserError
+from wavedil.errors import UserError, require_size
 from wavedil.receptive_field.arguments import Function, output_axes, pure, require_axis
 from wavedil.receptive_field.arithmetic import own_input
 from wavedil.receptive_field.blind_spots import blind_spots
 from wavedil.receptive_field.disturbance import Evidence, reached
-from wavedil.receptive_field.limits import require_at_least_one
 from wavedil.receptive_field.probed_field import ProbedField as ProbedField
 from wavedil.receptive_field.wording import samples_text
 
@@ -68,7 +67,7 @@ def probe(
     """
     if by not in ("nan", "change"):
         raise UserError(f"by is {by!r}, but a probe goes by 'nan' or by 'change'")
-    require_at_least_one("batch size", batch_size)
+    batch_size = require_size("batch size", batch_size)
     fn, x = pure(fn), _signal(x)
     time_axis = require_axis(time_axis, x.shape, "time_axis", "x")
     num_inputs = x.shape[time_axis]

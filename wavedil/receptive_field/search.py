@@ -6,9 +6,8 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from wavedil.errors import UserError
+from wavedil.errors import UserError, require_size
 from wavedil.receptive_field.designed_stack import Design
-from wavedil.receptive_field.limits import require_at_least_one
 from wavedil.receptive_field.wording import samples_text
 
 _KERNEL_SIZES = range(2, 9)
@@ -64,9 +63,11 @@ def design(
       (6, (1, 6, 36, 216, 1296), 7776)
     """
     wanted = target_samples(samples=samples, milliseconds=milliseconds, sample_rate=sample_rate)
-    require_at_least_one("max_layers", max_layers)
+    if kernel_size is not None:
+        kernel_size = require_size("kernel size", kernel_size)
+    max_layers = require_size("max_layers", max_layers)
     if max_parameters is not None:
-        require_at_least_one("max_parameters", max_parameters)
+        max_parameters = require_size("max_parameters", max_parameters)
     start = Design(
         kernel_size=2 if kernel_size is None else kernel_size,
         dilations=(1,) if rates is None else tuple(rates),
@@ -168,8 +169,7 @@ def target_samples(
     if sample_rate is not None and not 0 < sample_rate < math.inf:
         raise UserError(f"sample rate is {sample_rate} Hz, but it must be above 0; 16000, say")
     if samples is not None and milliseconds is None:
-        require_at_least_one("target in samples", samples)
-        return samples
+        return require_size("target in samples", samples)
     if samples is not None or milliseconds is None:
         raise UserError("give the target either in samples or in milliseconds")
     if sample_rate is None:

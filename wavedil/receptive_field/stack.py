@@ -1,13 +1,12 @@
 """Stacks of dilated causal convolutions: dilations as text, and the field layer by layer."""
 
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from wavedil.errors import UserError
+from wavedil.errors import UserError, require_size, require_sizes
 from wavedil.receptive_field.arithmetic import ReceptiveField
-from wavedil.receptive_field.limits import require_at_least_one, require_layers, require_span
+from wavedil.receptive_field.limits import require_layers, require_span
 from wavedil.receptive_field.taps import Taps
 
 # The fields of all layers together; half a gigabyte of bits.
@@ -81,8 +80,7 @@ def stack_dilations(text: str, cycles: int) -> tuple[int, ...]:
       >>> stack_dilations("1:4", cycles=2)
       (1, 2, 4, 1, 2, 4)
     """
-    require_at_least_one("number of cycles", cycles)
-    return parse_dilations(text) * cycles
+    return parse_dilations(text) * require_size("number of cycles", cycles)
 
 
 def table(
@@ -135,15 +133,12 @@ def layer_sizes(
       >>> layer_sizes(3, (1, 2), input_kernel_size=2)
       ((2, 1), (3, 1), (3, 2))
     """
-    # NumPy's integers, which overflow in sums, become Python's; what is no integer is left as it is
-    # for the error below.
-    dilations = [operator.index(d) if hasattr(d, "__index__") else d for d in dilations]
+    # NumPy's integers, which overflow in sums, become Python's.
+    dilations = require_sizes("dilation", dilations)
     if not dilations:
         raise UserError("the stack has no dilations, but it needs at least one layer; use 1:512")
-    require_at_least_one("kernel size", kernel_size)
-    require_at_least_one("input kernel size", input_kernel_size)
-    for dilation in dilations:
-        require_at_least_one("dilation", dilation)
+    kernel_size = require_size("kernel size", kernel_size)
+    input_kernel_size = require_size("input kernel size", input_kernel_size)
     require_layers(len(dilations))
     layers = tuple((kernel_size, dilation) for dilation in dilations)
     return layers if input_kernel_size == 1 else ((input_kernel_size, 1), *layers)
@@ -187,5 +182,5 @@ def _dilation(number: str, text: str) -> int:
             f"dilations {text!r} hold {number.strip()!r}, which is no whole number; "
             "write 1:512 for 1, 2, 4 ... 512, or a list such as 1,2,4"
         ) from None
-    require_at_least_one("dilation", dilation)
+    require_size("dilation", dilation)
     return dilation

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from string import Template
 
-from wavedil.errors import UserError
-from wavedil.receptive_field import require_at_least_one, stack_dilations, table
+from wavedil.errors import UserError, require_size
+from wavedil.receptive_field import stack_dilations, table
 
 # That of arithmetic.js, where more would make typing slow.
 _MAX_LAYERS = 1000
@@ -43,7 +43,7 @@ def write_page(
     Example:
       write_page("rf.html", kernel_size=2, dilations="1:512", cycles=3, input_kernel_size=1, sample_rate=16000)
     """
-    require_at_least_one("sample rate", sample_rate)
+    require_size("sample rate", sample_rate)
     layers = stack_dilations(dilations, cycles)
     if len(layers) > _MAX_LAYERS:
         raise UserError(

@@ -35,6 +35,7 @@ class VocoderTask(Config):
     every so many samples."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_positive(features_hop=self.features_hop)
         if self.features_hop is not None and self.mel != MelConfig():
             raise UserError(

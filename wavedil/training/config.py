@@ -46,6 +46,7 @@ class TrainingConfig(Config):
     """Of a run that was trained further: how many steps it was to take, and the step from which it takes more."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         counts = ("steps", "batch_size", "window_size", "log_every", "evaluate_every", "save_every")
         require_positive(**{name: getattr(self, name) for name in counts})
         if not (self.learning_rate > 0 and self.clip_norm > 0):

@@ -101,6 +101,7 @@ class RunConfig(Config):
     """The run or saved model whose weights are the initial ones; empty: they are drawn."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.model is None:
             object.__setattr__(self, "model", self.task.model())
 

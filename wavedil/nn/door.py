@@ -1,0 +1,169 @@
+"""The door of every layer: what comes in is checked, and cast once to the type in which the layer works.
+
+x, condition --> shapes fit? --> type of x, condition and weights together --> the layer
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+from jaxtyping import Array
+
+from wavedil.errors import UserError
+from wavedil.ops.promotion import common_dtype
+
+
+def enter(layer: Any, x: Any, condition: Any = None) -> tuple[Array, Array | None]:
+    """A signal and its condition as the layer works on them.
+
+    Args:
+      layer: A layer with `in_channels`, None for any number, and perhaps `condition_channels`.
+      x: [batch, time, in_channels], of any type of numbers.
+      condition: [batch, time or 1, condition_channels], or None for a layer without one.
+
+    Returns:
+      Both in the type that standard promotion gives for them and the weights.
+
+    Raises:
+      UserError: With what does not fit.
+    """
+    what, channels = type(layer).__name__, getattr(layer, "condition_channels", None)
+    require_signal(what, "x", x, "in_channels", layer.in_channels)
+    if (condition is None) != (channels is None):
+        raise UserError(
+            f"this {what} was made without a condition, but was called with one; leave it out, or make the layer "
+            f"with condition_channels={jnp.shape(condition)[-1]}"
+            if channels is None
+            else f"this {what} was made with a condition, but was called without one; give it one "
+            f"[batch, time, {channels}]"
+        )
+    if condition is not None:
+        require_signal(what, "condition", condition, "condition_channels", channels)
+        require_beside(what, condition, x)
+    dtype = weights_dtype(layer, x, condition)
+    return jnp.asarray(x, dtype), None if condition is None else jnp.asarray(condition, dtype)
+
+
+def enter_with_context(
+    layer: Any, x: Any, condition: Any = None, mask: Any = None
+) -> tuple[Array, Array | None]:
+    """As `enter`, of a signal that begins with what its first output sees before itself.
+
+    An empty signal begins with silence, and has no outputs.
+
+    Raises:
+      UserError: As `enter`, or if the signal is shorter than that, or the mask does not fit it.
+    """
+    x, condition = enter(layer, x, condition)
+    require_mask(type(layer).__name__, mask, x)
+    x = with_context(layer, x)
+    if condition is not None and condition.shape[1] == 0:
+        condition = jnp.zeros((*x.shape[:2], condition.shape[2]), condition.dtype)
+    return x, condition
+
+
+def with_context(layer: Any, x: Array) -> Array:
+    """The signal, or where it is empty as much silence as an output sees around itself."""
+    if x.shape[1] == 0:
+        field = layer.receptive_field
+        return jnp.zeros((x.shape[0], field.past + field.future, *x.shape[2:]), x.dtype)
+    require_context(layer, x)
+    return x
+
+
+def require_context(layer: Any, x: Array) -> None:
+    """Refuses a signal that is shorter than what an output sees around its own sample, but not an empty one."""
+    field, num_samples = layer.receptive_field, x.shape[1]
+    needed = field.past + field.future
+    if num_samples != 0 and num_samples < needed:
+        raise UserError(
+            f"x has {num_samples} samples, but an output of this {type(layer).__name__} sees {needed} around its own, "
+            f"so none is valid; give at least {needed + 1}, or call the layer itself, which pads"
+        )
+
+
+def weights_dtype(layer: Any, *signals: Array | DTypeLike | None) -> Any:
+    """The type that standard promotion gives for signals, or their types, and the weights of a layer."""
+    types = {leaf.dtype for leaf in jax.tree.leaves(layer)}
+    return common_dtype(signals, [kind for kind in types if jnp.issubdtype(kind, jnp.floating)])
+
+
+def require_signal(what: str, name: str, x: Any, channels_name: str, channels: int | None) -> None:
+    """Refuses what is no [batch, time, channels] with so many channels, or holds no real numbers."""
+    shape, kind = tuple(jnp.shape(x)), jnp.result_type(x)
+    form = f"[batch, time, {channels_name}]"
+    if len(shape) != 3:
+        raise UserError(
+            f"{name} has shape {list(shape)}, but {what} takes {form}; {_axes_remedy(len(shape), channels)}"
+        )
+    if channels is not None and shape[2] != channels:
+        raise UserError(
+            f"{name} has {shape[2]} channels, but this {what} has {channels_name}={channels}; give {form} with "
+            f"{channels}, or make the layer with {channels_name}={shape[2]}"
+        )
+    if not any(jnp.issubdtype(kind, real) for real in (jnp.floating, jnp.integer, jnp.bool_)):
+        raise UserError(f"{name} holds {kind}, but {what} takes real numbers; cast it to float32")
+
+
+def require_beside(what: str, condition: Any, x: Any) -> None:
+    """Refuses a condition of another batch than the signal, or another length, one sample aside."""
+    (batch_size, num_samples), (given, length) = x.shape[:2], condition.shape[:2]
+    if given != batch_size:
+        raise UserError(
+            f"the condition is for {given} signals and x holds {batch_size}; give {what} one for each signal, "
+            f"repeated where it is the same: jnp.repeat(condition, {batch_size}, axis=0)"
+        )
+    if length not in (1, num_samples):
+        raise UserError(
+            f"the condition has {length} samples and the signal {num_samples}; a condition of {what} has a "
+            "value at every sample, or one for all"
+        )
+
+
+def require_mask(what: str, mask: Any, x: Any) -> None:
+    """Refuses what is no mask [batch, time] of the signal or of its beginning."""
+    if mask is None:
+        return
+    shape, fits, kind = tuple(jnp.shape(mask)), tuple(x.shape[:2]), jnp.result_type(mask)
+    beside = len(shape) == 2 and shape[0] == fits[0] and shape[1] <= fits[1]
+    if not beside or not jnp.issubdtype(kind, jnp.bool_):
+        raise UserError(
+            f"the mask has shape {list(shape)} of {kind}, but {what} takes bool [batch, time] for "
+            f"x {list(x.shape)}: {fits[0]} signals, and at most {fits[1]} samples"
+        )
+
+
+def require_state(layer: Any, state: Any, shape: tuple[int, ...]) -> None:
+    """Refuses what is no state of the layer."""
+    given = getattr(state, "shape", None)
+    if given != shape:
+        what = f"has shape {list(given)}" if given is not None else f"is {type(state).__name__}"
+        raise UserError(
+            f"the state {what}, but {type(layer).__name__} keeps {list(shape)} for a batch of {shape[0]}; begin with "
+            f"init_state({shape[0]}), and give each step the state of the one before"
+        )
+
+
+def require_parts(layer: Any, state: Any, parts: Iterable[Any]) -> None:
+    """Refuses a state that has not these keys, or numbers of entries."""
+    given = (
+        state
+        if isinstance(state, dict)
+        else range(len(state))
+        if isinstance(state, list | tuple)
+        else None
+    )
+    if given is None or set(given) != set(parts):
+        what = type(layer).__name__
+        raise UserError(
+            f"the state is {type(state).__name__}{'' if given is None else f' of {list(given)}'}, but {what} keeps "
+            f"{list(parts)}; begin with init_state, and give each step the state of the one before"
+        )
+
+
+def _axes_remedy(num_axes: int, channels: int | None) -> str:
+    if num_axes == 2 and channels in (None, 1):
+        return "x[..., None] gives [batch, time] its axis of channels"
+    return "x[None] gives one signal [time, channels] its axis of batch"
