@@ -4,7 +4,6 @@ Every layer has a past, the inputs that it had before the block; it may be empty
 shorter than its input by as many samples as it should have had.
 """
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -129,17 +128,14 @@ def halve_gate(layer: GatedWeights) -> GatedWeights:
 
 def zero_sums(weights: Any, batch_size: int) -> Any:
     """Zeros that the weight gradients are summed into: kernels, and biases still apart for each signal."""
-    layers, skip_kernel, skip_bias = weights
-    zeros = functools.partial(jnp.zeros, dtype=skip_kernel.dtype)
-    sums = []
-    for layer in layers:
-        gate, channels = layer.residual_kernel.shape
+
+    def zeros(kernel: Array) -> tuple[Array, Array]:
         # A bias may differ from signal to signal, as where it holds a condition, so its sums do.
-        rows = _joint_kernel(layer).shape[0]
-        kernels = zeros((rows, 2 * gate)), zeros((gate, channels))
-        biases = zeros((2 * gate, batch_size)), zeros((channels, batch_size))
-        sums.append((kernels[0], biases[0], kernels[1], biases[1]))
-    return sums, jnp.zeros_like(skip_kernel), zeros((*skip_bias.shape, batch_size))
+        return jnp.zeros_like(kernel), jnp.zeros_like(kernel, shape=(kernel.shape[1], batch_size))
+
+    layers, skip_kernel, _ = weights
+    sums = [(*zeros(_joint_kernel(layer)), *zeros(layer.residual_kernel)) for layer in layers]
+    return sums, *zeros(skip_kernel)
 
 
 def weight_gradients(weights: Any, dlayers: Any, dskip_kernel: Array, dskip_bias: Array) -> Any:
