@@ -110,7 +110,7 @@ def test_groups_keep_their_channels_apart() -> None:
         ((1, 8, 1), (2, 1, 1), 0, "causal", "use rate >= 1"),
         ((1, 8, 1), (2, 2, 1, 1), 1, "causal", "expected x"),
         ((1, 8, 3), (2, 2, 2), 1, "causal", "3 channels"),
-        ((1, 8, 1), (3, 1, 1), 4, "valid", "the filter spans 9"),
+        ((1, 7, 1), (3, 1, 1), 4, "valid", "the filter spans 9"),
         ((1, 8, 1), (0, 1, 1), 1, "causal", "at least 1"),
     ],
 )

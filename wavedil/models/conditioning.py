@@ -14,6 +14,7 @@ from wavedil.models.embeddings import label_embedding
 from wavedil.models.upsampler import FeatureUpsampler
 from wavedil.models.wavenet_config import WaveNetConfig
 from wavedil.nn import ContextStack, Conv1d
+from wavedil.ops.devices import lookup
 
 Labels = Mapping[str, Any]
 Signal = Float[Array, "batch time channels"]
@@ -160,6 +161,6 @@ class Conditioning(nnx.Module):
             return None
         unlabelled = jnp.zeros(batch_size, jnp.int32)
         embedded = [
-            table[rows.get(name, unlabelled)] for name, table in self.label_embeddings.items()
+            lookup(table[...], rows.get(name, unlabelled)) for name, table in self.label_embeddings.items()
         ]
         return jnp.concatenate(embedded, axis=-1)[:, None]

@@ -15,6 +15,7 @@ from wavedil.models.embeddings import smooth_embedding
 from wavedil.models.wavenet_config import WaveNetConfig
 from wavedil.nn import Conv1d, DilatedStack
 from wavedil.nn.layer import masked
+from wavedil.ops.devices import lookup
 from wavedil.receptive_field import ReceptiveField
 
 
@@ -211,9 +212,9 @@ class WaveNet(nnx.Module):
     def enter(self, codes: Int[Array, "*samples"]) -> Float[Array, "*samples in_channels"]:
         """Codes as the input convolution takes them: embedded, or as amplitudes."""
         if self.config.input == "codes":
-            return self.embedding[codes]
+            return lookup(self.embedding[...], codes)
         amplitudes = self.config.quantizer.decode(np.arange(self.config.levels))
-        return jnp.asarray(amplitudes, self.input.kernel.dtype)[codes][..., None]
+        return lookup(jnp.asarray(amplitudes, self.input.kernel.dtype), codes)[..., None]
 
     def head(
         self, skip: Float[Array, "batch time skip_channels"]

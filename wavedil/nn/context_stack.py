@@ -13,6 +13,7 @@ from wavedil.errors import require_positive
 from wavedil.nn.conv import Conv1d
 from wavedil.nn.dilated_stack import DilatedStack
 from wavedil.nn.layer import masked, past_samples
+from wavedil.ops.devices import split_alike
 from wavedil.receptive_field import ReceptiveField
 
 
@@ -89,7 +90,7 @@ class ContextStack(nnx.Module):
     ) -> Float[Array, "batch time out_channels"]:
         # One frame too many, whose output nothing sees, so that there always is one.
         num_samples = x.shape[1]
-        missing = self.factor - num_samples % self.factor
+        missing = (num_samples // self.factor + 1) * self.factor - num_samples
         frames = self.enter(jnp.pad(x, ((0, 0), (0, missing), (0, 0))))
         _, y = self.stack(frames)
         # Sample t has the output of the last frame that is complete with it, (t + 1) // factor - 1:
@@ -142,7 +143,7 @@ class ContextStack(nnx.Module):
         #
         #     samples    . p p | x x x x x x        factor 4, so 3 in the state; phase 2
         #     frames       |-------|-------|
-        seen = jnp.concatenate([state["samples"], x], axis=1)
+        seen = jnp.concatenate([split_alike(state["samples"], x), x], axis=1)
         ahead = jnp.pad(seen, ((0, 0), (0, factor), (0, 0)))
         frames = lax.dynamic_slice_in_dim(ahead, factor - 1 - phase, most * factor, axis=1)
         y, stack = lax.cond(
@@ -153,7 +154,7 @@ class ContextStack(nnx.Module):
             state["stack"],
         )
         # Entry n is the output held after n more frames; outputs that were not run are never reached.
-        held = jnp.concatenate([state["held"], y], axis=1)
+        held = jnp.concatenate([split_alike(state["held"], y), y], axis=1)
         after = {
             "samples": seen[:, num_samples:],
             "phase": (phase + num_samples) % factor,
@@ -164,7 +165,9 @@ class ContextStack(nnx.Module):
 
     def enter(self, x: Array) -> Array:
         """Complete frames of samples as the blocks take them: the samples of each joined in its channels."""
-        return self.frames(x.reshape(x.shape[0], x.shape[1] // self.factor, -1))
+        batch_size, num_samples, num_channels = x.shape
+        x = x.reshape(batch_size, num_samples // self.factor, self.factor, num_channels)
+        return self.frames(x.reshape(*x.shape[:2], self.factor * num_channels))
 
     def _run(self, count: int, most: int) -> Callable[[Array, Any], tuple[Array, Any]]:
         """The stack over the first `count` of `most` frames, and its state after them."""

@@ -136,7 +136,8 @@ class DilatedStack(nnx.Module):
             gated.append(z)
             after.append(past)
         # One matmul over all blocks: the sum of their skip outputs.
-        skip = jnp.concatenate(gated, axis=-1) @ self.skip_kernel[...] + self.skip_bias_or_zeros()
+        skip = jnp.concatenate(gated, axis=-1) @ self.skip_kernel[...]
+        skip = skip + self.skip_bias_or_zeros()[None, None]
         return (x, skip), after
 
     def skip_bias_or_zeros(self) -> Float[Array, " skip_channels"]:

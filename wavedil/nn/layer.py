@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float
 
+from wavedil.ops.devices import split_alike
 from wavedil.receptive_field import ReceptiveField
 
 
@@ -58,7 +59,8 @@ def extend(
     # x                  d e
     # extended     a b c d e
     # next past        c d e       of the same length, however short the block
-    extended = jnp.concatenate([past.astype(x.dtype), x], axis=1)
+    past = split_alike(past.astype(x.dtype), x)
+    extended = jnp.concatenate([past, x], axis=1)
     return extended, extended[:, x.shape[1] :]
 
 

@@ -47,6 +47,11 @@ def on_each_device(function: Callable, x: Array, *others: Any) -> Any:
     )(x, *others)
 
 
+def _batch_axes(x: Array) -> Any:
+    """The axes of the mesh that split the first axis of x, where its type says so (`AxisType.Explicit`)."""
+    return next(iter(jax.typeof(x).sharding.spec), None)
+
+
 def _varying_alike(arguments: Any) -> Any:
     """The arguments, where `jax.shard_map` keeps account: each varies over the axes that any of them varies over.
 
@@ -57,3 +62,15 @@ def _varying_alike(arguments: Any) -> Any:
     # A sum varies wherever its terms do; XLA takes the zeros out again.
     zero = sum(jnp.zeros_like(leaf, shape=()) for leaf in jax.tree.leaves(arguments))
     return jax.tree.map(lambda leaf: leaf + zero, arguments)
+
+
+def split_alike(x: Array, like: Array) -> Array:
+    """x with its first axis on the devices that hold the first axis of another array."""
+    axes = _batch_axes(like)
+    return x if axes is None else jax.sharding.reshard(x, PartitionSpec(axes))
+
+
+def lookup(table: Array, rows: Array) -> Array:
+    """table[rows], on the devices that hold the rows."""
+    axes = _batch_axes(rows)
+    return table[rows] if axes is None else table.at[rows].get(out_sharding=PartitionSpec(axes))

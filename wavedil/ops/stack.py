@@ -117,7 +117,7 @@ def _definition(
             ones = mask[:, mask.shape[1] - masked :]
             x = jnp.concatenate([x[:, :masked] * ones, x[:, masked:]], axis=1)
         gated.append(_last(z, num_outputs))
-    return x, jnp.concatenate(gated, axis=-1) @ skip_kernel + skip_bias
+    return x, jnp.concatenate(gated, axis=-1) @ skip_kernel + skip_bias[None, None]
 
 
 def _forward(
