@@ -5,6 +5,8 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from wavedil.mu_law import in_range
+from wavedil.nn.layer import normal
+from wavedil.ops.devices import rows_of
 
 
 def look_up(
@@ -12,9 +14,7 @@ def look_up(
 ) -> Float[Array, "*any channels"]:
     """Rows of a table, and NaN for those that it lacks: an index out of range is no other row."""
     known = in_range(rows, len(table))
-    return jnp.where(known[..., None], table[rows.astype(jnp.int32)], jnp.nan)
-
-from wavedil.nn.layer import normal
+    return jnp.where(known[..., None], rows_of(table, rows.astype(jnp.int32)), jnp.nan)
 
 
 def label_embedding(

@@ -14,6 +14,7 @@ from wavedil.nn.conv import Conv1d
 from wavedil.nn.dilated_stack import DilatedStack
 from wavedil.nn.door import enter, enter_with_context, require_parts, require_state
 from wavedil.nn.layer import initial_state, masked
+from wavedil.ops.devices import split_alike
 from wavedil.receptive_field import ReceptiveField
 
 
@@ -93,7 +94,7 @@ class ContextStack(nnx.Module):
         x, _ = enter(self, x)
         # One frame too many, whose output nothing sees, so that there always is one.
         num_samples = x.shape[1]
-        missing = self.factor - num_samples % self.factor
+        missing = (num_samples // self.factor + 1) * self.factor - num_samples
         frames = self.enter(jnp.pad(x, ((0, 0), (0, missing), (0, 0))))
         _, y = self.stack(frames)
         # Sample t has the output of the last frame that is complete with it, (t + 1) // factor - 1:
@@ -150,7 +151,7 @@ class ContextStack(nnx.Module):
         #
         #     samples    . p p | x x x x x x        factor 4, so 3 in the state; phase 2
         #     frames       |-------|-------|
-        seen = jnp.concatenate([state["samples"].astype(x.dtype), x], axis=1)
+        seen = jnp.concatenate([split_alike(state["samples"].astype(x.dtype), x), x], axis=1)
         ahead = jnp.pad(seen, ((0, 0), (0, factor), (0, 0)))
         frames = lax.dynamic_slice_in_dim(ahead, factor - 1 - phase, most * factor, axis=1)
         y, stack = lax.cond(
@@ -161,7 +162,7 @@ class ContextStack(nnx.Module):
             state["stack"],
         )
         # Entry n is the output held after n more frames; outputs that were not run are never reached.
-        held = jnp.concatenate([state["held"].astype(y.dtype), y], axis=1)
+        held = jnp.concatenate([split_alike(state["held"].astype(y.dtype), y), y], axis=1)
         last = lax.dynamic_slice_in_dim(held, completed, 1, axis=1)
         # In the types in which they came, so that they can be carried through a loop.
         after = {
@@ -174,9 +175,9 @@ class ContextStack(nnx.Module):
 
     def enter(self, x: Array) -> Array:
         """Complete frames of samples as the blocks take them: the samples of each joined in its channels."""
-        return self.frames(
-            x.reshape(x.shape[0], x.shape[1] // self.factor, self.factor * x.shape[2])
-        )
+        batch_size, num_samples, num_channels = x.shape
+        x = x.reshape(batch_size, num_samples // self.factor, self.factor, num_channels)
+        return self.frames(x.reshape(*x.shape[:2], self.factor * num_channels))
 
     def _run(self, count: int, most: int) -> Callable[[Array, Any], tuple[Array, Any]]:
         """The stack over the first `count` of `most` frames, and its state after them."""

@@ -130,4 +130,4 @@ class Conv1d(nnx.Module):
 
     def _convolve(self, x: Array, padding: Padding) -> Array:
         y = dilated_conv(x, self.kernel[...], self.dilation, padding)
-        return y if self.bias is None else y + self.bias[...].astype(y.dtype)
+        return y if self.bias is None else y + self.bias[None, None].astype(y.dtype)

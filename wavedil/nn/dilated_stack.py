@@ -151,7 +151,7 @@ class DilatedStack(nnx.Module):
         joined, kernel, bias = promoted(
             jnp.concatenate(gated, axis=-1), self.skip_kernel[...], self.skip_bias_or_zeros()
         )
-        return (x, joined @ kernel + bias), after
+        return (x, joined @ kernel + bias[None, None]), after
 
     def skip_bias_or_zeros(self) -> Float[Array, " skip_channels"]:
         """The bias of the skip sum, or zeros where there is none."""

@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Num
 
 from wavedil.errors import Size, UserError, require_whole
 from wavedil.nn.door import require_state, weights_dtype
+from wavedil.ops.devices import split_alike
 from wavedil.receptive_field import ReceptiveField
 
 
@@ -68,7 +69,7 @@ def extend(
     # x                  d e
     # extended     a b c d e
     # next past        c d e       of the same length, however short the block
-    extended = jnp.concatenate([past.astype(x.dtype), x], axis=1)
+    extended = jnp.concatenate([split_alike(past.astype(x.dtype), x), x], axis=1)
     # In its own type, so that it can be carried through a loop.
     return extended, extended[:, x.shape[1] :].astype(past.dtype)
 

@@ -206,7 +206,9 @@ class SubPixelUpsample(nnx.Module):
 
     def _spread(self, y: Array) -> Array:
         # Channels p C .. (p + 1) C - 1 are the C channels of sample p.
-        return y.reshape(y.shape[0], y.shape[1] * self.factor, y.shape[2] // self.factor)
+        batch_size, num_samples, num_channels = y.shape
+        y = y.reshape(batch_size, num_samples, self.factor, num_channels // self.factor)
+        return y.reshape(batch_size, num_samples * self.factor, num_channels // self.factor)
 
 
 def _orthogonal(

@@ -4,7 +4,6 @@ Every layer has a past, the inputs that it had before the block; it may be empty
 shorter than its input by as many samples as it should have had.
 """
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -118,28 +117,24 @@ def backward(
 
 def halve_gate(layer: GatedWeights) -> GatedWeights:
     """The layer with `sigmoid(s) = (1 + tanh(s / 2)) / 2` prepared, so that one tanh serves filter and gate."""
-    scale = _half_scale(layer)
     condition_kernel = layer.condition_kernel
     return layer._replace(
-        kernel=layer.kernel * scale,
-        bias=layer.bias * scale,
-        condition_kernel=None if condition_kernel is None else condition_kernel * scale,
+        kernel=_half_gate(layer.kernel),
+        bias=_half_gate(layer.bias),
+        condition_kernel=None if condition_kernel is None else _half_gate(condition_kernel),
     )
 
 
 def zero_sums(weights: Any, batch_size: int) -> Any:
     """Zeros that the weight gradients are summed into: kernels, and biases still apart for each signal."""
-    layers, skip_kernel, skip_bias = weights
-    zeros = functools.partial(jnp.zeros, dtype=skip_kernel.dtype)
-    sums = []
-    for layer in layers:
-        gate, channels = layer.residual_kernel.shape
+
+    def zeros(kernel: Array) -> tuple[Array, Array]:
         # A bias may differ from signal to signal, as where it holds a condition, so its sums do.
-        rows = _joint_kernel(layer).shape[0]
-        kernels = zeros((rows, 2 * gate)), zeros((gate, channels))
-        biases = zeros((2 * gate, batch_size)), zeros((channels, batch_size))
-        sums.append((kernels[0], biases[0], kernels[1], biases[1]))
-    return sums, jnp.zeros_like(skip_kernel), zeros((*skip_bias.shape, batch_size))
+        return jnp.zeros_like(kernel), jnp.zeros_like(kernel, shape=(kernel.shape[1], batch_size))
+
+    layers, skip_kernel, _ = weights
+    sums = [(*zeros(_joint_kernel(layer)), *zeros(layer.residual_kernel)) for layer in layers]
+    return sums, *zeros(skip_kernel)
 
 
 def weight_gradients(weights: Any, dlayers: Any, dskip_kernel: Array, dskip_bias: Array) -> Any:
@@ -207,9 +202,10 @@ def _joint_kernel(layer: GatedWeights) -> Array:
     return jnp.concatenate([kernel, layer.condition_kernel])
 
 
-def _half_scale(layer: GatedWeights) -> Array:
-    gate_channels = layer.kernel.shape[2] // 2
-    return jnp.repeat(jnp.array([1.0, 0.5], layer.kernel.dtype), gate_channels)
+def _half_gate(kernel: Array) -> Array:
+    """A kernel or a bias [..., filter | gate] with half the gate."""
+    scale = jnp.repeat(jnp.array([1.0, 0.5], kernel.dtype), kernel.shape[-1] // 2)
+    return kernel * jnp.expand_dims(scale, range(kernel.ndim - 1))
 
 
 def _residual(layer: GatedWeights, z: Array) -> Array:
@@ -232,9 +228,8 @@ def _gate_gradient(dz: Array, activation: Array) -> Array:
 def _layer_gradient(layer: GatedWeights, sums: Any) -> GatedWeights:
     """The sums of one layer as the gradient of its weights."""
     djoint_kernel, dbias, dresidual_kernel, dresidual_bias = sums
-    scale = _half_scale(layer)
-    dkernel, dcondition_kernel = jnp.split(djoint_kernel * scale, [layer.kernel[..., 0].size])
-    dbias = dbias.T * scale
+    dkernel, dcondition_kernel = jnp.split(_half_gate(djoint_kernel), [layer.kernel[..., 0].size])
+    dbias = _half_gate(dbias.T)
     return GatedWeights(
         kernel=dkernel.reshape(layer.kernel.shape),
         bias=dbias if layer.bias.shape[0] > 1 else dbias.sum(0, keepdims=True),

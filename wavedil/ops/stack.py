@@ -24,6 +24,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
+from wavedil.ops.devices import on_each_device
 from wavedil.ops.gate import GatedWeights, gated_block
 from wavedil.ops.gated_layers import (
     backward,
@@ -33,6 +34,7 @@ from wavedil.ops.gated_layers import (
     weight_gradients,
     zero_sums,
 )
+from wavedil.ops.own_backward import own_backward
 from wavedil.ops.promotion import promoted
 from wavedil.ops.time_blocks import (
     channels_first,
@@ -94,14 +96,8 @@ def gated_stack(
         missing = ((0, 0), (0, length - mask.shape[1]))
         ones = jnp.pad(mask.astype(x.dtype), missing, constant_values=1)[..., None]
         x = jnp.concatenate([x[:, :length] * ones, x[:, length:]], axis=1)
-    return _gated_stack(tuple(dilations), num_context, x, weights, condition, ones)
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _gated_stack(
-    dilations: tuple[int, ...], num_context: int, x: Array, weights: Any, condition: Any, mask: Any
-) -> Any:
-    return _definition(dilations, num_context, x, weights, condition, mask)
+    run = functools.partial(_gated_stack, (tuple(dilations), num_context))
+    return on_each_device(run, x, weights, condition, ones)
 
 
 def _definition(
@@ -122,7 +118,7 @@ def _definition(
             ones = mask[:, mask.shape[1] - masked :]
             x = jnp.concatenate([x[:, :masked] * ones, x[:, masked:]], axis=1)
         gated.append(_last(z, num_outputs))
-    return x, jnp.concatenate(gated, axis=-1) @ skip_kernel + skip_bias
+    return x, jnp.concatenate(gated, axis=-1) @ skip_kernel + skip_bias[None, None]
 
 
 def _forward(
@@ -193,7 +189,7 @@ def _backward(dilations: tuple[int, ...], num_context: int, residuals: Any, grad
     return dx, dweights, dc, None if mask is None else jnp.zeros_like(mask)
 
 
-_gated_stack.defvjp(_forward, _backward)
+_gated_stack = own_backward(_definition, _forward, _backward)
 
 
 def _parts(num_context: int, x: Array, condition: Any, mask: Any) -> tuple[Any, Any]:
@@ -213,7 +209,7 @@ def _parts(num_context: int, x: Array, condition: Any, mask: Any) -> tuple[Any, 
 def _zero_pasts(layers: list[GatedWeights], dilations: tuple[int, ...], x: Array) -> list[Array]:
     """Zeros before the first sample of x [batch, time, channels], for every layer."""
     return [
-        jnp.zeros((x.shape[2], x.shape[0], past_of(layer, dilation)), x.dtype)
+        jnp.zeros_like(x, shape=(x.shape[2], x.shape[0], past_of(layer, dilation)))
         for layer, dilation in zip(layers, dilations, strict=True)
     ]
 
