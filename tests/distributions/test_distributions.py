@@ -276,11 +276,11 @@ def test_levels_and_components_of_numpy_are_kept_as_pythons(integer) -> None:
 
 @pytest.mark.parametrize("wrong", [True, "2", 2.0])
 def test_levels_and_components_that_are_no_whole_numbers_are_refused(wrong) -> None:
-    for make in (
+    for construct in (
         lambda: Categorical(wrong),
         lambda: LogisticMixture(wrong),
         lambda: GaussianMixture(levels=wrong),
         lambda: Quantizer(wrong),
     ):
         with contract.unchecked(), pytest.raises(UserError, match="must be a whole number"):
-            make()
+            construct()

@@ -60,7 +60,6 @@ def _drawn(
 ) -> "tuple[Sequence[np.ndarray], KeyboardInterrupt | None]":
     """The codes of each sound; those of its beginning, and the interrupt, after Ctrl-C."""
     from wavedil import generation
-    from wavedil.models import wavenet_of
     from wavedil.report import progress
 
     prompt = _prompt(args, model)

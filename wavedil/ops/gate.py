@@ -52,4 +52,6 @@ def gated_block(
     filtered, gate = jnp.split(joint, 2, axis=-1)
     gated = jnp.tanh(filtered) * jax.nn.sigmoid(gate)
     # The shortcut is the newest tap: the sample at which the output stands.
-    return x[:, past:] + (gated @ weights.residual_kernel + weights.residual_bias[None, None]), gated
+    return x[:, past:] + (
+        gated @ weights.residual_kernel + weights.residual_bias[None, None]
+    ), gated
