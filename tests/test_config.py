@@ -273,6 +273,6 @@ def test_settings_take_numbers_and_arrays_of_numpy_and_keep_pythons(config: Any)
 def test_every_whole_number_in_the_settings_refuses_what_is_none(config: Any, wrong: Any) -> None:
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if type(value) is int or (isinstance(value, tuple) and type(value[0]) is int):
+        if type(value) is int or (isinstance(value, tuple) and value and type(value[0]) is int):
             with pytest.raises(UserError, match=f"{field.name} is .* must be"):
                 dataclasses.replace(config, **{field.name: wrong})

@@ -77,11 +77,13 @@ def require_writable(path: Path, num_bytes: int = 1) -> None:
     Raises:
       UserError: With the system's reason and the remedy.
     """
-    if path.is_dir():
-        raise UserError(f"{path} is a folder; give the name of a file")
-    if not path.parent.is_dir():
-        raise UserError(f"{path.parent} is no folder, so {path.name} cannot be written there")
     try:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            os.lstat(path)  # finds out whether the name is too long
+        if path.is_dir():
+            raise UserError(f"{path} is a folder; give the name of a file")
+        if not path.parent.is_dir():
+            raise UserError(f"{path.parent} is no folder, so {path.name} cannot be written there")
         require_room(path.parent, num_bytes)
     except OSError as error:
         raise UserError(f"{path} {unwritable(error)}") from None

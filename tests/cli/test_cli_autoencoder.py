@@ -155,7 +155,7 @@ def test_options_of_another_task_are_refused(capsys, tmp_path, recordings):
         said = mistake(capsys, *arguments, "--task", "autoencoder", *options)
         assert f"unknown option {options[0]}" in said
     said = mistake(capsys, *arguments, *AUTOENCODER, "--model.encoder.hop", 0)
-    assert "encoder hop is 0, but it must be a whole number" in said
+    assert "--model.encoder.hop is 0, but it must be a whole number" in said
 
 
 @pytest.mark.slow

@@ -83,9 +83,9 @@ def test_channels_are_chosen_for_the_whole_corpus(folder):
     mixed = read(folder, test="held")
     (bad,) = mixed.skipped
     assert bad.path == "cancelling.wav" and "2 channels cancel; choose one" in bad.reason
-    corpus = read(folder, test="held|in_phase", channel="left")
-    found = {item.path: item.codes for item in (*corpus.train, *corpus.test)}
-    assert not corpus.skipped and len(corpus.train) == 3  # mono recordings too
+    corpus = read(folder, test="held", channel="left")
+    found = {item.path: item.codes for item in corpus.train}
+    assert not corpus.skipped and len(found) == 4  # mono recordings too
     np.testing.assert_array_equal(found["in_phase.wav"], found["cancelling.wav"])
 
 

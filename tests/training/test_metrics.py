@@ -30,17 +30,17 @@ def run(tmp_path, monkeypatch):
 def test_compiling_is_no_part_of_the_pace_nor_of_the_time_left(run):
     compiles = (40.0, True, 0.0)
     runs = (2.0, False, 0.0)
-    (report,) = run([compiles, runs, runs, compiles, runs, runs, runs, compiles, runs, runs])
+    *_, report = run([compiles, runs, runs, compiles, runs, runs, runs, compiles, runs, runs])
     assert report.targets_per_second == 25.0
     assert report.seconds_left == 90 * 2.0
 
 
 def test_where_every_step_was_compiled_there_is_no_other_pace(run):
-    (report,) = run([(40.0, True, 0.0)] * 10)
+    *_, report = run([(40.0, True, 0.0)] * 10)
     assert report.targets_per_second == 50.0 / 40.0
 
 
 def test_time_beside_the_training_is_no_part_of_the_pace_but_of_the_time_left(run):
-    _, report = run([(2.0, False, 1.0)] * 20)
+    *_, report = run([(2.0, False, 1.0)] * 20)
     assert report.targets_per_second == 25.0
     assert report.seconds_left == pytest.approx(80 * (2.0 + 19 / 20))

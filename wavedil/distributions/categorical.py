@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Num, PRNGKeyArray
 
 from wavedil.distributions.protocol import at_levels, checked
+from wavedil.errors import Size
 from wavedil.quantizer import Companding, Quantizer
 
 
@@ -33,7 +34,7 @@ class Categorical:
     Reference: van den Oord et al. 2016, arXiv:1609.03499, section 2.2.
     """
 
-    levels: int = 256
+    levels: Size = 256
     companding: Companding = "mu_law"
 
     def __post_init__(self) -> None:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from wavedil.distributions.mixture import Mixture
+from wavedil.errors import Size
 
 _ROOT_2_PI = math.sqrt(2.0 * math.pi)
 # (x + 1.6) (1 - F(x)) / F'(x) as a polynomial in (x - 3.75) / (x + 3.75), x >= 0: Chebyshev interpolation of
@@ -52,7 +53,7 @@ class GaussianMixture(Mixture):
     Reference: Ping et al. 2018 (ClariNet), arXiv:1807.07281, section 3.1.
     """
 
-    num_components: int = 1
+    num_components: Size = 1
 
     unit_deviation: ClassVar[float] = 1.0
 

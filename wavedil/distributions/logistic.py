@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from wavedil.distributions.mixture import Mixture
+from wavedil.errors import Size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +42,7 @@ class LogisticMixture(Mixture):
     2017 (Parallel WaveNet), arXiv:1711.10433, section 2.1.
     """
 
-    num_components: int = 10
+    num_components: Size = 10
 
     unit_deviation: ClassVar[float] = math.pi / math.sqrt(3.0)
 

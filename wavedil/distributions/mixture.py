@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Float32, Int, Num, PRNGKeyArray
 
 from wavedil.distributions.categorical import draw
 from wavedil.distributions.protocol import at_levels, checked
-from wavedil.errors import require_size
+from wavedil.errors import Size, require_size
 from wavedil.quantizer import Companding, Quantizer
 
 # The outermost levels reach to infinity. In float32 this is as far, for every scale up to the largest.
@@ -57,8 +57,8 @@ class Mixture(abc.ABC):
     scale, and its gradients are finite.
     """
 
-    num_components: int
-    levels: int = 65536
+    num_components: Size
+    levels: Size = 65536
     companding: Companding = "linear"
 
     unit_deviation: ClassVar[float]

@@ -13,8 +13,8 @@ def look_up(
     table: Float[Array, "rows channels"], rows: Int[Array, "*any"]
 ) -> Float[Array, "*any channels"]:
     """Rows of a table, and NaN for those that it lacks: an index out of range is no other row."""
-    known = in_range(rows, len(table))
-    return jnp.where(known[..., None], rows_of(table, rows.astype(jnp.int32)), jnp.nan)
+    known = in_range(rows, len(table))[..., None]
+    return jnp.where(known, rows_of(table, jnp.asarray(rows, jnp.int32)), jnp.nan)
 
 
 def label_embedding(
