@@ -186,7 +186,10 @@ def test_conditioned_on_its_latents_an_autoencoder_predicts_better_than_on_zeros
                 latent_size=8, hop=128, channels=16, dilations=(1, 2, 4, 8, 16, 32)
             ),
         ),
-        training=TrainingConfig(steps=250, batch_size=1, window_size=2048, warmup_steps=20),
+        # At the default learning rate so small a decoder may stay where it begins.
+        training=TrainingConfig(
+            steps=250, batch_size=1, window_size=2048, warmup_steps=20, learning_rate=1e-3
+        ),
     )
     corpus = config.task.read(config)
     run = train_as(config, tmp_path / "run", corpus=corpus)
