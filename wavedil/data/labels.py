@@ -46,7 +46,7 @@ def find_labels(
     names = list(dict.fromkeys(name for item in labels.values() for name in item))
     for name in names:
         if not _is_text(name):
-            raise UserError(f"label {ascii(name)} is no text; rename it in the manifest")
+            raise UserError(f"label {name!a} is no text; rename it in the manifest")
     if labels_pattern is None:
         return labels, names
     pattern = compile_pattern(labels_pattern, "labels")
