@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -54,6 +55,14 @@ def test_help_lists_every_verb_with_what_it_does(capsys):
     for name, verb in VERBS.items():
         assert f"{name} " in text
         assert verb.summary in text
+
+
+def test_help_is_printed_in_an_encoding_that_lacks_its_characters():
+    command = [sys.executable, "-m", "wavedil", "--help"]
+    ascii_only = os.environ | {"PYTHONIOENCODING": "ascii:strict"}
+    done = subprocess.run(command, env=ascii_only, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert all(verb.summary in done.stdout for verb in VERBS.values())
 
 
 @pytest.mark.parametrize("name", VERBS)

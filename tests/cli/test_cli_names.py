@@ -13,7 +13,7 @@ from wavedil.cli.main import main
 
 # A Latin-1 byte, which is no UTF-8; characters of globs, addresses, shells, markup and mathematics; blanks at the ends.
 LATIN_1 = os.fsdecode(b"caf\xe9")
-HARD = f" {LATIN_1} [a-z]*{{b}}?#%20\\$x_1$ 'q' \"gs:\n "
+HARD = f" {LATIN_1} \u4e2d [a-z]*{{b}}?#%20\\$x_1$ 'q' \"gs:\n "
 NAMES = (
     *("two words ", "[brackets]", "glob*?", "back\\slash", "gs:", "a%20b#c?d=e&f", "it's \"so\"", LATIN_1),
     *("\u00e9\u4e2d\U0001f3bb $x$", "n" * 240),
@@ -28,7 +28,7 @@ def recordings(folder, name):
 
 
 def verbs(place, name):
-    """Every verb on a run, recordings and labels of that name, as arguments, after `tests` have been prepared."""
+    """Every verb on a run, recordings and labels of that name, as arguments."""
     run, sounds = place / name, recordings(place / "sounds", name)
     training = ["--training.tensorboard", "--labels=(?s)^(?P<who>[^/]+)/", *TINY]
     yield ["train", str(sounds), str(run), *training]
@@ -36,7 +36,8 @@ def verbs(place, name):
     yield ["evaluate", str(run), "--json"]
     yield ["evaluate", str(run), str(sounds), "--json"]
     out = str(place / f"{name[:235]}.wav")
-    yield ["generate", str(run), out, "--seconds=0.02", "--label", f"who={name}"]
+    picture = f"--picture={out.removesuffix('.wav')}.png"
+    yield ["generate", str(run), out, "--seconds=0.02", "--label", f"who={name}", picture]
     yield ["info", str(run), "--json"]
 
 
@@ -60,7 +61,10 @@ def test_the_hardest_name_goes_through_every_verb(tmp_path, capsys):
 def test_each_name_goes_through_every_verb_in_processes_of_their_own(tmp_path, name):
     for arguments in verbs(tmp_path, name):
         command = [sys.executable, "-m", "wavedil.cli.main", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+        strict = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}  # as most locales have it
+        done = subprocess.run(
+            command, env=strict, capture_output=True, text=True, timeout=180, check=False
+        )
         assert done.returncode == 0, done.stderr
         assert "Traceback" not in done.stderr
     assert_complete(tmp_path / name)

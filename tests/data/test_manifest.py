@@ -59,6 +59,25 @@ def test_a_manifest_is_separated_as_spreadsheets_do(folder, separator):
     assert read(manifest).test[0].labels == {"speaker": "bob"}
 
 
+def test_blanks_that_align_columns_are_no_part_of_names_and_values(folder):
+    manifest = folder / "files.csv"
+    manifest.write_text("path,       split\nwavs/a.wav, train\nwavs/b.wav, test \n")
+    corpus = read(manifest)
+    assert [item.path for item in corpus.test] == ["wavs/b.wav"] and not corpus.label_values
+
+
+def test_the_numbers_of_rows_in_a_column_without_a_name_are_no_label(folder):
+    manifest = folder / "files.csv"
+    manifest.write_text(",path,mood\n0,wavs/a.wav,calm\n1,wavs/b.wav,calm\n")
+    assert read(manifest).label_values == {"mood": ("calm",)}
+
+
+def test_a_label_whose_name_is_no_text_is_refused(folder):
+    manifest = write_manifest(folder, ".jsonl", [{"path": "wavs/a.wav", "caf\udce9": "x"}])
+    with pytest.raises(UserError, match=r"label 'caf\\udce9' is no text; rename it"):
+        read(manifest)
+
+
 def test_json_lines_may_begin_with_a_byte_order_mark(folder):
     path = write_manifest(folder, ".jsonl", ROWS)
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())

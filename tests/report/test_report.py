@@ -38,6 +38,15 @@ def test_any_number_of_sounds_is_drawn(tmp_path, count):
     assert height > 400 * -(-count // 3)
 
 
+@pytest.mark.parametrize("title", [r"$\frac{$", "\u4e2d", "caf\udce9", "a\nb\t\x1b", 240 * "n"])
+def test_any_name_is_a_title(tmp_path, title):
+    for suffix in (".png", ".svg"):
+        pictures.waveform_and_spectrogram(
+            [(title, tone(440))], SAMPLE_RATE, tmp_path / ("a" + suffix)
+        )
+    assert pixels(tmp_path / "a.png").std() > 0
+
+
 def test_sounds_of_other_lengths_and_silence_are_drawn(tmp_path):
     sounds = [("one sample", np.zeros(1)), ("silence", np.zeros(3000)), ("tone", tone(440))]
     pictures.waveform_and_spectrogram(sounds, SAMPLE_RATE, tmp_path / "picture.png")

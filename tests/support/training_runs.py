@@ -74,16 +74,17 @@ def run_config(task=None, model=None, **changes):
 @pytest.fixture
 def one_compilation(monkeypatch):
     """Runs of the same settings share their compiled step: most of a short run is compilation."""
+    monkeypatch.setattr(loop, "make_update", shared_update)
+
+
+def shared_update(config):
+    """The update of a run, compiled once for all that take the same steps."""
     often = {"log_every": 1, "evaluate_every": 1, "save_every": 1, "tensorboard": False}
-
-    def shared(config):
-        training = dataclasses.replace(config.training, **often)
-        corpus = CorpusConfig(folder="any")
-        return _make_update(
-            dataclasses.replace(config, training=training, corpus=corpus, recordings_fingerprint="")
-        )
-
-    monkeypatch.setattr(loop, "make_update", shared)
+    training = dataclasses.replace(config.training, **often)
+    corpus = CorpusConfig(folder="any")
+    return _make_update(
+        dataclasses.replace(config, training=training, corpus=corpus, recordings_fingerprint="")
+    )
 
 
 _make_update = functools.cache(make_update)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wavedil.errors import UserError, suggestion
+from wavedil.report import escaped_output
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; `sys.argv` unless `arguments` are given. Returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        with warnings.catch_warnings():
+        with escaped_output(), warnings.catch_warnings():
             warnings.showwarning = _show_warning
             return _dispatch(arguments)
     except UserError as error:

@@ -25,9 +25,10 @@ def is_label(name: str) -> bool:
     """Whether a named group or column is a label.
 
     `index` and names that begin with an underscore only say where something stands in the path
-    (a take number, a transcript): the model is not conditioned on them.
+    (a take number, a transcript): the model is not conditioned on them. Nor on a column without a name, which
+    holds the numbers of the rows where a table was written with them.
     """
-    return name != "index" and not name.startswith("_")
+    return name not in ("", "index") and not name.startswith("_")
 
 
 def find_labels(
@@ -43,6 +44,9 @@ def find_labels(
         for entry in entries
     }
     names = list(dict.fromkeys(name for item in labels.values() for name in item))
+    for name in names:
+        if not _is_text(name):
+            raise UserError(f"label {name!a} is no text; rename it in the manifest")
     if labels_pattern is None:
         return labels, names
     pattern = compile_pattern(labels_pattern, "labels")
@@ -69,6 +73,15 @@ def require_matches(labels: Mapping[str, Mapping[str, str]], names: Iterable[str
                 f"the pattern of labels gives no {name} to any of {len(labels)} files "
                 f"({next(iter(labels))}, ...); write it for the path inside the folder"
             )
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name can be written down: JSON can give halves of characters."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _path_labels(pattern: re.Pattern[str], path: str) -> dict[str, str]:

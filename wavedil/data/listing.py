@@ -99,7 +99,7 @@ def _list_manifest(manifest: Path) -> list[Entry]:
     entries: dict[str, Entry] = {}
     rows = _read_csv(manifest) if manifest.suffix.lower() == ".csv" else _read_jsonl(manifest)
     for line, row in rows:
-        values = {key: str(value).strip() for key, value in row.items() if value is not None}
+        values = {key: str(value) for key, value in row.items() if value is not None}
         path = values.pop("path", "")
         split = values.pop("split", "") or None
         if not path:
@@ -141,8 +141,10 @@ def _read_csv(manifest: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         # Spreadsheets separate by what the decimal sign of their language leaves free.
         separator = max(_SEPARATORS, key=header.count)
         reader = csv.reader(itertools.chain([header], file), delimiter=separator, strict=True)
-        names = next(reader, [])
-        for values in reader:
+        # Blanks beside a separator align columns; a name with blanks at its ends is for JSON lines.
+        names = [name.strip() for name in next(reader, [])]
+        for row in reader:
+            values = [value.strip() for value in row]
             if len(values) > len(names):
                 raise UserError(
                     f"{manifest}, line {reader.line_num} has more values than columns; "

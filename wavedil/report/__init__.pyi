@@ -5,6 +5,7 @@ from .effective_field_picture import draw_effective_field as draw_effective_fiel
 from .pictures import loss_curve as loss_curve
 from .pictures import waveform_and_spectrogram as waveform_and_spectrogram
 from .receptive_field_pictures import draw_stack as draw_stack
+from .terminal import escaped_output as escaped_output
 from .terminal import progress as progress
 from .terminal import say as say
 from .terminal import training_progress as training_progress

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from wavedil.errors import UserError
 from wavedil.full_scale import within_full_scale
-from wavedil.report.figures import FilePath, new_figure, open_frame, write_figure
+from wavedil.report.figures import FilePath, new_figure, open_frame, set_title, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,7 +61,7 @@ def waveform_and_spectrogram(
     cells = figure.subfigures(rows, columns, squeeze=False).flat
     for cell, (title, samples), image in zip(cells, sounds, spectra, strict=False):
         wave, spectrum = cell.subplots(2, 1, sharex=True, height_ratios=(1, 2))
-        wave.set_title(title, loc="left", color=_INK, fontsize=11)
+        set_title(wave, title, loc="left", color=_INK, fontsize=11)
         _draw_waveform(wave, samples, sample_rate, peak)
         _draw_spectrogram(spectrum, image, len(samples) / sample_rate, sample_rate, loudest_db)
         spectrum.set_xlim(0, seconds)

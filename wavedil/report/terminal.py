@@ -1,13 +1,15 @@
 """Progress on stderr: bars on a terminal, now and then a plain line elsewhere."""
 
 import contextlib
+import io
 import math
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from wavedil.training.metrics import Progress, Report
+if TYPE_CHECKING:
+    from wavedil.training.metrics import Progress, Report
 
 _SECONDS_BETWEEN_LINES = 5.0
 
@@ -22,6 +24,24 @@ class Work(Protocol):
 def say(line: str) -> None:
     """A line about the work, beside its results."""
     print(f"wavedil: {line}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def escaped_output() -> Iterator[None]:
+    """Characters that the encoding of stdout lacks, as names of files may hold, are printed as escapes.
+
+    That is what Python does on stderr by itself; on stdout it raises.
+    """
+    stream = sys.stdout
+    if not isinstance(stream, io.TextIOWrapper):  # in a notebook
+        yield
+        return
+    errors = stream.errors
+    stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        stream.reconfigure(errors=errors)
 
 
 @contextlib.contextmanager
@@ -44,12 +64,12 @@ def progress(title: str, *, at_once: bool = False) -> Iterator[Work]:
 
 
 @contextlib.contextmanager
-def training_progress() -> Iterator[Report]:
+def training_progress() -> "Iterator[Report]":
     """Show the progress of a training: metrics of the batches, of held-out recordings, and the rate."""
     with progress("training", at_once=True) as work:
         first = True
 
-        def report(now: Progress) -> None:
+        def report(now: "Progress") -> None:
             nonlocal first
             if first and now.step < now.steps:
                 say(

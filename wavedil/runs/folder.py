@@ -135,13 +135,13 @@ class RunFolder:
         return config
 
     def _require_own(self) -> None:
+        # A start that crashed leaves its lock and scratch files, which are the run's own. They are listed before the
+        # configuration is looked for, which another process may be about to write.
+        files = self.path.iterdir() if self.path.is_dir() else ()
+        others = [path for path in files if path != self._lock and not is_scratch(path)]
         if self.config.exists():
             self.read_config()
-            return
-        # A start that crashed leaves its lock and scratch files, which are the run's own.
-        if self.path.is_dir() and any(
-            path != self._lock and not is_scratch(path) for path in self.path.iterdir()
-        ):
+        elif others:
             raise UserError(f"{self.path} is not empty and holds no run; choose a new folder")
 
     def _require_same(self, config: RunConfig, recordings: Sequence[Fingerprint]) -> None:

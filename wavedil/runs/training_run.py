@@ -13,7 +13,7 @@ from wavedil.data.config import CorpusConfig
 from wavedil.errors import UserError, suggestion
 from wavedil.formats.saved_model import save
 from wavedil.models.registry import Model
-from wavedil.report.terminal import progress, say, training_progress
+from wavedil.report.terminal import escaped_output, progress, say, training_progress
 from wavedil.runs.description import describe
 from wavedil.runs.folder import RunFolder
 from wavedil.runs.start import settings_of, settings_to_resume, weights_from
@@ -124,7 +124,8 @@ def train_shown(
     config = config.task.resolve(config, corpus)  # refuses what does not fit before more is said
     lines.extend(describe(config))
     lines.extend(config.task.windows(config, corpus).describe(config.training.steps))
-    print("\n".join(lines))
+    with escaped_output():
+        print("\n".join(lines))
     with training_progress() as report:
         return train_as(config, folder, corpus=corpus, report=report, warn=say)
 
