@@ -117,7 +117,7 @@ def table(results: dict[str, Any]) -> list[str]:
         "",
         "recordings | `wavedil demo FOLDER` | times its own (aim 1.5) | "
         "Ctrl-C to exit: reading or compiling (aim 10 s), "
-        "training or evaluating (aim 2 s) | peak memory of `wavedil train`",
+        "training, evaluating or compiling either (aim 2 s; compiling 10 s) | peak memory of `wavedil train`",
         "---|---|---|---|---",
     ]
     for name, row in results["rows"].items():

@@ -105,7 +105,7 @@ def decode(path: FilePath, sample_rate: int | None = None, *, channel: str | int
         decoded.samples, orig_sr=decoded.sample_rate, target_sr=sample_rate, res_type="soxr_hq"
     )
     return dataclasses.replace(
-        decoded, samples=np.clip(samples, -1.0, 1.0), sample_rate=sample_rate
+        decoded, samples=np.clip(samples, -1.0, 1.0, out=samples), sample_rate=sample_rate
     )
 
 
@@ -135,20 +135,23 @@ def _mono(path: FilePath, sound: OpenSound, start: int, stop: int, channel: str 
         chosen = column(channel, sound.num_channels)
     except UserError as error:
         raise AudioError(path, str(error)) from None
-    pieces, num_values, num_bad, peak = [], 0, 0, 0.0
+    # One array, filled: a recording of hours is there once.
+    samples, end = np.empty(stop - start, np.float32), 0
+    num_values, num_bad, peak = 0, 0, 0.0
     energy = energy_mixed = 0.0
     for piece in sound.pieces(start, stop):
         channels = piece if chosen is None else piece[:, chosen : chosen + 1]
         num_values += channels.size
         num_bad += channels.size - int(np.count_nonzero(np.isfinite(channels)))
-        peak = max(peak, float(np.abs(channels).max()))
+        peak = max(peak, _peak(channels))
         if num_bad or peak > _LARGEST_PEAK:
             continue  # refused below
         if channels.shape[1] > 1:
             channels, parts = channels.mean(axis=1, keepdims=True), channels
             energy += float(np.square(parts, dtype=np.float64).sum() / sound.num_channels)
             energy_mixed += float(np.square(channels, dtype=np.float64).sum())
-        pieces.append(channels[:, 0])
+        samples[end : end + len(channels)] = channels[:, 0]
+        end += len(channels)
     if num_bad:
         raise not_finite(path, num_bad, num_values)
     if peak > _LARGEST_PEAK:
@@ -159,8 +162,8 @@ def _mono(path: FilePath, sound: OpenSound, start: int, stop: int, channel: str 
             path,
             f"is silent only as a mix: its {num_mixed} channels cancel; choose one, channel left say",
         )
-    samples = np.concatenate(pieces)
-    peak = max(1.0, float(np.abs(samples).max()))
+    samples = samples[:end]
+    peak = max(1.0, _peak(samples))
     return Decoded(
         samples=np.clip(samples, -1.0, 1.0, out=samples),
         sample_rate=sound.sample_rate,
@@ -168,3 +171,7 @@ def _mono(path: FilePath, sound: OpenSound, start: int, stop: int, channel: str 
         peak=peak if sound.subtype in ("FLOAT", "DOUBLE") else 1.0,
         num_mixed=num_mixed,
     )
+
+
+def _peak(samples: Float32[np.ndarray, "..."]) -> float:
+    return max(float(samples.max()), -float(samples.min()))

@@ -5,6 +5,7 @@
     evaluated         forward mode: by JAX, from the definition
     transposed        reverse mode: the backward pass that was given
     differentiated    by JAX, from either
+    batched           each of the two under `jax.vmap`
 
 Reverse mode never evaluates the map, so that it costs what it costs under `jax.custom_vjp`.
 """
@@ -32,7 +33,6 @@ def own_backward(definition: Callable, forward: Callable, backward: Callable) ->
     Returns:
       The function (static, *arguments) -> outputs; static is a tuple that hashes.
     """
-    tangent_map = _tangent_map(definition, backward)
 
     @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
     def function(static: tuple, *arguments: Any) -> Any:
@@ -40,66 +40,100 @@ def own_backward(definition: Callable, forward: Callable, backward: Callable) ->
 
     def derivative(static: tuple, arguments: Any, tangents: Any) -> tuple[Any, Any]:
         outputs, residuals = forward(*static, *arguments)
-        leaves, output_tree = jax.tree.flatten(outputs)
         argument_leaves, argument_tree = jax.tree.flatten(arguments)
         residual_leaves, residual_tree = jax.tree.flatten(residuals)
+        output_leaves, output_tree = jax.tree.flatten(outputs)
         tangents = jax.tree.leaves(tangents)
-        given = tuple(not isinstance(tangent, SymbolicZero) for tangent in tangents)
-        output_tangents = tangent_map.bind(
-            *(*argument_leaves, *residual_leaves),
+        given = [not isinstance(tangent, SymbolicZero) for tangent in tangents]
+        count, known = len(given), len(given) + len(residual_leaves)
+
+        def evaluate(*operands: Any) -> list[Any]:
+            of_given = iter(operands[known:])
+            complete = [
+                next(of_given) if is_given else jnp.zeros_like(leaf)
+                for leaf, is_given in zip(operands[:count], given, strict=True)
+            ]
+            at, along = (argument_tree.unflatten(part) for part in (operands[:count], complete))
+            return jax.tree.leaves(jax.jvp(functools.partial(definition, *static), at, along)[1])
+
+        def transposed(*operands: Any) -> list[Any]:
+            saved = residual_tree.unflatten(operands[count:known])
+            gradients = backward(*static, saved, output_tree.unflatten(operands[known:]))
+            leaves = zip(jax.tree.leaves(gradients), given, strict=True)
+            return [leaf for leaf, is_given in leaves if is_given]
+
+        output_tangents = _linear_map.bind(
+            *argument_leaves,
+            *residual_leaves,
             *(tangent for tangent, is_given in zip(tangents, given, strict=True) if is_given),
-            static=static,
-            given=given,
-            trees=(argument_tree, residual_tree, output_tree),
-            types=tuple(map(jax.typeof, leaves)),
+            known=known,
+            evaluate=evaluate,
+            transposed=transposed,
+            types=tuple(map(jax.typeof, output_leaves)),
         )
-        return outputs, jax.tree.unflatten(output_tree, output_tangents)
+        return outputs, output_tree.unflatten(output_tangents)
 
     function.defjvp(derivative, symbolic_zeros=True)
     return function
 
 
-def _tangent_map(definition: Callable, backward: Callable) -> Primitive:
-    """The map from the tangents of the arguments to those of the outputs, linear in the former.
+# Operands are what is known, so many of them, and the tangents that the map is linear in.
+#
+#     evaluate      known, tangents  ->  tangents of the outputs, of these types
+#     transposed    known, gradients of the outputs  ->  gradients of what the tangents are of
+_linear_map = Primitive("tangents")
+_linear_map.multiple_results = True
 
-    Operands: the leaves of the arguments, of the residuals, and of the tangents that are not zero (`given`).
-    """
 
-    def evaluate(*operands: Any, static: tuple, given: tuple, trees: tuple, **_: Any) -> list[Any]:
-        count = len(given)
-        tangents = iter(operands[len(operands) - sum(given) :])
-        complete = [
-            next(tangents) if is_given else jnp.zeros_like(leaf)
-            for leaf, is_given in zip(operands[:count], given, strict=True)
-        ]
-        arguments = jax.tree.unflatten(trees[0], operands[:count])
-        along = jax.tree.unflatten(trees[0], complete)
-        return jax.tree.leaves(jax.jvp(functools.partial(definition, *static), arguments, along)[1])
+def _evaluate(*operands: Any, evaluate: Callable, **_: Any) -> list[Any]:
+    return evaluate(*operands)
 
-    def transpose(
-        gradients: Any, *operands: Any, static: tuple, given: tuple, trees: tuple, **_: Any
-    ) -> list[Any]:
-        known = len(operands) - sum(given)
-        residuals = jax.tree.unflatten(trees[1], operands[len(given) : known])
-        gradients = jax.tree.unflatten(trees[2], map(ad.instantiate_zeros, gradients))
-        of_arguments = jax.tree.leaves(backward(*static, residuals, gradients))
-        wanted = [leaf for leaf, is_given in zip(of_arguments, given, strict=True) if is_given]
-        return [None] * known + wanted
 
-    def differentiate(operands: Sequence[Any], tangents: Sequence[Any], **given: Any) -> Any:
-        tangents = tuple(map(ad.instantiate_zeros, tangents))
-        return jax.jvp(functools.partial(evaluate, **given), tuple(operands), tangents)
+def _transpose(
+    gradients: Any, *operands: Any, known: int, transposed: Callable, **_: Any
+) -> list[Any]:
+    complete = map(ad.instantiate_zeros, gradients)
+    return [None] * known + transposed(*operands[:known], *complete)
 
-    def batch(operands: Sequence[Any], axes: Sequence[Any], **given: Any) -> Any:
-        outputs = jax.vmap(functools.partial(evaluate, **given), tuple(axes))(*operands)
-        return outputs, [0] * len(outputs)
 
-    primitive = Primitive(f"tangents_of{definition.__name__}")
-    primitive.multiple_results = True
-    primitive.def_impl(evaluate)
-    primitive.def_abstract_eval(lambda *_, types, **__: types)
-    ad.primitive_jvps[primitive] = differentiate
-    ad.primitive_transposes[primitive] = transpose
-    batching.primitive_batchers[primitive] = batch
-    mlir.register_lowering(primitive, mlir.lower_fun(evaluate, multiple_results=True))
-    return primitive
+def _differentiate(
+    operands: Sequence[Any], tangents: Sequence[Any], *, evaluate: Callable, **_: Any
+) -> Any:
+    return jax.jvp(evaluate, tuple(operands), tuple(map(ad.instantiate_zeros, tangents)))
+
+
+def _batch(
+    operands: Sequence[Any],
+    axes: Sequence[int | None],
+    *,
+    known: int,
+    evaluate: Callable,
+    transposed: Callable,
+    types: tuple[Any, ...],
+) -> tuple[Any, list[int]]:
+    # Every tangent has the axis, so that the transposed map has it in all its outputs; a broadcast sums these.
+    (size, *_) = (x.shape[axis] for x, axis in zip(operands, axes, strict=True) if axis is not None)
+    tangents = [
+        jnp.broadcast_to(tangent, (size, *tangent.shape))
+        if axis is None
+        else jnp.moveaxis(tangent, axis, 0)
+        for tangent, axis in zip(operands[known:], axes[known:], strict=True)
+    ]
+    operands, of_known = (*operands[:known], *tangents), tuple(axes[:known])
+    evaluate = jax.vmap(evaluate, (*of_known, *(0 for _ in tangents)))
+    outputs = _linear_map.bind(
+        *operands,
+        known=known,
+        evaluate=evaluate,
+        transposed=jax.vmap(transposed, (*of_known, *(0 for _ in types))),
+        types=tuple(jax.make_jaxpr(evaluate)(*operands).out_avals),
+    )
+    return outputs, [0] * len(types)
+
+
+_linear_map.def_impl(_evaluate)
+_linear_map.def_abstract_eval(lambda *_, types, **__: types)
+ad.primitive_jvps[_linear_map] = _differentiate
+ad.primitive_transposes[_linear_map] = _transpose
+batching.primitive_batchers[_linear_map] = _batch
+mlir.register_lowering(_linear_map, mlir.lower_fun(_evaluate, multiple_results=True))
