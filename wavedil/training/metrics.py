@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from wavedil.errors import UserError
 from wavedil.evaluation.scores import means
 from wavedil.files import replacing, writing
 from wavedil.training.config import TrainingConfig
 from wavedil.training.state import learning_rate
+from wavedil.training.tensorboard import TensorBoardFile
 from wavedil.training.update import Metrics
 
 HELD_OUT = "held_out_"
@@ -134,7 +134,7 @@ class MetricsLog:
         self._settings = settings
         self._report = report
         self._learning_rate = learning_rate(settings)
-        self._writer = None if tensorboard is None else _open_tensorboard(tensorboard)
+        self._tensorboard = None if tensorboard is None else TensorBoardFile(tensorboard)
         self._progress: Progress | None = None
         self._taken, self._aside, self._ended = 0, 0.0, 0.0
         self._started = time.perf_counter()
@@ -210,8 +210,8 @@ class MetricsLog:
 
     def close(self) -> None:
         """Ends the TensorBoard file."""
-        if self._writer is not None:
-            self._writer.close()
+        if self._tensorboard is not None:
+            self._tensorboard.close()
 
     def _begin(self) -> None:
         self._sums: dict[str, tuple[float, float]] = {}
@@ -220,16 +220,5 @@ class MetricsLog:
 
     def _write(self, step: int, **values: float) -> None:
         self._file.append({"step": step, **values})
-        if self._writer is not None:
-            for name, value in values.items():
-                self._writer.add_scalar(name, value, step)
-
-
-def _open_tensorboard(folder: Path) -> Any:
-    try:
-        from tensorboardX import SummaryWriter
-    except ImportError as error:
-        raise UserError(
-            "tensorboard is on, but tensorboardX is not installed; run: pip install tensorboardX"
-        ) from error
-    return SummaryWriter(str(folder))
+        if self._tensorboard is not None:
+            self._tensorboard.write(step, values)
