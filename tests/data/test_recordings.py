@@ -131,3 +131,16 @@ def test_a_name_that_is_not_utf8_is_read_like_any_other(folder):
     corpus = read(folder, test="held", labels=r"(?P<word>\D+)\.wav")
     assert name in [item.path for item in corpus.train]
     assert corpus.fingerprint
+
+
+def test_a_label_value_without_a_recording_to_train_on_is_named(folder):
+    corpus = read(folder, test="held", labels=r"(?P<letter>[a-z])\.wav")
+    assert "label letter: 4 values; no recording to train on has c, d" in corpus.describe()
+
+
+def test_what_was_skipped_is_counted_among_what_was_found(folder):
+    for number in range(2):
+        (folder / f"bad_{number}.wav").write_bytes(b"")
+    lines = read(folder, test="held").describe()
+    assert lines[-3] == "reading: 4 of 6, 2 skipped:"
+    assert lines[-2].startswith("  bad_0.wav: is empty")

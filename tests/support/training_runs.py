@@ -71,10 +71,12 @@ def run_config(task=None, model=None, **changes):
     )
 
 
-@pytest.fixture
-def one_compilation(monkeypatch):
+@pytest.fixture(scope="module")
+def one_compilation():
     """Runs of the same settings share their compiled step: most of a short run is compilation."""
-    monkeypatch.setattr(loop, "make_update", shared_update)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "make_update", shared_update)
+        yield
 
 
 def shared_update(config):
@@ -82,9 +84,8 @@ def shared_update(config):
     often = {"log_every": 1, "evaluate_every": 1, "save_every": 1, "tensorboard": False}
     training = dataclasses.replace(config.training, **often)
     corpus = CorpusConfig(folder="any")
-    return _make_update(
-        dataclasses.replace(config, training=training, corpus=corpus, recordings_fingerprint="")
-    )
+    same = {"corpus": corpus, "recordings_fingerprint": "", "start_from": ""}
+    return _make_update(dataclasses.replace(config, training=training, **same))
 
 
 _make_update = functools.cache(make_update)

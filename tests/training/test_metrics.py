@@ -1,5 +1,7 @@
 """What a run says of its pace, by a clock that the test moves."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -33,6 +35,20 @@ def test_compiling_is_no_part_of_the_pace_nor_of_the_time_left(run):
     *_, report = run([compiles, runs, runs, compiles, runs, runs, runs, compiles, runs, runs])
     assert report.targets_per_second == 25.0
     assert report.seconds_left == 90 * 2.0
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.4, 1.9, 2.1, 4.0, 30.0])
+@pytest.mark.parametrize("compiling", [0.0, 1.5, 60.0])
+def test_the_first_report_comes_within_five_seconds_of_the_first_step(run, seconds, compiling):
+    reports = run([(compiling + seconds, compiling > 0, 0.0)] + [(seconds, False, 0.0)] * 9)
+    first_step = compiling + seconds
+    times = [report.seconds_elapsed for report in reports]
+    assert first_step <= times[0] <= first_step + 5
+    assert all(later - now <= 5 + seconds for now, later in itertools.pairwise(times))
+    for report in reports:
+        expected = (100 - report.step) * seconds
+        known = report.step > 1 or not compiling
+        assert report.seconds_left == pytest.approx(expected if known else np.nan, nan_ok=True)
 
 
 def test_where_every_step_was_compiled_there_is_no_other_pace(run):

@@ -20,6 +20,7 @@ class Fingerprint:
       num_samples: Its length.
       sound: Sixteen hexadecimal digits that are others for other codes.
       about: The same of its labels and features.
+      before: Whether it is of the run whose weights this one started from.
     """
 
     path: str
@@ -27,6 +28,12 @@ class Fingerprint:
     num_samples: int
     sound: str
     about: str
+    before: bool = False
+
+    @property
+    def content(self) -> tuple[str, int, str, str]:
+        """What it is, whatever its name."""
+        return self.split, self.num_samples, self.sound, self.about
 
 
 def fingerprints(train: Iterable[Recording], test: Iterable[Recording]) -> tuple[Fingerprint, ...]:

@@ -71,14 +71,16 @@ def training_progress() -> "Iterator[Report]":
 
         def report(now: "Progress") -> None:
             nonlocal first
-            if first and now.step < now.steps:
-                say(
-                    f"expected time: {duration(now.seconds_left)} for {now.steps - now.step:,} steps"
-                )
-            first = False
+            steps_left = now.steps - now.step
+            if first and not math.isnan(now.seconds_left):
+                if steps_left:
+                    say(f"expected time: {duration(now.seconds_left)} for {steps_left:,} steps")
+                first = False
             held_out = f"  held out {_values(now.held_out)}" if now.held_out else ""
             rate = f"{now.targets_per_second:,.0f} targets/s"
-            left = now.seconds_left if now.step < now.steps else None
+            left = (
+                now.seconds_left if now.seconds_left > 0 else None
+            )  # neither at the end nor unknown
             times = _times(now.seconds_elapsed, left)
             work(now.step, now.steps, f"{_named(now.metrics)}{held_out}  {rate}  {times}")
 

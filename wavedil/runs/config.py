@@ -31,8 +31,10 @@ def from_values(values: Mapping[str, Any], what: str = "the configuration") -> R
     Raises:
       UserError: If they are no configuration of a run, of a future version, or refused.
     """
-    if "corpus" not in values:
-        raise UserError(f"{what} is not the configuration of a training run")
+    if values.get("corpus") is None:
+        raise UserError(
+            f"{what} is not the configuration of a training run, which says what it was trained on; give a run folder"
+        )
     version = values.get("format_version", 1)
     if version not in (1, FORMAT_VERSION):
         raise UserError(

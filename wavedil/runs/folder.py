@@ -59,7 +59,9 @@ class RunFolder:
         return read_config(self.config)
 
     def read_recordings(self) -> list[Fingerprint]:
-        """The recordings of the run; [] where an older version began it, or its task lists none."""
+        """The recordings of the run, and of those before it; [] where an older version began it, or its task lists
+        none.
+        """
         if not self.recordings.exists():
             return []
         try:
@@ -95,12 +97,18 @@ class RunFolder:
             self._require_own()
             yield
 
-    def claim(self, config: RunConfig, recordings: Sequence[Fingerprint] = ()) -> None:
+    def claim(
+        self,
+        config: RunConfig,
+        recordings: Sequence[Fingerprint] = (),
+        before: Sequence[Fingerprint] = (),
+    ) -> None:
         """Takes the folder, which is locked, for a run, new or to be continued.
 
         Args:
           config: A resolved configuration.
           recordings: What it is trained on and scored on.
+          before: Those of the run whose weights a new one starts from.
 
         Raises:
           UserError: If the folder holds a run of another configuration, or of other recordings.
@@ -109,12 +117,17 @@ class RunFolder:
             if is_scratch(left):
                 left.unlink()
         if self.config.exists():
-            self._require_same(config, recordings)
+            there = self.read_recordings()
+            own = [item for item in there if not item.before]
+            before = [item for item in there if item.before]
+            self._require_same(config, own, recordings)
         else:
+            own = []
             write_json(self.config, to_values(config))
-        if recordings and not self.recordings.exists():
+        if recordings and list(recordings) != own:  # new, or under new names
+            lines = [json.dumps(vars(item)) + "\n" for item in (*recordings, *before)]
             with replacing(self.recordings) as scratch:
-                scratch.write_text("".join(json.dumps(vars(item)) + "\n" for item in recordings))
+                scratch.write_text("".join(lines))
 
     def go_on(self, config: RunConfig, step: int) -> RunConfig:
         """The configuration with which a claimed run goes on from a step, and which the folder holds from then on.
@@ -130,6 +143,7 @@ class RunFolder:
             values = read_json(self.config, "restore or delete it")
             places = {name: getattr(config.corpus, name) for name in ("folder", "strict")}
             values["corpus"] |= places
+            values["recordings_fingerprint"] = config.recordings_fingerprint
             values["training"] = training.to_dict()
             write_json(self.config, values)
         return config
@@ -144,14 +158,20 @@ class RunFolder:
         elif others:
             raise UserError(f"{self.path} is not empty and holds no run; choose a new folder")
 
-    def _require_same(self, config: RunConfig, recordings: Sequence[Fingerprint]) -> None:
+    def _require_same(
+        self, config: RunConfig, before: Sequence[Fingerprint], recordings: Sequence[Fingerprint]
+    ) -> None:
         there = self.read_config()
-        before = self.read_recordings()
-        if config.recordings_fingerprint != there.recordings_fingerprint and before and recordings:
+        if before and [item.content for item in before] == [item.content for item in recordings]:
+            config = dataclasses.replace(
+                config, recordings_fingerprint=there.recordings_fingerprint
+            )
+        if config.recordings_fingerprint != there.recordings_fingerprint:
+            unknown = ["which of them is not known"]
+            other = changes(before, recordings) if before and recordings else unknown
             raise UserError(
-                f"{self.path} was trained on other recordings: {'; '.join(changes(before, recordings))}; restore "
-                "them, or start a new run from its weights: wavedil train RECORDINGS NEW_RUN --start-from "
-                f"{self.path}"
+                f"{self.path} was trained on other recordings: {'; '.join(other)}; restore them, or start a new run "
+                f"from its weights: wavedil train RECORDINGS NEW_RUN --start-from {self.path}"
             )
         same = config.with_reports_of(there)
         if config.training.steps > there.training.steps:

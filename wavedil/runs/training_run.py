@@ -3,13 +3,15 @@
 import contextlib
 import dataclasses
 import functools
+import operator
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from wavedil.data.config import CorpusConfig
+from wavedil.data.fingerprints import Fingerprint, num_trained
 from wavedil.errors import UserError, suggestion
 from wavedil.formats.saved_model import save
 from wavedil.models.registry import Model
@@ -145,7 +147,7 @@ def train_as(
       folder: The run folder; see `runs.folder`.
       corpus: The corpus that `config.corpus` describes, if it is read already.
       report: Called every `log_every` steps and after each evaluation.
-      warn: Called with a line about a checkpoint that cannot be read.
+      warn: Called with a line about a checkpoint that cannot be read, or held-out recordings that are not new.
 
     Raises:
       UserError: If the folder belongs to another configuration, another process trains in it, or
@@ -162,7 +164,8 @@ def train_as(
     start = functools.partial(weights_from, config) if config.start_from else None
     with contextlib.ExitStack() as stack:
         stack.enter_context(run.locked())
-        run.claim(config, getattr(corpus, "fingerprints", ()))
+        before = () if run.config.exists() else _recordings_before(config, corpus, warn)
+        run.claim(config, getattr(corpus, "fingerprints", ()), before)
         checkpoints = stack.enter_context(
             contextlib.closing(Checkpoints(run.checkpoints, run.stored_name))
         )
@@ -178,6 +181,25 @@ def train_as(
     model = _as_trained(ended.model, config)
     seconds = time.perf_counter() - begun
     return Run(model, run.path, ended.step, config, ended.stopped_by, log.last_held_out, seconds)
+
+
+def _recordings_before(
+    config: RunConfig, corpus: Corpus, warn: Callable[[str], None]
+) -> Sequence[Fingerprint]:
+    """The recordings of the run whose weights a new one starts from; says which of them the new one holds out."""
+    if not config.start_from:
+        return ()
+    listed = RunFolder(config.start_from).read_recordings()
+    before = [dataclasses.replace(item, before=True) for item in listed]
+    counts = num_trained(corpus.test, before) if before else []
+    firsts = [0 if item.scored is None else item.scored[0] for item in corpus.test]
+    num_seen = sum(map(operator.gt, counts, firsts))
+    if num_seen:
+        warn(
+            f"{num_seen} of {len(firsts)} held-out recordings were trained on in {config.start_from}; scores of them "
+            "are not of sound that is new to the model"
+        )
+    return before
 
 
 def _publish(config: RunConfig, folder: Path, model: Model) -> None:

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from wavedil.errors import UserError
 from wavedil.evaluation.scores import means
 from wavedil.files import replacing, writing
 from wavedil.training.config import TrainingConfig
 from wavedil.training.state import learning_rate
+from wavedil.training.tensorboard import TensorBoardFile
 from wavedil.training.update import Metrics
 
 HELD_OUT = "held_out_"
@@ -34,7 +34,7 @@ class Progress:
     seconds_elapsed: float
     """Since this process began to train."""
     seconds_left: float
-    """To the last step, as long as steps, evaluations and saves take now."""
+    """To the last step, as long as steps, evaluations and saves take now; NaN before a step that was not compiled."""
     held_out: Mapping[str, float] = dataclasses.field(default_factory=dict)
     """Of the newest evaluation; empty before the first."""
 
@@ -134,7 +134,7 @@ class MetricsLog:
         self._settings = settings
         self._report = report
         self._learning_rate = learning_rate(settings)
-        self._writer = None if tensorboard is None else _open_tensorboard(tensorboard)
+        self._tensorboard = None if tensorboard is None else TensorBoardFile(tensorboard)
         self._progress: Progress | None = None
         self._taken, self._aside, self._ended = 0, 0.0, 0.0
         self._started = time.perf_counter()
@@ -158,22 +158,13 @@ class MetricsLog:
             self._sums[name] = before[0] + float(total), before[1] + float(weight)
         left = self._settings.steps - step
         if self._taken == 1:
-            self._due = now + _SECONDS_TO_FIRST_REPORT
+            # The next step may take as long as this one.
+            took = self._compiling.seconds + self._running.seconds
+            self._due = now + (_SECONDS_TO_FIRST_REPORT if took < _SECONDS_TO_FIRST_REPORT else 0)
         written = not (step % self._settings.log_every and left)
         if not written and now < self._due:
             return
-        pace = self._running if self._running.num_steps else self._compiling
-        seconds_a_step = pace.seconds / pace.num_steps + self._aside / self._taken
-        self._progress = Progress(
-            step=step,
-            steps=self._settings.steps,
-            metrics=means(self._sums),
-            gradient_norm=float(metrics.gradient_norm),
-            targets_per_second=pace.num_targets / pace.seconds,
-            seconds_elapsed=now - self._started,
-            seconds_left=left * seconds_a_step,
-            held_out=self.last_held_out,
-        )
+        self._progress = self._now(step, now, metrics)
         if written:
             self._write(
                 step,
@@ -181,7 +172,7 @@ class MetricsLog:
                 gradient_norm=self._progress.gradient_norm,
                 learning_rate=float(self._learning_rate(step - 1)),  # updates are counted from 0
                 targets_per_second=self._progress.targets_per_second,
-                seconds=pace.seconds,
+                seconds=self._pace.seconds,
             )
             self._begin()
         self._due = now + _SECONDS_BETWEEN_REPORTS
@@ -210,8 +201,26 @@ class MetricsLog:
 
     def close(self) -> None:
         """Ends the TensorBoard file."""
-        if self._writer is not None:
-            self._writer.close()
+        if self._tensorboard is not None:
+            self._tensorboard.close()
+
+    @property
+    def _pace(self) -> _Pace:
+        return self._running if self._running.num_steps else self._compiling
+
+    def _now(self, step: int, now: float, metrics: Metrics) -> Progress:
+        pace, left = self._pace, self._settings.steps - step
+        seconds_a_step = pace.seconds / pace.num_steps + self._aside / self._taken
+        return Progress(
+            step=step,
+            steps=self._settings.steps,
+            metrics=means(self._sums),
+            gradient_norm=float(metrics.gradient_norm),
+            targets_per_second=pace.num_targets / pace.seconds,
+            seconds_elapsed=now - self._started,
+            seconds_left=left * seconds_a_step if pace is self._running or not left else math.nan,
+            held_out=self.last_held_out,
+        )
 
     def _begin(self) -> None:
         self._sums: dict[str, tuple[float, float]] = {}
@@ -220,16 +229,5 @@ class MetricsLog:
 
     def _write(self, step: int, **values: float) -> None:
         self._file.append({"step": step, **values})
-        if self._writer is not None:
-            for name, value in values.items():
-                self._writer.add_scalar(name, value, step)
-
-
-def _open_tensorboard(folder: Path) -> Any:
-    try:
-        from tensorboardX import SummaryWriter
-    except ImportError as error:
-        raise UserError(
-            "tensorboard is on, but tensorboardX is not installed; run: pip install tensorboardX"
-        ) from error
-    return SummaryWriter(str(folder))
+        if self._tensorboard is not None:
+            self._tensorboard.write(step, values)
