@@ -1,8 +1,9 @@
 """The training loop: take up the state, then step, report, save and evaluate until the end or a signal."""
 
+import contextlib
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -67,26 +68,6 @@ def run_loop(
       NonFiniteError: If a loss or gradient is not finite.
       TrainingError: If something cannot be saved, because the disk is full, say.
     """
-    try:
-        return _take_steps(config, windows, held_out, checkpoints, log, publish, state)
-    except NonFiniteError as error:
-        remedy = "lower the learning rate, in a new run"
-        raise NonFiniteError(f"{error}; {_saved(checkpoints)}; {remedy}") from None
-    except WriteError as error:
-        remedy = "make room, and the same command resumes"
-        problem = f"{error.filename} cannot be written: {error.strerror}"
-        raise TrainingError(f"{problem}; {_saved(checkpoints)}; {remedy}") from error
-
-
-def _take_steps(
-    config: RunConfig,
-    windows: Windows,
-    held_out: Sequence[Any],
-    checkpoints: Checkpoints,
-    log: MetricsLog,
-    publish: Callable[[Model], None],
-    state: TrainingState,
-) -> Ended:
     settings, task = config.training, config.task
     averaged = functools.partial(_averaged, abstract_model(config.model))
     update = make_update(config)
@@ -102,7 +83,7 @@ def _take_steps(
         now = step % settings.evaluate_every == 0 or step == settings.steps
         return step > 0 and now and len(held_out) > 0
 
-    with StopSignal() as stop:
+    with _saying_what_is_saved(checkpoints), StopSignal() as stop:
 
         def evaluate() -> None:
             with stop.interruptible():
@@ -157,6 +138,20 @@ def take_up(
         state = initial_state(config, start())
         checkpoints.save(state)
     return state or fresh()
+
+
+@contextlib.contextmanager
+def _saying_what_is_saved(checkpoints: Checkpoints) -> Iterator[None]:
+    """Adds to what ends a run early what it has left, and what to do."""
+    try:
+        yield
+    except NonFiniteError as error:
+        remedy = "lower the learning rate, in a new run"
+        raise NonFiniteError(f"{error}; {_saved(checkpoints)}; {remedy}") from None
+    except WriteError as error:
+        remedy = "make room, and the same command resumes"
+        problem = f"{error.filename} cannot be written: {error.strerror}"
+        raise TrainingError(f"{problem}; {_saved(checkpoints)}; {remedy}") from error
 
 
 def _saved(checkpoints: Checkpoints) -> str:
