@@ -57,6 +57,6 @@ def save(path: FilePath, samples: Float[np.ndarray, " time"], sample_rate: int) 
     soundfile.write(encoded, integers, sample_rate, format=container, subtype="PCM_16")
     try:
         with replacing(path) as scratch:
-            scratch.write_bytes(encoded.getbuffer())
+            scratch.write_bytes(encoded.getvalue())  # no view of it that an error would keep
     except OSError as error:
         raise AudioError(path, unwritable(error)) from None
