@@ -157,7 +157,7 @@ def mel(
     half = fft_size // 2
     frames = num_frames(len(samples), hop)
     padded = np.pad(samples, half, mode=settings.padding)
-    blocks = []
+    scaled = np.empty((frames, settings.num_mels), np.float32)
     for start in range(0, frames, _BLOCK_FRAMES):
         stop = min(start + _BLOCK_FRAMES, frames)
         spectra = librosa.stft(
@@ -170,8 +170,9 @@ def mel(
         )
         bands = _filters(settings) @ np.abs(spectra) ** np.float32(settings.power)
         # Divided first, so that silence is 0 to the last bit.
-        blocks.append(np.log(np.maximum(bands / np.float32(settings.smallest), 1.0)).T)
-    return (np.concatenate(blocks) / -np.log(settings.smallest)).astype(np.float32)
+        levels = np.log(np.maximum(bands / np.float32(settings.smallest), 1.0)).T
+        scaled[start:stop] = levels / -np.log(settings.smallest)
+    return scaled
 
 
 def read(path: str | os.PathLike[str]) -> Float32[np.ndarray, "frames channels"]:
