@@ -4,16 +4,20 @@ import shutil
 
 import numpy as np
 import pytest
+import training_runs
 from command_line import TINY, mistake
-from recordings import tone, write, write_empty, write_silence
+from recordings import tone, write, write_empty
 
 from wavedil import audio, features
 from wavedil.cli.main import main
 from wavedil.files import read_json
 
 
+one_compilation = training_runs.one_compilation
+
+
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def place(one_compilation, tmp_path_factory):
     """Three recordings and a run on them."""
     folder = tmp_path_factory.mktemp("place")
     for number in range(3):
@@ -40,7 +44,7 @@ def place(tmp_path_factory):
         (["--trim-db=-1"], "--trim-db is -1.0"),
         (["--task=vocoder", "--features-hop=9", "--trim-db=3"], "leave --trim-db out"),
         (["--task=vocoder", "--mel.hop=0"], "--mel.hop is 0"),
-        (["--task=vocoder", "--model.local-conditioning.kernel-size=0"], "conditioning.kernel-size is 0"),
+        (["--task=vocoder", "--model.local-conditioning.channels=0"], "local-conditioning.channels is 0"),
         (["--config=absent"], "absent cannot be read (No such file or directory); give a run folder, or the config"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -55,15 +59,13 @@ def test_settings_that_a_run_does_not_have_are_named_as_options(capsys, place):
     options = [r"--labels=(?P<letter>[a-z])\.", "--held-out=0.4", "--training.seed=3"]
     assert main(["train", str(place / "in"), str(place / "run"), *options]) == 2
     line = capsys.readouterr().err.splitlines()[-1]
-    assert r"--labels: '(?P<who>[a-z])\\.' -> '(?P<letter>[a-z])\\.'" in line
+    assert r"--labels: '(?P<who>[a-z])\.' -> '(?P<letter>[a-z])\.'" in line
     assert "--held-out: 0.1 -> 0.4" in line and "--training.seed: 0 -> 3" in line
 
 
-def test_the_settings_of_a_run_are_given_by_its_folder_or_its_file(place, tmp_path):
-    for number, source in enumerate((place / "run", place / "run" / "config.json")):
-        arguments = ["train", place / "in", tmp_path / str(number), "--config", source]
-        assert main(list(map(str, arguments))) == 0
-    configs = [(tmp_path / f"{number}" / "config.json").read_text() for number in range(2)]
+def test_the_settings_of_a_run_are_given_by_its_folder(place, tmp_path):
+    assert main(["train", str(place / "in"), str(tmp_path), "--config", str(place / "run")]) == 0
+    configs = [(folder / "config.json").read_text() for folder in (place / "run", tmp_path)]
     assert configs[0] == configs[1]
 
 
@@ -71,24 +73,21 @@ def test_advice_in_answer_to_generate_is_on_generating(capsys, place, tmp_path):
     out, run = tmp_path / "a.wav", place / "run"
     answers = {
         ("--features", "absent.npy"): "absent.npy",
-        ("--prompt", write_silence(tmp_path / "silent.wav")): None,
         ("--prompt", write_empty(tmp_path / "empty.wav")): "empty.wav",
-        ("--like", place / "in" / "0_a.wav"): "no features",
+        ("--like", place / "in" / "0_a.wav"): "is no vocoder",
         ("--label", "hwo=a"): "did you mean 'who'?",
         ("--label", "who=z"): "known: a",
         ("--label", "who="): "is not NAME=VALUE",
         ("--between", place / "in" / "0_a.wav", place / "in" / "1_a.wav"): "no autoencoder",
     }
     for options, expected in answers.items():
-        if expected is None:
-            continue
         line = mistake(capsys, "generate", run, out, *options)
         assert expected in line, line
-        assert not any(word in line for word in ("train", "held_out", "features_hop", "remove it"))
+        assert not any(word in line for word in ("train", "held", "features_hop"))
     assert not out.exists()
 
 
-def test_a_label_that_is_given_twice_is_refused_also_without_a_value(capsys, place, tmp_path):
+def test_a_label_that_is_given_twice_is_refused_also_with_one_value(capsys, place, tmp_path):
     for labels in (["who=a", "who=b"], ["who=a", "who=a"]):
         options = [word for label in labels for word in ("--label", label)]
         line = mistake(capsys, "generate", place / "run", tmp_path / "a.wav", *options)
@@ -109,7 +108,6 @@ def test_every_error_of_a_damaged_file_names_the_file(place, tmp_path, damage):
     np.save(tmp_path / "x.npy", np.ones((40, 3), np.float32))
     write(tmp_path / "x.wav")
     write(tmp_path / "x.flac")
-    (tmp_path / "x.csv").write_text("path,split\na.wav,train\nb.wav,test\n")
     readers = {
         tmp_path / "x.npy": features.read,
         tmp_path / "x.wav": audio.load,
