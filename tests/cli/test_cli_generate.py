@@ -2,7 +2,6 @@
 
 import errno
 import os
-import signal
 import warnings
 from pathlib import Path
 
@@ -41,7 +40,7 @@ def generate(*arguments):
 def test_ctrl_c_keeps_what_was_drawn(capsys, monkeypatch, tmp_path, model):
     def interrupt(plan, number):
         if number == 1:
-            signal.raise_signal(signal.SIGINT)
+            raise KeyboardInterrupt
         return 0
 
     arguments = [model, tmp_path / "a.wav", "--count=2"]

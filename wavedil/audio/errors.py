@@ -19,11 +19,3 @@ class AudioError(UserError):
         super().__init__(f"{os.fspath(path)}: {reason}")
         self.path = os.fspath(path)
         self.reason = reason
-
-
-def not_finite(path: FilePath, num_bad: int, num_values: int) -> AudioError:
-    """The error of samples that are NaN or infinite."""
-    return AudioError(
-        path,
-        f"{num_bad} of {num_values} samples are NaN or infinite; export it again from its source",
-    )

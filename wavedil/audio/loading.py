@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from wavedil.audio.channels import MIX, column
-from wavedil.audio.errors import AudioError, FilePath, not_finite
+from wavedil.audio.errors import AudioError, FilePath
 from wavedil.audio.opening import OpenSound, open_sound
 from wavedil.errors import UserError
 from wavedil.full_scale import peak_above_1
@@ -155,7 +155,10 @@ def _mono(path: FilePath, sound: OpenSound, start: int, stop: int, channel: str 
         samples[end : end + len(channels)] = channels[:, 0]
         end += len(channels)
     if num_bad:
-        raise not_finite(path, num_bad, num_values)
+        raise AudioError(
+            path,
+            f"{num_bad} of {num_values} samples are NaN or infinite; export it again from its source",
+        )
     if peak > _LARGEST_PEAK:
         raise AudioError(path, f"the peak is {over_full_scale(peak)}")
     num_mixed = 1 if chosen is not None else sound.num_channels

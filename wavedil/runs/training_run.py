@@ -190,8 +190,10 @@ def _recordings_before(
     if not config.start_from:
         return ()
     listed = RunFolder(config.start_from).read_recordings()
+    if not listed:
+        return ()
     before = [dataclasses.replace(item, before=True) for item in listed]
-    counts = num_trained(corpus.test, before) if before else []
+    counts = num_trained(corpus.test, before)
     firsts = [0 if item.scored is None else item.scored[0] for item in corpus.test]
     num_seen = sum(map(operator.gt, counts, firsts))
     if num_seen:
