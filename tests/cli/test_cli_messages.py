@@ -12,7 +12,6 @@ from wavedil import audio, features
 from wavedil.cli.main import main
 from wavedil.files import read_json
 
-
 one_compilation = training_runs.one_compilation
 
 
