@@ -56,7 +56,7 @@ def save(path: FilePath, samples: Float[np.ndarray, " time"], sample_rate: int) 
     encoded = io.BytesIO()
     soundfile.write(encoded, integers, sample_rate, format=container, subtype="PCM_16")
     try:
-        with replacing(path) as scratch, encoded.getbuffer() as content:
-            scratch.write_bytes(content)
+        with replacing(path) as scratch:
+            scratch.write_bytes(encoded.getvalue())  # no copy, and no view that outlives an error
     except OSError as error:
         raise AudioError(path, unwritable(error)) from None
