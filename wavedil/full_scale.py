@@ -48,8 +48,8 @@ def within_full_scale(samples: Any, what: str = "samples") -> Float[np.ndarray, 
     if peak <= 1.0:
         return values
     warnings.warn(
-        f"{what} have a peak of {_above_1(peak)}, beyond full scale 1, and are limited to it; divide them by the peak "
-        "to keep their shape",
+        f"{what} have a peak of {peak_above_1(peak)}, beyond full scale 1, and are limited to it; divide them by the "
+        "peak to keep their shape",
         stacklevel=3,
     )
     return np.clip(values, -1, 1)
@@ -83,7 +83,7 @@ def _integer_scale(peak: float) -> int:
     return next((scale for scale in _INTEGER_SCALES if peak <= scale), math.ceil(peak))
 
 
-def _above_1(peak: float) -> str:
+def peak_above_1(peak: float) -> str:
     """The peak with so many digits that one sees it is above 1."""
-    shown = (f"{peak:.{digits}g}" for digits in range(3, 18))
+    shown = (f"{peak:.{digits}g}" for digits in range(max(3, len(str(int(peak)))), 18))
     return next(text for text in shown if float(text) > 1.0)

@@ -30,7 +30,7 @@ class SmallDisk:
 
 
 @contextlib.contextmanager
-def small_disk(place, num_bytes=3_000_000):
+def small_disk(place, num_bytes=8_000_000):
     """Mounts one at a place; the test is skipped where that is not allowed."""
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={num_bytes}", "tmpfs", str(place)]

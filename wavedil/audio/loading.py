@@ -10,6 +10,7 @@ from wavedil.audio.channels import MIX, column
 from wavedil.audio.errors import AudioError, FilePath
 from wavedil.audio.opening import OpenSound, open_sound
 from wavedil.errors import UserError
+from wavedil.full_scale import peak_above_1
 
 # Beyond this a file is in other units (integers stored as floats), not a loud recording.
 _LARGEST_PEAK = 2.0
@@ -41,7 +42,8 @@ def over_full_scale(peak: float) -> str:
       >>> over_full_scale(1.25)
       '1.25 (+1.9 dBFS), beyond full scale 1; divide the samples by 1.25'
     """
-    return f"{peak:.4g} ({20 * np.log10(peak):+.1f} dBFS), beyond full scale 1; divide the samples by {peak:.4g}"
+    shown = peak_above_1(peak)
+    return f"{shown} ({20 * np.log10(peak):+.1f} dBFS), beyond full scale 1; divide the samples by {shown}"
 
 
 def load(

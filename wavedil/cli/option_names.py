@@ -9,7 +9,10 @@ from typing import Any, NamedTuple
 from wavedil.config import Config, is_option
 
 # What follows the name of a setting, and not a word or a file of the same name.
-_VALUE = r"""(?=(?: is)? [-+\d'"(\[]| is (?:given|nan|inf|None)\b|: .* -> )"""
+_VALUE = r"""(?=(?: is)? [-+\d'"(\[]| is (?:given|nan|inf|None)\b| out\b|: .* -> )"""
+_BEGIN = r"(?<![\w./\\'\"-])"
+# Groups of a run's settings whose options have no such name in front.
+_NAMELESS = r"(?:corpus|task)\."
 
 
 class _Name(NamedTuple):
@@ -49,8 +52,9 @@ def as_options(message: str, options: type, group: type | None = None) -> str:
 
 def _with_option(message: str, name: str, owner: str, option: str) -> str:
     # A plain word is a name only where the message begins with it.
-    begin = r"(?<![\w./\\'\"-])" if re.search(r"[._]", name) else "^"
-    pattern = f"(?:^{owner} {name}|{begin}{re.escape(name)}){_VALUE}"
+    begin = _BEGIN if re.search(r"[._]", name) else "^"
+    name = re.escape(name)
+    pattern = f"(?:^{owner} {name}|{begin}{name}|{_BEGIN}{_NAMELESS}{name}){_VALUE}"
     return re.sub(pattern, option, message)
 
 

@@ -162,21 +162,23 @@ class RunFolder:
         self, config: RunConfig, before: Sequence[Fingerprint], recordings: Sequence[Fingerprint]
     ) -> None:
         there = self.read_config()
+        same = config.with_reports_of(there)
         if before and [item.content for item in before] == [item.content for item in recordings]:
-            config = dataclasses.replace(
-                config, recordings_fingerprint=there.recordings_fingerprint
-            )
-        if config.recordings_fingerprint != there.recordings_fingerprint:
+            same = dataclasses.replace(same, recordings_fingerprint=there.recordings_fingerprint)
+        if config.training.steps > there.training.steps:
+            training = dataclasses.replace(same.training, steps=there.training.steps)
+            same = dataclasses.replace(same, training=training)
+        if (
+            same.recordings_fingerprint != there.recordings_fingerprint
+            and same.corpus == there.corpus
+        ):
             unknown = ["which of them is not known"]
             other = changes(before, recordings) if before and recordings else unknown
             raise UserError(
                 f"{self.path} was trained on other recordings: {'; '.join(other)}; restore them, or start a new run "
                 f"from its weights: wavedil train RECORDINGS NEW_RUN --start-from {self.path}"
             )
-        same = config.with_reports_of(there)
-        if config.training.steps > there.training.steps:
-            training = dataclasses.replace(same.training, steps=there.training.steps)
-            same = dataclasses.replace(same, training=training)
+        same = dataclasses.replace(same, recordings_fingerprint=there.recordings_fingerprint)
         differences = there.differences(same)
         if differences:
             raise UserError(
