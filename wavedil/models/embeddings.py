@@ -13,6 +13,7 @@ def look_up(
     table: Float[Array, "rows channels"], rows: Int[Array, "*any"]
 ) -> Float[Array, "*any channels"]:
     """Rows of a table, and NaN for those that it lacks: an index out of range is no other row."""
+    rows = jnp.asarray(rows)
     known = in_range(rows, len(table))
     return jnp.where(known[..., None], rows_of(table, rows.astype(jnp.int32)), jnp.nan)
 

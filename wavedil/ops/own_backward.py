@@ -53,12 +53,14 @@ def own_backward(definition: Callable, forward: Callable, backward: Callable) ->
                 next(of_given) if is_given else jnp.zeros_like(leaf)
                 for leaf, is_given in zip(operands[:count], given, strict=True)
             ]
-            at, along = (argument_tree.unflatten(part) for part in (operands[:count], complete))
+            at, along = (
+                jax.tree.unflatten(argument_tree, part) for part in (operands[:count], complete)
+            )
             return jax.tree.leaves(jax.jvp(functools.partial(definition, *static), at, along)[1])
 
         def transposed(*operands: Any) -> list[Any]:
-            saved = residual_tree.unflatten(operands[count:known])
-            gradients = backward(*static, saved, output_tree.unflatten(operands[known:]))
+            saved = jax.tree.unflatten(residual_tree, operands[count:known])
+            gradients = backward(*static, saved, jax.tree.unflatten(output_tree, operands[known:]))
             leaves = zip(jax.tree.leaves(gradients), given, strict=True)
             return [leaf for leaf, is_given in leaves if is_given]
 
@@ -71,7 +73,7 @@ def own_backward(definition: Callable, forward: Callable, backward: Callable) ->
             transposed=transposed,
             types=tuple(map(jax.typeof, output_leaves)),
         )
-        return outputs, output_tree.unflatten(output_tangents)
+        return outputs, jax.tree.unflatten(output_tree, output_tangents)
 
     function.defjvp(derivative, symbolic_zeros=True)
     return function
