@@ -8,17 +8,12 @@ import contract
 import jax
 import jax.numpy as jnp
 import pytest
-from contract import BATCH_SIZE, CAUSAL, LAYERS, Case, assert_close
+from contract import BATCH_SIZE, CAUSAL, COMPILED, LAYERS, Case, assert_close
 from flax import nnx
 
 from wavedil import UserError
 
 NUM_SAMPLES = 12
-# Layers whose numbers are compared, and not their types alone: compiling is what costs.
-COMPILED = [
-    *("conv grouped", "conv of many taps", "gated block conditioned", "stack conditioned"),
-    *("repeat upsample", "context stack", "wavenet with features and labels"),
-]
 
 
 def ways_in(case: Case, layer: Any) -> Iterator[tuple[str, Callable[..., Any], int]]:

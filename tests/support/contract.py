@@ -54,6 +54,11 @@ class Case:
     def layer(self) -> Any:
         return self.make(nnx.Rngs(0))
 
+    @functools.cache  # noqa: B019
+    def abstract_layer(self) -> Any:
+        """The layer with the shapes and types of its weights in their place, which is made at once."""
+        return nnx.eval_shape(lambda: self.make(nnx.Rngs(0)))
+
     def signal(self, num_samples: int, seed: int = 0, batch_size: int = BATCH_SIZE) -> Any:
         key = jax.random.key(seed)
         if self.channels is None:
@@ -339,4 +344,13 @@ LAYERS = {
         channels=None,
     ),
 }
-CAUSAL = {name: case for name, case in LAYERS.items() if case.layer().receptive_field.future <= 0}
+CAUSAL = {
+    name: case for name, case in LAYERS.items() if case.abstract_layer().receptive_field.future <= 0
+}
+
+# Layers whose numbers are compared where those of all would take long, and not their types alone: compiling is what
+# costs.
+COMPILED = [
+    *("conv grouped", "conv of many taps", "gated block conditioned", "stack conditioned"),
+    *("repeat upsample", "context stack", "wavenet with features and labels"),
+]

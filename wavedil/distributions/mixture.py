@@ -169,12 +169,15 @@ class Mixture(abc.ABC):
         parts = np.diff(self._expanded(np.linspace(-1.0, 1.0, number + 1), np))
         start = np.log(0.5 * parts / self.unit_deviation)
         smallest = math.log(_NARROWEST * _narrowest_width(self.quantizer))
-        starts = jnp.asarray(start - smallest, log_scales.dtype)
+
+        def beside_means(values: Any) -> Array:
+            return jnp.broadcast_to(jnp.asarray(values, means.dtype), means.shape)
+
         # log s = log(smallest + exp(c) s_0), with c + log s_0 taken relative to log smallest.
-        above = jnp.minimum(log_scales, _MAX_LOG_SCALE) + starts
+        above = jnp.minimum(log_scales, _MAX_LOG_SCALE) + beside_means(start - smallest)
         # log(smallest + exp(c) s_0); jnp.logaddexp, which minds infinities, would double the time of the loss.
         log_scales = smallest + jnp.maximum(above, 0.0) + jnp.log1p(jnp.exp(-jnp.abs(above)))
-        means = self._expanded(means + jnp.asarray(centres, means.dtype), jnp)
+        means = self._expanded(means + beside_means(centres), jnp)
         return [logits, means, log_scales]
 
     def _expanded(self, y: Any, numpy: Any) -> Any:

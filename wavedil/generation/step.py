@@ -85,7 +85,7 @@ def step_function(
             ]
         )
         if age is not None:
-            known = _own(known, ago[:, None], age)
+            known = _own(known, ago, age)
         if now is not None:
             conditions = jnp.broadcast_to(now, (len(layers), *now.shape))
             known = jnp.concatenate([known, conditions], axis=-1)
@@ -97,8 +97,9 @@ def step_function(
             after.append(write(rings["stack"][i], x, position))
             filtered, gate = jnp.split(joint[i] + x @ newest_kernels[i], 2, axis=-1)
             gated.append(jnp.tanh(filtered) * jax.nn.sigmoid(gate))
-            x = x + (gated[-1] @ layer.residual_kernel + layer.residual_bias)
-        skip = jnp.concatenate(gated, axis=-1) @ stack.skip_kernel[...] + stack.skip_bias_or_zeros()
+            x = x + (gated[-1] @ layer.residual_kernel + layer.residual_bias[None])
+        skip = jnp.concatenate(gated, axis=-1) @ stack.skip_kernel[...]
+        skip = skip + stack.skip_bias_or_zeros()[None]
         rings_after["stack"] = after
         return model.head(skip[:, None])[:, 0], rings_after
 
@@ -114,7 +115,7 @@ def _convolve(
         past = _own(past, _steps_ago(conv, x.shape[-1]), age)
     kernel = conv.kernel[...]
     y = jnp.concatenate([past, x], axis=-1) @ kernel.reshape(-1, kernel.shape[2])
-    return y + conv.bias_or_zeros(), write(ring, x, position)
+    return y + conv.bias_or_zeros()[None], write(ring, x, position)
 
 
 def _steps_ago(conv: Any, channels: int) -> np.ndarray:
@@ -123,5 +124,6 @@ def _steps_ago(conv: Any, channels: int) -> np.ndarray:
 
 
 def _own(past: Array, ago: np.ndarray, age: Array) -> Array:
-    """The past of each signal itself: zero before its first sample, as before any signal."""
-    return jnp.where(age[:, None] >= ago, past, 0.0)
+    """The past [..., batch, numbers] of each signal itself: zero before its first sample, as before any signal."""
+    own = jnp.expand_dims(age, (*range(past.ndim - 2), -1)) >= jnp.expand_dims(ago, -2)
+    return jnp.where(own, past, 0.0)

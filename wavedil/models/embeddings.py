@@ -32,7 +32,7 @@ def smooth_embedding(levels: int, channels: int, rngs: nnx.Rngs) -> Float[Array,
     starts with what makes a code a number, and learns in fewer steps than from unrelated rows.
     """
     level = jnp.linspace(-1.0, 1.0, levels, dtype=jnp.float32)[:, None]
-    angles = jnp.pi * level * 2.0 ** jnp.arange(-1.0, 7.0, dtype=jnp.float32)
+    angles = jnp.pi * level * 2.0 ** jnp.arange(-1.0, 7.0, dtype=jnp.float32)[None]
     waves = jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
     mixture = normal(rngs, (waves.shape[-1], channels))
     return 1.4 * waves.shape[-1] ** -0.5 * (waves @ mixture)

@@ -25,6 +25,7 @@ from wavedil.nn.door import (
     with_context,
 )
 from wavedil.nn.layer import masked
+from wavedil.ops.devices import split_alike
 from wavedil.receptive_field import ReceptiveField
 
 
@@ -184,6 +185,7 @@ class WaveNet(nnx.Module):
         """
         if context is None:
             context = jnp.full((codes.shape[0], 1), self.config.quantizer.silence, jnp.int32)
+        context = split_alike(context, codes)
         # Output t sees samples up to t and predicts sample t + 1: it is given the codes one sample late.
         seen = jnp.concatenate([context, codes[:, :-1]], axis=1, dtype=jnp.int32)
         beyond = seen == BEYOND

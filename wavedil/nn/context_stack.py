@@ -14,7 +14,7 @@ from wavedil.nn.conv import Conv1d
 from wavedil.nn.dilated_stack import DilatedStack
 from wavedil.nn.door import enter, enter_with_context, require_parts, require_state
 from wavedil.nn.layer import initial_state, masked
-from wavedil.ops.devices import split_alike
+from wavedil.ops.devices import reshaped, split_alike
 from wavedil.receptive_field import ReceptiveField
 
 
@@ -162,7 +162,7 @@ class ContextStack(nnx.Module):
             state["stack"],
         )
         # Entry n is the output held after n more frames; outputs that were not run are never reached.
-        held = jnp.concatenate([split_alike(state["held"].astype(y.dtype), y), y], axis=1)
+        held = jnp.concatenate([split_alike(state["held"].astype(y.dtype), x), y], axis=1)
         last = lax.dynamic_slice_in_dim(held, completed, 1, axis=1)
         # In the types in which they came, so that they can be carried through a loop.
         after = {
@@ -175,17 +175,13 @@ class ContextStack(nnx.Module):
 
     def enter(self, x: Array) -> Array:
         """Complete frames of samples as the blocks take them: the samples of each joined in its channels."""
-        batch_size, num_samples, num_channels = x.shape
-        x = x.reshape(batch_size, num_samples // self.factor, self.factor, num_channels)
-        return self.frames(x.reshape(*x.shape[:2], self.factor * num_channels))
+        _, num_samples, num_channels = x.shape
+        return self.frames(reshaped(x, num_samples // self.factor, self.factor * num_channels))
 
     def _run(self, count: int, most: int) -> Callable[[Array, Any], tuple[Array, Any]]:
         """The stack over the first `count` of `most` frames, and its state after them."""
 
         def run(frames: Array, state: Any) -> tuple[Array, Any]:
-            # The state of the stack stays as it is, and its outputs are not read.
-            if count == 0:
-                return jnp.zeros((frames.shape[0], most, self._out_channels), frames.dtype), state
             (_, y), state = self.stack.step(self.enter(frames[:, : count * self.factor]), state)
             return jnp.pad(y, ((0, 0), (0, most - count), (0, 0))), state
 

@@ -12,6 +12,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array
 
 from wavedil.errors import UserError
+from wavedil.ops.devices import split_alike
 from wavedil.ops.promotion import common_dtype
 
 
@@ -43,7 +44,8 @@ def enter(layer: Any, x: Any, condition: Any = None) -> tuple[Array, Array | Non
         require_signal(what, "condition", condition, "condition_channels", channels)
         require_beside(what, condition, x)
     dtype = weights_dtype(layer, x, condition)
-    return jnp.asarray(x, dtype), None if condition is None else jnp.asarray(condition, dtype)
+    x = jnp.asarray(x, dtype)
+    return x, None if condition is None else split_alike(jnp.asarray(condition, dtype), x)
 
 
 def enter_with_context(
@@ -60,7 +62,8 @@ def enter_with_context(
     require_mask(type(layer).__name__, mask, x)
     x = with_context(layer, x)
     if condition is not None and condition.shape[1] == 0:
-        condition = jnp.zeros((*x.shape[:2], condition.shape[2]), condition.dtype)
+        silent = jnp.zeros((*x.shape[:2], condition.shape[2]), condition.dtype)
+        condition = split_alike(silent, x)
     return x, condition
 
 
@@ -68,7 +71,8 @@ def with_context(layer: Any, x: Array) -> Array:
     """The signal, or where it is empty as much silence as an output sees around itself."""
     if x.shape[1] == 0:
         field = layer.receptive_field
-        return jnp.zeros((x.shape[0], field.past + field.future, *x.shape[2:]), x.dtype)
+        silence = jnp.zeros((x.shape[0], field.past + field.future, *x.shape[2:]), x.dtype)
+        return split_alike(silence, x)
     require_context(layer, x)
     return x
 

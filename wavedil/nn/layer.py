@@ -81,7 +81,7 @@ def masked(
     if mask is None:
         return x
     missing = ((0, 0), (0, x.shape[1] - mask.shape[1]))
-    there = jnp.pad(mask, missing, constant_values=True)
+    there = jnp.pad(split_alike(mask, x), missing, constant_values=True)
     return jnp.where(there.reshape(x.shape[:2] + (1,) * (x.ndim - 2)), x, 0)
 
 

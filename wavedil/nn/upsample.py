@@ -15,6 +15,7 @@ from wavedil.errors import Size, require_positive
 from wavedil.nn.conv import Conv1d, LayerPadding
 from wavedil.nn.door import enter, require_mask
 from wavedil.nn.layer import extend, initial_state, masked, require_causal
+from wavedil.ops.devices import reshaped
 from wavedil.receptive_field import ReceptiveField
 
 
@@ -206,9 +207,8 @@ class SubPixelUpsample(nnx.Module):
 
     def _spread(self, y: Array) -> Array:
         # Channels p C .. (p + 1) C - 1 are the C channels of sample p.
-        batch_size, num_samples, num_channels = y.shape
-        y = y.reshape(batch_size, num_samples, self.factor, num_channels // self.factor)
-        return y.reshape(batch_size, num_samples * self.factor, num_channels // self.factor)
+        _, num_samples, num_channels = y.shape
+        return reshaped(y, num_samples * self.factor, num_channels // self.factor)
 
 
 def _orthogonal(

@@ -1,5 +1,6 @@
 """The dilated convolution, in one, two and three dimensions."""
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import get_args
@@ -9,6 +10,7 @@ from jax import lax
 from jaxtyping import Array, Float, Num
 
 from wavedil.errors import Size, UserError, require_known, require_size, require_sizes
+from wavedil.ops.devices import on_each_device
 from wavedil.ops.promotion import promoted
 from wavedil.receptive_field import Padding
 
@@ -86,15 +88,15 @@ def dilated_conv(
     if num_axes == 1 and kernel.shape[0] <= _MAX_JOINED_TAPS:
         return _joined_taps(jnp.pad(x, [(0, 0), *pads, (0, 0)]), kernel, rates[0], groups)
     space = "DHW"[-num_axes:]
-    return lax.conv_general_dilated(
-        x,
-        kernel,
+    convolution = functools.partial(
+        lax.conv_general_dilated,
         window_strides=[1] * num_axes,
         padding=pads,
         rhs_dilation=rates,
         dimension_numbers=(f"N{space}C", f"{space}IO", f"N{space}C"),
         feature_group_count=groups,
     )
+    return on_each_device(convolution, (x, kernel), (True, False))
 
 
 def _joined_taps(x: Array, kernel: Array, rate: int, groups: int) -> Array:

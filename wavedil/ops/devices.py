@@ -11,40 +11,38 @@ from jax.sharding import PartitionSpec
 from wavedil.errors import UserError
 
 
-def on_each_device(function: Callable, x: Array, *others: Any) -> Any:
-    """function(x, *others), on every device with the signals that it holds.
+def on_each_device(function: Callable, arguments: tuple[Any, ...], by_signal: Any) -> Any:
+    """function(*arguments), on every device with the signals that it holds.
 
-    Where x [batch, time, channels] says by its type which axes of the mesh hold its batch (`AxisType.Explicit`), the
-    function runs under `jax.shard_map` over these. What is not a signal's is the same on all devices, and its
-    gradient is summed over them once, at the end.
+    Where the first argument, x [batch, time, channels], says by its type which axes of the mesh hold its batch
+    (`AxisType.Explicit`), the function runs under `jax.shard_map` over these. What is not a signal's is the same on
+    all devices, and its gradient is summed over them once, at the end.
 
     Args:
-      function: Of arrays whose first axis is the batch, or that belong to no signal.
-      x: Signal.
-      *others: Trees of arrays; those with a first axis that is split as x's is belong to its signals.
+      function: Its outputs have the batch as their first axis.
+      arguments: Trees of arrays.
+      by_signal: A tree above them, True for arrays whose first axis is the batch.
 
     Raises:
       UserError: If devices hold parts of a signal.
     """
-    batch_axes, *within = jax.typeof(x).sharding.spec
-    if any(axes is not None for axes in within):
+    axes, *within = jax.typeof(arguments[0]).sharding.spec
+    if any(part is not None for part in within):
         raise UserError(
-            f"the signal is split as {jax.typeof(x).sharding.spec}, but a stack sees whole signals; split the batch "
-            f"alone, with jax.sharding.reshard(x, jax.sharding.PartitionSpec({batch_axes!r}))"
+            f"the signal is split as {(axes, *within)}, but outputs are computed from whole signals; split the batch "
+            f"alone, with jax.sharding.reshard(x, jax.sharding.PartitionSpec({axes!r}))"
         )
-    if batch_axes is None:
-        return function(*_varying_alike((x, *others)))
-
-    def spec(leaf: Array) -> PartitionSpec:
-        first = jax.typeof(leaf).sharding.spec[0]
-        return PartitionSpec(first if first == batch_axes else None)
-
+    if axes is None:
+        return function(*_varying_alike(arguments))
+    by_batch = PartitionSpec(axes)
     return jax.shard_map(
         lambda *arguments: function(*_varying_alike(arguments)),
-        in_specs=jax.tree.map(spec, (x, *others)),
-        out_specs=PartitionSpec(batch_axes),
-        axis_names={batch_axes} if isinstance(batch_axes, str) else set(batch_axes),
-    )(x, *others)
+        in_specs=jax.tree.map(
+            lambda is_split: by_batch if is_split else PartitionSpec(), by_signal
+        ),
+        out_specs=by_batch,
+        axis_names={axes} if isinstance(axes, str) else set(axes),
+    )(*arguments)
 
 
 def _batch_axes(x: Array) -> Any:
@@ -64,10 +62,19 @@ def _varying_alike(arguments: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf + zero, arguments)
 
 
-def split_alike(x: Array, like: Array) -> Array:
-    """x with its first axis on the devices that hold the first axis of another array."""
+def split_alike(signals: Any, like: Array) -> Any:
+    """A tree of arrays with their first axis on the devices that hold the first axis of another array."""
     axes = _batch_axes(like)
-    return x if axes is None else jax.sharding.reshard(x, PartitionSpec(axes))
+    if axes is None:
+        return signals
+    return jax.tree.map(lambda leaf: jax.sharding.reshard(leaf, PartitionSpec(axes)), signals)
+
+
+def reshaped(x: Array, *shape: int) -> Array:
+    """Every signal of x [batch, ...] in another shape, on the devices that hold it."""
+    axes = _batch_axes(x)
+    sharding = None if axes is None else PartitionSpec(axes)
+    return jnp.reshape(x, (x.shape[0], *shape), out_sharding=sharding)
 
 
 def rows_of(table: Array, rows: Array) -> Array:

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
-from wavedil.ops.devices import on_each_device
+from wavedil.ops.devices import on_each_device, split_alike
 from wavedil.ops.gate import GatedWeights, gated_block
 from wavedil.ops.gated_layers import (
     backward,
@@ -72,7 +72,7 @@ def gated_stack(
         layer 2       . c c c c c c T T T T
         skip sum                    T T T T
 
-    Differentiable in reverse mode once; gradients are exact.
+    Differentiable in every mode and order; gradients are exact.
 
     Args:
       x: Signal.
@@ -89,6 +89,7 @@ def gated_stack(
       The residual output of the last layer and the skip sum.
     """
     x, condition, weights = promoted(x, condition, (tuple(layers), skip_kernel, skip_bias))
+    condition, mask = split_alike((condition, mask), x)
     num_context = sum(map(past_of, layers, dilations)) if valid else 0
     ones = None
     if mask is not None:
@@ -97,7 +98,13 @@ def gated_stack(
         ones = jnp.pad(mask.astype(x.dtype), missing, constant_values=1)[..., None]
         x = jnp.concatenate([x[:, :length] * ones, x[:, length:]], axis=1)
     run = functools.partial(_gated_stack, (tuple(dilations), num_context))
-    return on_each_device(run, x, weights, condition, ones)
+    # A bias that differs from signal to signal lies where its signal does.
+    of_layers = tuple(
+        jax.tree.map(lambda _: False, layer)._replace(bias=layer.bias.shape[0] > 1)
+        for layer in weights[0]
+    )
+    by_signal = (True, (of_layers, False, False), True, True)
+    return on_each_device(run, (x, weights, condition, ones), by_signal)
 
 
 def _definition(
