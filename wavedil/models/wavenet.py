@@ -18,13 +18,12 @@ from wavedil.models.wavenet_config import WaveNetConfig
 from wavedil.nn import Conv1d, DilatedStack
 from wavedil.nn.door import (
     require_beside,
-    require_mask,
     require_parts,
     require_signal,
     weights_dtype,
     with_context,
 )
-from wavedil.nn.layer import masked
+from wavedil.nn.mask import masked, require_mask
 from wavedil.ops.devices import split_alike
 from wavedil.receptive_field import ReceptiveField
 

@@ -13,7 +13,8 @@ from wavedil.errors import Size, Sizes, require_positive
 from wavedil.nn.conv import Conv1d
 from wavedil.nn.dilated_stack import DilatedStack
 from wavedil.nn.door import enter, enter_with_context, require_parts, require_state
-from wavedil.nn.layer import initial_state, masked
+from wavedil.nn.layer import initial_state
+from wavedil.nn.mask import masked
 from wavedil.ops.devices import reshaped, split_alike
 from wavedil.receptive_field import ReceptiveField
 

@@ -6,11 +6,12 @@ from typing import Literal, get_args
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
-from jaxtyping import Array, Bool, Float, Num
+from jaxtyping import Array, Bool, Float, Num, PRNGKeyArray
 
 from wavedil.errors import Size, UserError, require_known, require_positive
 from wavedil.nn.door import enter, enter_with_context
-from wavedil.nn.layer import extend, initial_state, masked, normal, require_causal
+from wavedil.nn.layer import extend, initial_state, normal, require_causal
+from wavedil.nn.mask import inner, masked
 from wavedil.ops import dilated_conv
 from wavedil.receptive_field import Padding, ReceptiveField
 
@@ -98,19 +99,26 @@ class Conv1d(nnx.Module):
         return self.bias[...]
 
     def __call__(
-        self, x: Num[Array, "batch time in_channels"]
+        self,
+        x: Num[Array, "batch time in_channels"],
+        *,
+        mask: Bool[Array, "batch time"] | None = None,
+        dropout_key: PRNGKeyArray | None = None,
     ) -> Float[Array, "batch time out_channels"]:
-        return self._convolve(enter(self, x)[0], self.padding)
+        x, _ = enter(self, x, mask=mask, dropout_key=dropout_key)
+        return masked(self._convolve(x, self.padding), mask)
 
     def valid(
         self,
         x: Num[Array, "batch time in_channels"],
         *,
         mask: Bool[Array, "batch mask_time"] | None = None,
+        dropout_key: PRNGKeyArray | None = None,
     ) -> Float[Array, "batch inner_time out_channels"]:
         """The outputs that see no padding: `past` fewer at the beginning and `future` fewer at the end."""
-        x, _ = enter_with_context(self, x, mask=mask)
-        return self._convolve(masked(x, mask), "valid")
+        x, _ = enter_with_context(self, x, mask=mask, dropout_key=dropout_key)
+        y = self._convolve(x, "valid")
+        return masked(y, inner(mask, self.receptive_field.past, y))
 
     def init_state(
         self, batch_size: Size, dtype: DTypeLike = jnp.float32

@@ -12,20 +12,26 @@ from jax.typing import DTypeLike
 from jaxtyping import Array
 
 from wavedil.errors import UserError
+from wavedil.nn.dropout import require_key
+from wavedil.nn.mask import masked, require_mask
 from wavedil.ops.devices import split_alike
 from wavedil.ops.promotion import common_dtype
 
 
-def enter(layer: Any, x: Any, condition: Any = None) -> tuple[Array, Array | None]:
+def enter(
+    layer: Any, x: Any, condition: Any = None, *, mask: Any = None, dropout_key: Any = None
+) -> tuple[Array, Array | None]:
     """A signal and its condition as the layer works on them.
 
     Args:
       layer: A layer with `in_channels`, None for any number, and perhaps `condition_channels`.
       x: [batch, time, in_channels], of any type of numbers.
       condition: [batch, time or 1, condition_channels], or None for a layer without one.
+      mask: Bool [batch, time], True where there is signal, or None where it is everywhere.
+      dropout_key: A key of `jax.random`, or None for no dropout.
 
     Returns:
-      Both in the type that standard promotion gives for them and the weights.
+      Both in the type that standard promotion gives for them and the weights, and zero where there is no signal.
 
     Raises:
       UserError: With what does not fit.
@@ -43,13 +49,18 @@ def enter(layer: Any, x: Any, condition: Any = None) -> tuple[Array, Array | Non
     if condition is not None:
         require_signal(what, "condition", condition, "condition_channels", channels)
         require_beside(what, condition, x)
+    require_mask(what, mask, x)
+    require_key(dropout_key)
     dtype = weights_dtype(layer, x, condition)
     x = jnp.asarray(x, dtype)
-    return x, None if condition is None else split_alike(jnp.asarray(condition, dtype), x)
+    if condition is not None:
+        condition = split_alike(jnp.asarray(condition, dtype), x)
+        condition = condition if condition.shape[1] == 1 else masked(condition, mask)
+    return masked(x, mask), condition
 
 
 def enter_with_context(
-    layer: Any, x: Any, condition: Any = None, mask: Any = None
+    layer: Any, x: Any, condition: Any = None, mask: Any = None, dropout_key: Any = None
 ) -> tuple[Array, Array | None]:
     """As `enter`, of a signal that begins with what its first output sees before itself.
 
@@ -58,8 +69,7 @@ def enter_with_context(
     Raises:
       UserError: As `enter`, or if the signal is shorter than that, or the mask does not fit it.
     """
-    x, condition = enter(layer, x, condition)
-    require_mask(type(layer).__name__, mask, x)
+    x, condition = enter(layer, x, condition, mask=mask, dropout_key=dropout_key)
     x = with_context(layer, x)
     if condition is not None and condition.shape[1] == 0:
         silent = jnp.zeros((*x.shape[:2], condition.shape[2]), condition.dtype)
@@ -123,19 +133,6 @@ def require_beside(what: str, condition: Any, x: Any) -> None:
         raise UserError(
             f"the condition has {length} samples and the signal {num_samples}; a condition of {what} has a "
             "value at every sample, or one for all"
-        )
-
-
-def require_mask(what: str, mask: Any, x: Any) -> None:
-    """Refuses what is no mask [batch, time] of the signal or of its beginning."""
-    if mask is None:
-        return
-    shape, fits, kind = tuple(jnp.shape(mask)), tuple(x.shape[:2]), jnp.result_type(mask)
-    beside = len(shape) == 2 and shape[0] == fits[0] and shape[1] <= fits[1]
-    if not beside or not jnp.issubdtype(kind, jnp.bool_):
-        raise UserError(
-            f"the mask has shape {list(shape)} of {kind}, but {what} takes bool [batch, time] for "
-            f"x {list(x.shape)}: {fits[0]} signals, and at most {fits[1]} samples"
         )
 
 

@@ -10,7 +10,8 @@ from jaxtyping import Array, Bool, Float, Num
 from wavedil.errors import Size, require_positive
 from wavedil.nn.conv import Conv1d
 from wavedil.nn.door import enter, enter_with_context
-from wavedil.nn.layer import extend, initial_state, masked
+from wavedil.nn.layer import extend, initial_state
+from wavedil.nn.mask import masked
 from wavedil.ops import GatedWeights, gated_block
 from wavedil.ops.promotion import promoted
 from wavedil.receptive_field import ReceptiveField

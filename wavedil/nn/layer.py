@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
-from jaxtyping import Array, Bool, Float, Num
+from jaxtyping import Array, Float
 
 from wavedil.errors import Size, UserError, require_whole
 from wavedil.nn.door import require_state, weights_dtype
@@ -72,17 +72,6 @@ def extend(
     extended = jnp.concatenate([split_alike(past.astype(x.dtype), x), x], axis=1)
     # In its own type, so that it can be carried through a loop.
     return extended, extended[:, x.shape[1] :].astype(past.dtype)
-
-
-def masked(
-    x: Num[Array, "batch time *channels"], mask: Bool[Array, "batch mask_time"] | None
-) -> Num[Array, "batch time *channels"]:
-    """x where there is signal, zero elsewhere; see `Layer.valid`."""
-    if mask is None:
-        return x
-    missing = ((0, 0), (0, x.shape[1] - mask.shape[1]))
-    there = jnp.pad(split_alike(mask, x), missing, constant_values=True)
-    return jnp.where(there.reshape(x.shape[:2] + (1,) * (x.ndim - 2)), x, 0)
 
 
 def require_causal(field: ReceptiveField, what: str) -> None:

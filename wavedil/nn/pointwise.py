@@ -11,7 +11,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Num
 
 from wavedil.errors import Size, UserError
-from wavedil.nn.layer import masked
+from wavedil.nn.mask import masked
 from wavedil.receptive_field import ReceptiveField, trace
 from wavedil.receptive_field.tracing import TracedField
 

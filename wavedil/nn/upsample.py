@@ -13,8 +13,9 @@ from jaxtyping import Array, Bool, Float, Num
 
 from wavedil.errors import Size, require_positive
 from wavedil.nn.conv import Conv1d, LayerPadding
-from wavedil.nn.door import enter, require_mask
-from wavedil.nn.layer import extend, initial_state, masked, require_causal
+from wavedil.nn.door import enter
+from wavedil.nn.layer import extend, initial_state, require_causal
+from wavedil.nn.mask import masked, require_mask
 from wavedil.ops.devices import reshaped
 from wavedil.receptive_field import ReceptiveField
 

@@ -1,0 +1,55 @@
+"""Dropout: where a key is given and nowhere else, so that the same call always gives the same numbers."""
+
+from numbers import Real
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from wavedil.errors import UserError
+
+
+def dropout(x: Float[Array, "..."], rate: float, key: Any) -> Float[Array, "..."]:
+    """Every number is 0 with probability `rate`, and else divided by 1 - rate, so that its mean stays.
+
+    Without a key, or at rate 0, x as it is.
+
+    Reference: Srivastava et al. 2014, Journal of Machine Learning Research 15.
+    """
+    if key is None or rate == 0:
+        return x
+    keep = jax.random.bernoulli(key, 1 - rate, x.shape)
+    return jnp.where(keep, x / (1 - rate), 0)
+
+
+def require_rate(rate: Any) -> float:
+    """A rate of dropout.
+
+    Raises:
+      UserError: If it is no number from 0 to below 1.
+    """
+    if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 <= float(rate) < 1:
+        raise UserError(f"dropout is {rate!r}, but it must be a share from 0 to below 1; use 0.1")
+    return float(rate)
+
+
+def require_key(dropout_key: Any) -> None:
+    """Refuses what is no key of `jax.random`, but not None.
+
+    Raises:
+      UserError: With what makes a key of a seed.
+    """
+    if dropout_key is None:
+        return
+    kind = getattr(dropout_key, "dtype", None)
+    typed = kind is not None and jnp.issubdtype(kind, jax.dtypes.prng_key)
+    if not (typed and dropout_key.shape == ()) and not (kind == jnp.uint32 and dropout_key.ndim):
+        raise UserError(
+            f"dropout_key is {dropout_key!r}, but it must be one key; use jax.random.key(0)"
+        )
+
+
+def keys_of(dropout_key: Any, number: int) -> Any:
+    """A key of its own for each of several layers; None for each where there is none."""
+    return [None] * number if dropout_key is None else jax.random.split(dropout_key, number)
