@@ -70,7 +70,9 @@ def test_stack_equals_its_blocks_with_skip_outputs_of_their_own() -> None:
         residual, gated = block(residual)
         total = total + gated @ kernel
     np.testing.assert_allclose(stack(x)[0], residual, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(stack(x)[1], total + stack.skip_bias[...], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        stack(x)[1], total + stack.skip_bias[None, None], rtol=1e-5, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.export import is_symbolic_dim
 from jaxtyping import Array, Bool, Float
 
 from wavedil.ops.devices import on_each_device, split_alike
@@ -97,7 +98,14 @@ def gated_stack(
         missing = ((0, 0), (0, length - mask.shape[1]))
         ones = jnp.pad(mask.astype(x.dtype), missing, constant_values=1)[..., None]
         x = jnp.concatenate([x[:, :length] * ones, x[:, length:]], axis=1)
-    run = functools.partial(_gated_stack, (tuple(dilations), num_context))
+    static = tuple(dilations), num_context
+    # Without a number of samples, as `jax.export` has it, there is no number of blocks.
+    of_any_length = is_symbolic_dim(x.shape[1])
+    run = (
+        functools.partial(_definition, *static)
+        if of_any_length
+        else functools.partial(_gated_stack, static)
+    )
     # A bias that differs from signal to signal lies where its signal does.
     of_layers = tuple(
         jax.tree.map(lambda _: False, layer)._replace(bias=layer.bias.shape[0] > 1)
