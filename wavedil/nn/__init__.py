@@ -1,11 +1,17 @@
 """Layers under one contract: `layer(x)`, `layer.init_state`, `layer.step`, `layer.receptive_field`."""
 
+from wavedil.nn.atrous_pyramid import AtrousPyramid as AtrousPyramid
+from wavedil.nn.context_module import ContextModule as ContextModule
 from wavedil.nn.context_stack import ContextStack as ContextStack
 from wavedil.nn.conv import Conv1d as Conv1d
+from wavedil.nn.conv2d import Conv2d as Conv2d
 from wavedil.nn.dilated_stack import DilatedStack as DilatedStack
+from wavedil.nn.downsample import Downsample as Downsample
+from wavedil.nn.film import FiLM as FiLM
 from wavedil.nn.gated_block import GatedBlock as GatedBlock
 from wavedil.nn.layer import Layer as Layer
 from wavedil.nn.layer import require_causal as require_causal
+from wavedil.nn.separable_block import DepthwiseSeparableBlock as DepthwiseSeparableBlock
 from wavedil.nn.sequential import Sequential as Sequential
 from wavedil.nn.upsample import RepeatUpsample as RepeatUpsample
 from wavedil.nn.upsample import SubPixelUpsample as SubPixelUpsample
