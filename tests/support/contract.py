@@ -35,6 +35,8 @@ from wavedil.nn import (
     RepeatUpsample,
     Sequential,
     SubPixelUpsample,
+    TemporalBlock,
+    TemporalConvNet,
 )
 from wavedil.nn.door import enter_with_context, require_parts
 
@@ -279,6 +281,15 @@ def _scales(**settings: Any) -> Callable[[nnx.Rngs], Any]:
     return lambda rngs: ContextModule(2, **{**sizes, **settings}, rngs=rngs)
 
 
+def _temporal(**settings: Any) -> Callable[[nnx.Rngs], Any]:
+    sizes = {"kernel_size": 3, "dilation": 2}
+    return lambda rngs: TemporalBlock(3, 4, **{**sizes, **settings}, rngs=rngs)
+
+
+def _tcn(**settings: Any) -> Callable[[nnx.Rngs], Any]:
+    return lambda rngs: TemporalConvNet(3, (4, 2), **{"kernel_size": 3, **settings}, rngs=rngs)
+
+
 _LOCAL = LocalConditioningConfig(num_features=3, hop=4, channels=5)
 _FAR = ContextStackConfig(factor=4, channels=6, dilations=(1, 2))
 _TWO_LABELS = {"digit": ("0", "1"), "speaker": ("a", "b", "c")}
@@ -329,6 +340,9 @@ LAYERS = {
     ),
     "stack of one tap": Case(_stack(kernel_size=1)),
     "stack conditioned": Case(_stack(condition_channels=2), condition=2),
+    "temporal block": Case(_temporal(dropout=0.5), dropout=True),
+    "temporal block same": Case(_temporal(kernel_size=2, dilation=3, padding="same", norm="group")),
+    "temporal net": Case(_tcn(activation="gated", norm="layer", skip_connections=True)),
     "sequential": Case(
         lambda r: Sequential(
             Conv1d(3, 4, kernel_size=2, dilation=2, rngs=r),
