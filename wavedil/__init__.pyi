@@ -27,6 +27,8 @@ from .formats import save as save
 from .generation import generate as generate
 from .generation import synthesize as synthesize
 from .models import TCN as TCN
+from .models import AmpModel as AmpModel
+from .models import AmpModelConfig as AmpModelConfig
 from .models import Autoencoder as Autoencoder
 from .models import AutoencoderConfig as AutoencoderConfig
 from .models import ContextStackConfig as ContextStackConfig

@@ -14,6 +14,9 @@ from flax import nnx
 from jax import lax
 
 from wavedil.models import (
+    AmpArrayConfig,
+    AmpModel,
+    AmpModelConfig,
     ContextStackConfig,
     Encoder,
     EncoderConfig,
@@ -286,10 +289,43 @@ def _temporal(**settings: Any) -> Callable[[nnx.Rngs], Any]:
     return lambda rngs: TemporalBlock(3, 4, **{**sizes, **settings}, rngs=rngs)
 
 
+def _amp(*arrays: dict[str, Any], **settings: Any) -> Callable[[nnx.Rngs], Any]:
+    made = tuple(AmpArrayConfig.from_dict({"channels": 3, **array}) for array in arrays)
+    config = AmpModelConfig.from_dict({"arrays": made, "head_scale": 0.5, **settings})
+    return lambda rngs: AmpModel(config, rngs=rngs)
+
+
 def _tcn(**settings: Any) -> Callable[[nnx.Rngs], Any]:
     return lambda rngs: TemporalConvNet(3, (4, 2), **{"kernel_size": 3, **settings}, rngs=rngs)
 
 
+_EVERY_AMP_FEATURE = _amp(
+    {
+        "dilations": (1, 3),
+        "kernel_sizes": (3, 2),
+        "bottleneck": 2,
+        "gating": ("gated", "blended"),
+        "activations": ({"function": "softsign"}, {"function": "leaky_relu"}),
+        "mixin_groups": 2,
+        "head1x1_channels": 4,
+        "head1x1_groups": 2,
+        "head_channels": 4,
+        "head_kernel_size": 2,
+        "head_dilation": 2,
+        "head_bias": True,
+        "conv_pre_film": {},
+        "conv_post_film": {"groups": 2},
+        "input_mixin_pre_film": {"shift": False, "groups": 2},
+        "input_mixin_post_film": {},
+        "activation_pre_film": {"shift": False},
+        "activation_post_film": {},
+        "layer1x1_post_film": {},
+        "head1x1_post_film": {"groups": 2},
+    },
+    {"channels": 4, "dilations": (2, 1), "conv_groups": 2, "layer1x1_groups": None},
+    condition={"arrays": ({"channels": 2, "dilations": (2,), "head_channels": 2},)},
+    head={"channels": 2, "kernel_sizes": (2, 1)},
+)
 _LOCAL = LocalConditioningConfig(num_features=3, hop=4, channels=5)
 _FAR = ContextStackConfig(factor=4, channels=6, dilations=(1, 2))
 _TWO_LABELS = {"digit": ("0", "1"), "speaker": ("a", "b", "c")}
@@ -375,6 +411,14 @@ LAYERS = {
     "stack conditioned by a context stack": Case(_FarAndNear),
     "encoder": Case(_encoder(), channels=1),
     "encoder of two taps": Case(_encoder(kernel_size=2, hop=3, cycles=2), channels=1),
+    "amp": Case(
+        _amp(
+            {"dilations": (1, 2), "head_channels": 2},
+            {"channels": 2, "dilations": (4,), "head_bias": True},
+        ),
+        channels=1,
+    ),
+    "amp of every feature": Case(_EVERY_AMP_FEATURE, channels=1),
     "wavenet": Case(_wavenet(), channels=None),
     "wavenet scalar": Case(
         _wavenet(input="scalar", kernel_size=3, gate_channels=5, dropout=0.3),
