@@ -102,9 +102,7 @@ class AmpModelConfig(Config):
     def _check_arrays(self) -> None:
         if not self.arrays:
             raise UserError("arrays is empty; give at least one array of layers")
-        for number, (before, array) in enumerate(
-            itertools.pairwise(self.arrays), 1
-        ):
+        for number, (before, array) in enumerate(itertools.pairwise(self.arrays), 1):
             for what, size in (("channels", array.channels), ("head sum", array.head_width)):
                 if size != before.head_channels:
                     raise UserError(

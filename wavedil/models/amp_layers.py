@@ -60,7 +60,9 @@ class AmpLayer(nnx.Module):
         films = config.films(number, condition_size)
         for name in FILMS:
             setattr(
-                self, name, _modulation(condition_size, *films[name], rngs) if name in films else None
+                self,
+                name,
+                _modulation(condition_size, *films[name], rngs) if name in films else None,
             )
         # Drawn last, so that the other weights are those of a model without knobs.
         self.knobs = pointwise(num_knobs, inner, num_knobs and 1, rngs, use_bias=False)
