@@ -1,5 +1,6 @@
 """Amp models in and out of `.nam` files, sample for sample as the reference player plays them."""
 
+import copy
 import json
 import os
 from pathlib import Path
@@ -262,7 +263,7 @@ JUNK = st.sampled_from(
         [1],
         {},
     ]
-)
+).map(copy.deepcopy)  # a later draw may put something into it
 
 
 @settings(max_examples=60)

@@ -322,9 +322,9 @@ _EVERY_AMP_FEATURE = _amp(
         "layer1x1_post_film": {},
         "head1x1_post_film": {"groups": 2},
     },
-    {"channels": 4, "dilations": (2, 1), "conv_groups": 2, "layer1x1_groups": None},
+    {"channels": 4, "dilations": (2,), "conv_groups": 2, "layer1x1_groups": None},
     condition={"arrays": ({"channels": 2, "dilations": (2,), "head_channels": 2},)},
-    head={"channels": 2, "kernel_sizes": (2, 1)},
+    head={"kernel_sizes": (2,)},
 )
 _LOCAL = LocalConditioningConfig(num_features=3, hop=4, channels=5)
 _FAR = ContextStackConfig(factor=4, channels=6, dilations=(1, 2))
