@@ -51,6 +51,8 @@ class Case:
     labels: tuple[str, ...] = ()
     local: int | None = None
     """Channels of a WaveNet's local condition, which has a value at every sample too."""
+    dropout: bool = False
+    """Whether a dropout key makes a difference."""
 
     @functools.cache  # noqa: B019  the cases live as long as the tests
     def layer(self) -> Any:
@@ -235,17 +237,19 @@ class _FarAndNear(nnx.Module):
         conditioned = self.far.receptive_field.then(self.near.blocks[1].receptive_field)
         self.receptive_field = self.near.receptive_field.union(conditioned)
 
-    def __call__(self, x: Any) -> Any:
-        return self.near(x, self.far(x))
+    def __call__(self, x: Any, *, mask: Any = None, dropout_key: Any = None) -> Any:
+        given = {"mask": mask, "dropout_key": dropout_key}
+        return self.near(x, self.far(x, **given), **given)
 
-    def valid(self, x: Any, *, mask: Any = None) -> Any:
-        x, _ = enter_with_context(self, x, mask=mask)
+    def valid(self, x: Any, *, mask: Any = None, dropout_key: Any = None) -> Any:
+        x, _ = enter_with_context(self, x, mask=mask, dropout_key=dropout_key)
         near = self.near.receptive_field.past + x.shape[1] - self.receptive_field.past
-        condition = self.far.valid(x, mask=mask)
+        condition = self.far.valid(x, mask=mask, dropout_key=dropout_key)
         missing = max(0, near - condition.shape[1])
         condition = jnp.pad(condition, ((0, 0), (missing, 0), (0, 0)))[:, -near:]
         mask = None if mask is None else mask[:, x.shape[1] - near :]
-        return self.near.valid(x[:, -near:], condition, mask=mask)
+        x = x[:, -near:]
+        return self.near.valid(x, condition, mask=mask, dropout_key=dropout_key)
 
     def init_state(self, batch_size: int, dtype: Any = jnp.float32) -> Any:
         return self.far.init_state(batch_size, dtype), self.near.init_state(batch_size, dtype)
@@ -278,12 +282,24 @@ LAYERS = {
     "conv of many taps": Case(_conv(kernel_size=20, dilation=2)),
     "conv same": Case(_conv(kernel_size=4, dilation=3, padding="same")),
     "gated block": Case(_block(skip_channels=5)),
-    "gated block of one tap": Case(_block(kernel_size=1)),
+    "gated block of one tap": Case(
+        _block(kernel_size=1, gate_channels=4, gate="identity", dropout=0.3), dropout=True
+    ),
     "gated block conditioned": Case(
         _block(kernel_size=3, condition_channels=2, skip_channels=5), condition=2
     ),
     "stack": Case(_stack()),
-    "stack of three taps": Case(_stack(kernel_size=3, dilations=(3, 1, 2))),
+    "stack of three taps": Case(
+        _stack(
+            kernel_size=3,
+            dilations=(3, 1, 2),
+            gate_channels=2,
+            activation="gelu",
+            gate="softsign",
+            dropout=0.3,
+        ),
+        dropout=True,
+    ),
     "stack of one tap": Case(_stack(kernel_size=1)),
     "stack conditioned": Case(_stack(condition_channels=2), condition=2),
     "temporal block": Case(_temporal(dropout=0.5)),
@@ -322,7 +338,11 @@ LAYERS = {
     "encoder": Case(_encoder(), channels=1),
     "encoder of two taps": Case(_encoder(kernel_size=2, hop=3, cycles=2), channels=1),
     "wavenet": Case(_wavenet(), channels=None),
-    "wavenet scalar": Case(_wavenet(input="scalar", kernel_size=3), channels=None),
+    "wavenet scalar": Case(
+        _wavenet(input="scalar", kernel_size=3, gate_channels=5, dropout=0.3),
+        channels=None,
+        dropout=True,
+    ),
     "wavenet logistic": Case(
         _wavenet(output="logistic", companding="linear", input="scalar"), channels=None
     ),
