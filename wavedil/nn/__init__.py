@@ -3,6 +3,7 @@
 from wavedil.nn.activations import ACTIVATIONS as ACTIVATIONS
 from wavedil.nn.context_stack import ContextStack as ContextStack
 from wavedil.nn.conv import Conv1d as Conv1d
+from wavedil.nn.diffusion_block import DiffusionBlock as DiffusionBlock
 from wavedil.nn.dilated_stack import DilatedStack as DilatedStack
 from wavedil.nn.gated_block import GatedBlock as GatedBlock
 from wavedil.nn.layer import Layer as Layer
