@@ -39,7 +39,8 @@ def diffuse(
         x <- (x - (1 - r) / sqrt(1 - a) noise(x)) / sqrt(r) + sqrt((1 - r) (1 - b) / (1 - a)) z
 
     where a is the share of the sound in the variance at this step, b that at the next one to come, r = a / b, and z is
-    noise anew. With fewer steps than those of the training it is the paper's fast sampling.
+    noise anew. With fewer steps than those of the training it is the paper's fast sampling; the fewer, the less sounds
+    differ from what is likeliest, and the quieter they are.
 
     Args:
       model: A DiffWave.
