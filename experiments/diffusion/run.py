@@ -18,7 +18,6 @@ import numpy as np
 
 import wavedil as wd
 from wavedil.data import Corpus, write_plucked_strings
-from wavedil.data.plucked_strings import NOTES, SAMPLE_RATE
 from wavedil.frames import crop
 from wavedil.generation import diffuse
 from wavedil.report import loss_curve, waveform_and_spectrogram
@@ -26,6 +25,8 @@ from wavedil.runs import RunFolder, train_as
 from wavedil.tasks import DiffusionTask
 
 HERE = Path(__file__).parent
+SAMPLE_RATE = 8000
+NOTES = {"A3": 220.00, "B3": 246.94, "C4": 261.63, "E4": 329.63, "G4": 392.00}
 RUN, RECORDINGS = HERE / "runs" / "run", HERE / "runs" / "corpus"
 TASK = DiffusionTask()
 CONFIG = wd.RunConfig(
