@@ -11,9 +11,14 @@ from flax import nnx
 
 from wavedil import UserError, WaveNet, WaveNetConfig
 from wavedil.nn import (
+    AtrousPyramid,
+    ContextModule,
     ContextStack,
     Conv1d,
+    DepthwiseSeparableBlock,
     DilatedStack,
+    Downsample,
+    FiLM,
     GatedBlock,
     RepeatUpsample,
     SubPixelUpsample,
@@ -113,6 +118,14 @@ MAKERS = {
     "repeat": (RepeatUpsample, {**ENDS, "factor": 2, "kernel_size": 3}),
     "sub-pixel": (SubPixelUpsample, {**ENDS, "factor": 2, "kernel_size": 3}),
     "context": (ContextStack, {**ENDS, **STACK, "channels": 2, "factor": 2}),
+    "module": (ContextModule, {"channels": 2, "num_frequencies": 3, "dilations": (1, 2)}),
+    "pyramid": (AtrousPyramid, {**ENDS, "channels": 3, "num_frequencies": 2, "dilations": (1, 2)}),
+    "film": (FiLM, {"channels": 2, "condition_channels": 3}),
+    "separable": (
+        DepthwiseSeparableBlock,
+        {"channels": 2, "hidden_channels": 4, "skip_channels": 3, "kernel_size": 2, "dilation": 2},
+    ),
+    "downsample": (Downsample, {**ENDS, "factor": 2, "kernel_size": 3}),
 }  # fmt: skip
 
 
