@@ -25,6 +25,8 @@ class Sizes:
     num_samples: int = 16384
     """Samples of a training step, batch 1."""
     matmul: int = 2048
+    stacks: tuple[tuple[int, int, int], ...] = ((64, 1, 16384), (16, 8, 4096))
+    """Channels, batch size and samples of a `DilatedStack` by itself."""
     compilations: int = 3
     processes: int = 3
     """Fresh processes for each peak of memory that is compared; the sweeps take one each."""
@@ -70,6 +72,7 @@ class Sizes:
             rounds=2,
             num_samples=512,
             matmul=128,
+            stacks=((4, 2, 256),),
             compilations=1,
             processes=1,
             lengths=(256, 512),

@@ -31,9 +31,9 @@ def ways_in(case: Case, layer: Any) -> Iterator[tuple[str, Callable[..., Any], i
 
 def misfits(x: Any, extras: dict[str, Any]) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     """What a layer is wrongly called with, and what the error must say of it."""
-    if x.ndim == 3:
-        yield r"has shape \[2, \d+\]", x[..., 0], extras
-        yield r"takes \[batch, time, in_channels\]", x[None], extras
+    if x.ndim > 2:
+        yield r"has shape \[2, \d+", x[..., 0], extras
+        yield r"takes \[batch, time, .*in_channels\]", x[None], extras
         yield "in_channels=", jnp.concatenate([x, x], axis=-1), extras
         yield "real numbers", x.astype(jnp.complex64), extras
     else:

@@ -11,9 +11,14 @@ from flax import nnx
 
 from wavedil import UserError, WaveNet, WaveNetConfig
 from wavedil.nn import (
+    AtrousPyramid,
+    ContextModule,
     ContextStack,
     Conv1d,
+    DepthwiseSeparableBlock,
     DilatedStack,
+    Downsample,
+    FiLM,
     GatedBlock,
     RepeatUpsample,
     SubPixelUpsample,
@@ -87,7 +92,9 @@ def test_stack_equals_its_blocks_with_skip_outputs_of_their_own() -> None:
         residual, gated = block(residual)
         total = total + gated @ kernel
     np.testing.assert_allclose(stack(x)[0], residual, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(stack(x)[1], total + stack.skip_bias[...], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        stack(x)[1], total + stack.skip_bias[None, None], rtol=1e-5, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize(
@@ -111,6 +118,14 @@ MAKERS = {
     "repeat": (RepeatUpsample, {**ENDS, "factor": 2, "kernel_size": 3}),
     "sub-pixel": (SubPixelUpsample, {**ENDS, "factor": 2, "kernel_size": 3}),
     "context": (ContextStack, {**ENDS, **STACK, "channels": 2, "factor": 2}),
+    "module": (ContextModule, {"channels": 2, "num_frequencies": 3, "dilations": (1, 2)}),
+    "pyramid": (AtrousPyramid, {**ENDS, "channels": 3, "num_frequencies": 2, "dilations": (1, 2)}),
+    "film": (FiLM, {"channels": 2, "condition_channels": 3}),
+    "separable": (
+        DepthwiseSeparableBlock,
+        {"channels": 2, "hidden_channels": 4, "skip_channels": 3, "kernel_size": 2, "dilation": 2},
+    ),
+    "downsample": (Downsample, {**ENDS, "factor": 2, "kernel_size": 3}),
 }  # fmt: skip
 
 

@@ -24,10 +24,16 @@ from wavedil.models import (
     WaveNetConfig,
 )
 from wavedil.nn import (
+    AtrousPyramid,
+    ContextModule,
     ContextStack,
     Conv1d,
+    Conv2d,
+    DepthwiseSeparableBlock,
     DiffusionBlock,
     DilatedStack,
+    Downsample,
+    FiLM,
     GatedBlock,
     RepeatUpsample,
     Sequential,
@@ -49,6 +55,8 @@ class Case:
     make: Callable[[nnx.Rngs], Any]
     channels: int | None = 3
     """Channels of the input; None: codes."""
+    frequencies: int | None = None
+    """Frequencies of a spectrogram."""
     condition: int | None = None
     """Channels of a condition with a value at every sample."""
     labels: tuple[str, ...] = ()
@@ -74,7 +82,8 @@ class Case:
         key = jax.random.key(seed)
         if self.channels is None:
             return jax.random.randint(key, (batch_size, num_samples), 0, 256)
-        return jax.random.normal(key, (batch_size, num_samples, self.channels))
+        frequencies = () if self.frequencies is None else (self.frequencies,)
+        return jax.random.normal(key, (batch_size, num_samples, *frequencies, self.channels))
 
     def extras(self, num_samples: int, batch_size: int = BATCH_SIZE) -> dict[str, Any]:
         """The arguments of the layer beside the signal."""
@@ -203,7 +212,8 @@ def loss(y: Any) -> Any:
 
 
 def _conv(**settings: Any) -> Callable[[nnx.Rngs], Any]:
-    return lambda rngs: Conv1d(3, 4, **{"kernel_size": 3, **settings}, rngs=rngs)
+    sizes = {"in_channels": 3, "out_channels": 4, "kernel_size": 3}
+    return lambda rngs: Conv1d(**{**sizes, **settings}, rngs=rngs)
 
 
 def _block(**settings: Any) -> Callable[[nnx.Rngs], Any]:
@@ -281,6 +291,16 @@ class _FarAndNear(nnx.Module):
         return y, (far, near)
 
 
+def _pyramid(**settings: Any) -> Callable[[nnx.Rngs], Any]:
+    sizes = {"dilations": (1, 3), "padding": "causal"}
+    return lambda rngs: AtrousPyramid(2, 3, 4, **{**sizes, **settings}, rngs=rngs)
+
+
+def _scales(**settings: Any) -> Callable[[nnx.Rngs], Any]:
+    sizes = {"dilations": (1, 2), "padding": "causal"}
+    return lambda rngs: ContextModule(2, **{**sizes, **settings}, rngs=rngs)
+
+
 def _temporal(**settings: Any) -> Callable[[nnx.Rngs], Any]:
     sizes = {"kernel_size": 3, "dilation": 2}
     return lambda rngs: TemporalBlock(3, 4, **{**sizes, **settings}, rngs=rngs)
@@ -305,6 +325,24 @@ LAYERS = {
     "conv grouped": Case(lambda r: Conv1d(4, 6, kernel_size=3, groups=2, rngs=r), channels=4),
     "conv of many taps": Case(_conv(kernel_size=20, dilation=2)),
     "conv same": Case(_conv(kernel_size=4, dilation=3, padding="same")),
+    "conv depthwise": Case(_conv(out_channels=3, groups=3)),
+    "conv over frequencies": Case(
+        lambda r: Conv2d(2, 3, num_frequencies=4, kernel_size=3, dilation=(2, 1), rngs=r), 2, 4
+    ),
+    "context module same": Case(_scales(widths=(2, 4), padding="same"), 2),
+    "context module over frequencies": Case(_scales(num_frequencies=4), 2, 4),
+    "pyramid same": Case(_pyramid(padding="same"), 2),
+    "pyramid over frequencies": Case(_pyramid(num_frequencies=4), 2, 4),
+    "film": Case(lambda r: FiLM(3, 2, rngs=r), condition=2),
+    "separable block": Case(lambda r: DepthwiseSeparableBlock(3, 6, 4, dilation=2, rngs=r)),
+    "downsample": Case(lambda r: Downsample(3, 4, factor=4, kernel_size=6, rngs=r)),
+    "downsample and up again": Case(
+        lambda r: Sequential(
+            Downsample(3, 4, factor=2, kernel_size=3, rngs=r),
+            Conv1d(4, 3, kernel_size=2, rngs=r),
+            RepeatUpsample(3, 2, factor=2, rngs=r),
+        )
+    ),
     "gated block": Case(_block(skip_channels=5)),
     "gated block of one tap": Case(
         _block(kernel_size=1, gate_channels=4, gate="identity", dropout=0.3), dropout=True
@@ -326,7 +364,7 @@ LAYERS = {
     ),
     "stack of one tap": Case(_stack(kernel_size=1)),
     "stack conditioned": Case(_stack(condition_channels=2), condition=2),
-    "temporal block": Case(_temporal(dropout=0.5)),
+    "temporal block": Case(_temporal(dropout=0.5), dropout=True),
     "temporal block same": Case(_temporal(kernel_size=2, dilation=3, padding="same", norm="group")),
     "temporal net": Case(_tcn(activation="gated", norm="layer", skip_connections=True)),
     "diffusion block": Case(_diffusion(), embedding=4),

@@ -105,21 +105,21 @@ class Conv1d(nnx.Module):
 
     def __call__(
         self,
-        x: Num[Array, "batch time in_channels"],
+        x: Num[Array, "batch time *frequency in_channels"],
         *,
         mask: Bool[Array, "batch time"] | None = None,
         dropout_key: PRNGKeyArray | None = None,
-    ) -> Float[Array, "batch time out_channels"]:
+    ) -> Float[Array, "batch time *frequency out_channels"]:
         x, _ = enter(self, x, mask=mask, dropout_key=dropout_key)
         return masked(self._convolve(x, self.padding), mask)
 
     def valid(
         self,
-        x: Num[Array, "batch time in_channels"],
+        x: Num[Array, "batch time *frequency in_channels"],
         *,
         mask: Bool[Array, "batch mask_time"] | None = None,
         dropout_key: PRNGKeyArray | None = None,
-    ) -> Float[Array, "batch inner_time out_channels"]:
+    ) -> Float[Array, "batch inner_time *frequency out_channels"]:
         """The outputs that see no padding: `past` fewer at the beginning and `future` fewer at the end."""
         x, _ = enter_with_context(self, x, mask=mask, dropout_key=dropout_key)
         y = self._convolve(x, "valid")
@@ -127,16 +127,19 @@ class Conv1d(nnx.Module):
 
     def init_state(
         self, batch_size: Size, dtype: DTypeLike = jnp.float32
-    ) -> Float[Array, "batch past in_channels"]:
-        require_causal(self.receptive_field, f"Conv1d with padding={self.padding!r}")
+    ) -> Float[Array, "batch past *frequency in_channels"]:
+        require_causal(self.receptive_field, f"{type(self).__name__} with padding={self.padding!r}")
         return initial_state(self, batch_size, self.receptive_field.past, self.in_channels, dtype)
 
     def step(
         self,
-        x: Num[Array, "batch time in_channels"],
-        state: Float[Array, "batch past in_channels"],
-    ) -> tuple[Float[Array, "batch time out_channels"], Float[Array, "batch past in_channels"]]:
-        require_causal(self.receptive_field, f"Conv1d with padding={self.padding!r}")
+        x: Num[Array, "batch time *frequency in_channels"],
+        state: Float[Array, "batch past *frequency in_channels"],
+    ) -> tuple[
+        Float[Array, "batch time *frequency out_channels"],
+        Float[Array, "batch past *frequency in_channels"],
+    ]:
+        require_causal(self.receptive_field, f"{type(self).__name__} with padding={self.padding!r}")
         extended, state = extend(self, enter(self, x)[0], state)
         # The past stands where padding would, so the valid outputs are those of the block.
         return self._convolve(extended, "valid"), state

@@ -3,7 +3,7 @@
 x, condition --> shapes fit? --> type of x, condition and weights together --> the layer
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
@@ -30,8 +30,8 @@ def enter(
     """A signal and its condition as the layer works on them.
 
     Args:
-      layer: A layer with `in_channels`, None for any number, and perhaps `condition_channels`.
-      x: [batch, time, in_channels], of any type of numbers.
+      layer: A layer with `in_channels`, None for any number, and perhaps `condition_channels` and `num_frequencies`.
+      x: [batch, time, in_channels], or [batch, time, num_frequencies, in_channels], of any type of numbers.
       condition: [batch, time or 1, condition_channels], or None for a layer without one.
       mask: Bool [batch, time], True where there is signal, or None where it is everywhere.
       dropout_key: A key of `jax.random`, or None for no dropout.
@@ -44,7 +44,8 @@ def enter(
       UserError: With what does not fit.
     """
     what, channels = type(layer).__name__, getattr(layer, "condition_channels", None)
-    require_signal(what, "x", x, "in_channels", layer.in_channels)
+    frequencies = getattr(layer, "num_frequencies", None)
+    require_signal(what, "x", x, "in_channels", layer.in_channels, frequencies)
     if (condition is None) != (channels is None):
         raise UserError(
             f"this {what} was made without a condition, but was called with one; leave it out, or make the layer "
@@ -111,19 +112,34 @@ def weights_dtype(layer: Any, *signals: Array | DTypeLike | None) -> Any:
     return common_dtype(signals, [kind for kind in types if jnp.issubdtype(kind, jnp.floating)])
 
 
-def require_signal(what: str, name: str, x: Any, channels_name: str, channels: int | None) -> None:
-    """Refuses what is no [batch, time, channels] with so many channels, or holds no real numbers."""
+def require_signal(
+    what: str,
+    name: str,
+    x: Any,
+    channels_name: str,
+    channels: int | None,
+    frequencies: int | None = None,
+) -> None:
+    """Refuses what is no [batch, time, channels] with so many channels, or holds no real numbers.
+
+    With so many frequencies it must be [batch, time, frequencies, channels].
+    """
     shape, kind = tuple(jnp.shape(x)), jnp.result_type(x)
-    form = f"[batch, time, {channels_name}]"
-    if len(shape) != 3:
+    axes = ["batch", "time", *(["num_frequencies"] if frequencies else []), channels_name]
+    form = f"[{', '.join(axes)}]"
+    if len(shape) != len(axes):
         raise UserError(
-            f"{name} has shape {list(shape)}, but {what} takes {form}; {_axes_remedy(len(shape), channels)}"
+            f"{name} has shape {list(shape)}, but {what} takes {form}; {_axes_remedy(len(shape), channels, axes)}"
         )
-    if channels is not None and shape[2] != channels:
-        raise UserError(
-            f"{name} has {shape[2]} channels, but this {what} has {channels_name}={channels}; give {form} with "
-            f"{channels}, or make the layer with {channels_name}={shape[2]}"
-        )
+    for option, of_what, given, size in (
+        (channels_name, "channels", shape[-1], channels),
+        ("num_frequencies", "frequencies", shape[-2], frequencies),
+    ):
+        if size is not None and given != size:
+            raise UserError(
+                f"{name} has {given} {of_what}, but this {what} has {option}={size}; give {form} with "
+                f"{size}, or make the layer with {option}={given}"
+            )
     if not any(jnp.issubdtype(kind, real) for real in (jnp.floating, jnp.integer, jnp.bool_)):
         raise UserError(f"{name} holds {kind}, but {what} takes real numbers; cast it to float32")
 
@@ -171,7 +187,9 @@ def require_parts(layer: Any, state: Any, parts: Iterable[Any]) -> None:
         )
 
 
-def _axes_remedy(num_axes: int, channels: int | None) -> str:
-    if num_axes == 2 and channels in (None, 1):
-        return "x[..., None] gives [batch, time] its axis of channels"
-    return "x[None] gives one signal [time, channels] its axis of batch"
+def _axes_remedy(num_axes: int, channels: int | None, axes: Sequence[str]) -> str:
+    if num_axes == len(axes) - 1 and channels in (None, 1):
+        return f"x[..., None] gives [{', '.join(axes[:-1])}] its axis of channels"
+    if num_axes == 4:
+        return "make the layer with num_frequencies, where it has that, for [batch, time, frequency, channels]"
+    return f"x[None] gives one signal [{', '.join(axes[1:])}] its axis of batch"

@@ -59,21 +59,28 @@ class Layer(Protocol):
 
 def initial_state(
     layer: Any, batch_size: Size, past: int, num_channels: int, dtype: DTypeLike
-) -> Float[Array, "batch past channels"]:
+) -> Float[Array, "batch past *frequency channels"]:
     """The samples before the first one, zeros, in the type that the layer's weights make of a signal of that type."""
     batch_size = require_whole("batch_size", batch_size, least=0)
-    return jnp.zeros((batch_size, past, num_channels), weights_dtype(layer, dtype))
+    frequencies = getattr(layer, "num_frequencies", None)
+    of_a_sample = (num_channels,) if frequencies is None else (frequencies, num_channels)
+    return jnp.zeros((batch_size, past, *of_a_sample), weights_dtype(layer, dtype))
 
 
 def extend(
-    layer: Any, x: Float[Array, "batch time channels"], past: Float[Array, "batch past channels"]
-) -> tuple[Float[Array, "batch past_and_time channels"], Float[Array, "batch past channels"]]:
+    layer: Any,
+    x: Float[Array, "batch time *frequency channels"],
+    past: Float[Array, "batch past *frequency channels"],
+) -> tuple[
+    Float[Array, "batch past_and_time *frequency channels"],
+    Float[Array, "batch past *frequency channels"],
+]:
     """The block with its past samples in front, and the past samples of the next block.
 
     Raises:
       UserError: If the past has another shape than the state of the layer.
     """
-    require_state(layer, past, (x.shape[0], layer.receptive_field.past, x.shape[2]))
+    require_state(layer, past, (x.shape[0], layer.receptive_field.past, *x.shape[2:]))
     # past         a b c
     # x                  d e
     # extended     a b c d e

@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Num, PRNGKeyArray
 from wavedil.errors import Size
 from wavedil.nn.door import require_context, require_parts, weights_dtype
 from wavedil.nn.dropout import keys_of, require_key
+from wavedil.nn.layer import require_causal
 from wavedil.nn.mask import at_stride, first_valid, masked, require_mask
 from wavedil.nn.pointwise import Pointwise
 from wavedil.receptive_field import ReceptiveField
@@ -81,6 +82,7 @@ class Sequential(nnx.Module):
         return x
 
     def init_state(self, batch_size: Size, dtype: DTypeLike = jnp.float32) -> list[Any]:
+        require_causal(self.receptive_field, type(self).__name__)
         states = []
         layers: list[Any] = list(self.layers)
         for layer in layers:
@@ -91,6 +93,7 @@ class Sequential(nnx.Module):
     def step(
         self, x: Num[Array, "batch time *in"], state: list[Any]
     ) -> tuple[Num[Array, "batch out_time *out"], list[Any]]:
+        require_causal(self.receptive_field, type(self).__name__)
         require_parts(self, state, range(len(self.layers)))
         after = []
         layers: list[Any] = list(self.layers)

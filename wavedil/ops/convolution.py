@@ -1,9 +1,10 @@
 """The dilated convolution, in one, two and three dimensions."""
 
 import functools
+import itertools
 import math
 from collections.abc import Sequence
-from typing import get_args
+from typing import Any, get_args
 
 import jax.numpy as jnp
 from jax import lax
@@ -16,13 +17,15 @@ from wavedil.receptive_field import Padding
 
 # Past this many taps, laying the shifted signals side by side costs more memory than it saves time.
 _MAX_JOINED_TAPS = 16
+# Past this many taps, a sum of shifted signals takes long to compile.
+_MAX_SUMMED_TAPS = 128
 
 
 def dilated_conv(
     x: Num[Array, "batch *space in_channels"],
     kernel: Num[Array, "*kernel_size group_channels out_channels"],
     rate: Size | Sequence[Size] = 1,
-    padding: Padding = "causal",
+    padding: Padding | Sequence[Padding] = "causal",
     flip: bool = False,
 ) -> Float[Array, "batch *out_space out_channels"]:
     """Convolution whose taps lie `rate` samples apart.
@@ -46,7 +49,8 @@ def dilated_conv(
       kernel: Filter. Where it has 1/g of the signal's channels, the channels form g groups.
       rate: Samples between taps, at least 1: along every axis, or one for each.
       padding: "causal": output p sees inputs up to p. "same": centred, the longer half after p.
-        "valid": only outputs that see no padding, `size - (kernel_size - 1) rate` of them.
+        "valid": only outputs that see no padding, `size - (kernel_size - 1) rate` of them. Along every axis, or one
+        for each: ("causal", "same") for a spectrogram [batch, time, frequency, channels].
       flip: Convolution instead of cross-correlation.
 
     Returns:
@@ -65,26 +69,27 @@ def dilated_conv(
     num_axes = kernel.ndim - 2
     _check(x, kernel, num_axes)
     rates = _rates(rate, num_axes)
-    require_known("padding", padding, get_args(Padding))
+    paddings = _paddings(padding, num_axes)
     x, kernel = promoted(x, kernel)
     spans = [(size - 1) * rate for size, rate in zip(kernel.shape, rates, strict=False)]
-    if padding == "valid":
-        for axis, span in enumerate(spans):
-            if x.shape[1 + axis] < span:
-                raise UserError(
-                    f"axis {1 + axis} has {x.shape[1 + axis]} samples, but the filter spans {span + 1}, so no valid "
-                    "output exists; use a longer signal, a smaller kernel or rate, or padding='causal'"
-                )
-    pads = {
-        "causal": [(span, 0) for span in spans],
-        "same": [(span // 2, span - span // 2) for span in spans],
-        "valid": [(0, 0) for _ in spans],
-    }[padding]
+    for axis, (span, kind) in enumerate(zip(spans, paddings, strict=True)):
+        if kind == "valid" and x.shape[1 + axis] < span:
+            raise UserError(
+                f"axis {1 + axis} has {x.shape[1 + axis]} samples, but the filter spans {span + 1}, so no valid "
+                "output exists; use a longer signal, a smaller kernel or rate, or padding='causal'"
+            )
+    pads = [
+        {"causal": (span, 0), "same": (span // 2, span - span // 2), "valid": (0, 0)}[kind]
+        for span, kind in zip(spans, paddings, strict=True)
+    ]
     if flip:
         # XLA correlates, so a convolution is the correlation with the reversed filter.
         kernel = jnp.flip(kernel, range(num_axes))
     # A kernel for a third of the channels is one kernel for each of three groups.
     groups = x.shape[-1] // kernel.shape[-2]
+    depthwise = groups == x.shape[-1] == kernel.shape[-1]
+    if depthwise and math.prod(kernel.shape[:-2]) <= _MAX_SUMMED_TAPS:
+        return _sum_of_taps(jnp.pad(x, [(0, 0), *pads, (0, 0)]), kernel, rates)
     if num_axes == 1 and kernel.shape[0] <= _MAX_JOINED_TAPS:
         return _joined_taps(jnp.pad(x, [(0, 0), *pads, (0, 0)]), kernel, rates[0], groups)
     space = "DHW"[-num_axes:]
@@ -118,6 +123,41 @@ def _joined_taps(x: Array, kernel: Array, rate: int, groups: int) -> Array:
     kernel = kernel.reshape(*kernel.shape[:1], groups, out_channels // groups)
     y = jnp.einsum("btgi,igo->btgo", jnp.concatenate(taps, axis=-1), kernel)
     return y.reshape(*y.shape[:2], out_channels)
+
+
+def _sum_of_taps(x: Array, kernel: Array, rates: tuple[int, ...]) -> Array:
+    """The valid depthwise convolution, a filter for each channel: the sum of the shifted signals times their weights.
+
+    On a CPU both a grouped convolution of XLA and a batch of matmuls of one channel each take many times longer.
+    """
+    sizes = kernel.shape[:-2]
+    lengths = [
+        length - (size - 1) * rate
+        for length, size, rate in zip(x.shape[1:-1], sizes, rates, strict=True)
+    ]
+    y: Array | None = None
+    for place in itertools.product(*map(range, sizes)):
+        starts = [tap * rate for tap, rate in zip(place, rates, strict=True)]
+        shifted = x[:, *(slice(start, start + n) for start, n in zip(starts, lengths, strict=True))]
+        # Spread to every sample here, and not by the product: the gradient of a weight is then one sum over all axes.
+        product = shifted * jnp.broadcast_to(kernel[(*place, 0)], shifted.shape)
+        y = product if y is None else y + product
+    assert y is not None
+    return y
+
+
+def _paddings(padding: Padding | Sequence[Padding], num_axes: int) -> tuple[Padding, ...]:
+    """The padding of every space axis."""
+    several = isinstance(padding, tuple | list)
+    paddings: tuple[Any, ...] = tuple(padding) if several else (padding,) * num_axes
+    for kind in paddings:
+        require_known("padding", kind, get_args(Padding))
+    if len(paddings) != num_axes:
+        raise UserError(
+            f"padding is {padding!r}, of {len(paddings)} axes, but the kernel has {num_axes} space axes; give a "
+            "padding for each, or one for all"
+        )
+    return paddings
 
 
 def _rates(rate: Size | Sequence[Size], num_axes: int) -> tuple[int, ...]:

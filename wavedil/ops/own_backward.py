@@ -1,13 +1,16 @@
 """Functions with a backward pass of their own that stay differentiable in every mode and order.
 
-`jax.custom_vjp` gives up forward mode. Here the derivative, a linear map from tangents to tangents, is an operation:
+`jax.custom_vjp` gives up forward mode. Here the function and its derivative, a linear map from tangents to tangents,
+are operations:
 
-    evaluated         forward mode: by JAX, from the definition
-    transposed        reverse mode: the backward pass that was given
-    differentiated    by JAX, from either
-    batched           each of the two under `jax.vmap`
+                      function                          derivative
+    evaluated         by the forward pass that was      forward mode: by JAX, from the definition
+                      given; read as the definition
+    transposed                                          reverse mode: the backward pass that was given
+    differentiated    by the derivative                 by JAX, from either
+    batched           each of them under `jax.vmap`
 
-Reverse mode never evaluates the map, so that it costs what it costs under `jax.custom_vjp`.
+Reverse mode never evaluates the derivative, so that it costs what it costs under `jax.custom_vjp`.
 """
 
 import functools
@@ -17,7 +20,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
-from jax.extend.core import Primitive
+from jax.extend.core import Primitive, jaxpr_as_fun
 from jax.interpreters import ad, batching, mlir
 
 
@@ -26,7 +29,8 @@ def own_backward(definition: Callable, forward: Callable, backward: Callable) ->
 
     Args:
       definition: (*static, *arguments) -> outputs; arguments and outputs are trees of floating-point arrays.
-      forward: (*static, *arguments) -> (outputs, residuals): the same outputs, and what the backward pass needs.
+      forward: (*static, *arguments) -> (outputs, residuals): the same outputs, which are those computed, and what the
+        backward pass needs.
       backward: (*static, residuals, gradients of the outputs) -> the gradients of the arguments, as a tuple. It is
         differentiated where gradients of gradients are asked for.
 
@@ -36,7 +40,17 @@ def own_backward(definition: Callable, forward: Callable, backward: Callable) ->
 
     @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
     def function(static: tuple, *arguments: Any) -> Any:
-        return definition(*static, *arguments)
+        leaves, tree = jax.tree.flatten(arguments)
+
+        def define(*leaves: Any) -> Any:
+            return definition(*static, *jax.tree.unflatten(tree, leaves))
+
+        def evaluate(*leaves: Any) -> list[Any]:
+            return jax.tree.leaves(forward(*static, *jax.tree.unflatten(tree, leaves))[0])
+
+        jaxpr, outputs = jax.make_jaxpr(define, return_shape=True)(*leaves)
+        found = _function.bind(*leaves, jaxpr=jaxpr, evaluate=evaluate)
+        return jax.tree.unflatten(jax.tree.structure(outputs), found)
 
     def derivative(static: tuple, arguments: Any, tangents: Any) -> tuple[Any, Any]:
         outputs, residuals = forward(*static, *arguments)
@@ -79,6 +93,10 @@ def own_backward(definition: Callable, forward: Callable, backward: Callable) ->
     return function
 
 
+# A call of the jaxpr of the definition, which is evaluated by a faster function of the same operands.
+_function = Primitive("function_with_own_backward")
+_function.multiple_results = True
+
 # Operands are what is known, so many of them, and the tangents that the map is linear in.
 #
 #     evaluate      known, tangents  ->  tangents of the outputs, of these types
@@ -102,6 +120,14 @@ def _differentiate(
     operands: Sequence[Any], tangents: Sequence[Any], *, evaluate: Callable, **_: Any
 ) -> Any:
     return jax.jvp(evaluate, tuple(operands), tuple(map(ad.instantiate_zeros, tangents)))
+
+
+def _batch_function(
+    operands: Sequence[Any], axes: Sequence[int | None], *, jaxpr: Any, evaluate: Callable
+) -> tuple[Any, list[int]]:
+    batched = jax.make_jaxpr(jax.vmap(jaxpr_as_fun(jaxpr), axes))(*operands)
+    outputs = _function.bind(*operands, jaxpr=batched, evaluate=jax.vmap(evaluate, axes))
+    return outputs, [0] * len(outputs)
 
 
 def _batch(
@@ -132,6 +158,11 @@ def _batch(
     )
     return outputs, [0] * len(types)
 
+
+_function.def_impl(_evaluate)
+_function.def_abstract_eval(lambda *_, jaxpr, **__: jaxpr.out_avals)
+batching.primitive_batchers[_function] = _batch_function
+mlir.register_lowering(_function, mlir.lower_fun(_evaluate, multiple_results=True))
 
 _linear_map.def_impl(_evaluate)
 _linear_map.def_abstract_eval(lambda *_, types, **__: types)

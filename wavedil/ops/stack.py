@@ -22,6 +22,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.export import is_symbolic_dim
 from jaxtyping import Array, Bool, Float
 
 from wavedil.ops.devices import on_each_device, split_alike
@@ -104,7 +105,8 @@ def gated_stack(
         ones = jnp.pad(mask.astype(x.dtype), missing, constant_values=1)[..., None]
         x = jnp.concatenate([x[:, :length] * ones, x[:, length:]], axis=1)
     static = tuple(dilations), num_context, gating
-    if seen_by is not None:
+    # Without a number of samples, as `jax.export` has it, there is no number of blocks.
+    if seen_by is not None or is_symbolic_dim(x.shape[1]):
         return _definition(*static, x, weights, condition, ones, seen_by)
     run = functools.partial(_gated_stack, static)
     # A bias that differs from signal to signal lies where its signal does.

@@ -59,7 +59,8 @@ class ClassifierTask(Config):
     def resolve(self, config: RunConfig, corpus: Corpus) -> RunConfig:
         config = sound.with_corpus(config, corpus)
         target = self._target(corpus)
-        values = Vocabulary.of([item.labels for item in corpus.train], [target])[target]
+        trained = [item.labels for item in corpus.train]
+        values = Vocabulary.of(trained, corpus.label_values)[target]
         if len(values) < 2:
             raise UserError(
                 f"target {target!r} has {'the value ' + values[0] + ' alone' if values else 'no value'} among the "

@@ -14,10 +14,10 @@ from typing import Any
 import jax
 from jax.extend.core import jaxprs_in_params
 
-# Primitives that call a function with all of their inputs, in order.
+# Primitives that call a function with all of their inputs, in order; one is wavedil's own (ops/own_backward.py).
 CALLS = """
 call call_hi_primitive closed_call composite custom_jvp_call custom_vjp_call custom_vmap_call
-eval_jaxpr jit remat2
+eval_jaxpr function_with_own_backward jit remat2
 """.split()
 # The parameter that holds the function.
 _FUNCTIONS = ("jaxpr", "call_jaxpr", "call")
