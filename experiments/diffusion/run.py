@@ -1,7 +1,7 @@
 """Plucked strings by diffusion: a small DiffWave, sampled in 6 and in 50 steps.
 
     python experiments/diffusion/run.py train       makes the recordings of `wavedil demo`, and trains on them
-    python experiments/diffusion/run.py score       draws, measures, writes results.json, the pictures and the sound
+    python experiments/diffusion/run.py score       draws, measures, writes results.json, the picture and the sound
 
 A training that is interrupted goes on where it was.
 """
@@ -20,7 +20,7 @@ import wavedil as wd
 from wavedil.data import Corpus, write_plucked_strings
 from wavedil.frames import crop
 from wavedil.generation import diffuse
-from wavedil.report import loss_curve, waveform_and_spectrogram
+from wavedil.report import waveform_and_spectrogram
 from wavedil.runs import RunFolder, train_as
 from wavedil.tasks import DiffusionTask
 
@@ -112,7 +112,6 @@ def score() -> None:
     )
     waveform_and_spectrogram(list(heard.items()), SAMPLE_RATE, HERE / "plucks.png")
     wd.audio.save(HERE / "plucks.flac", np.concatenate(list(heard.values())), SAMPLE_RATE)
-    loss_curve(RunFolder(RUN).metrics.path, HERE / "loss.png")
     (HERE / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     print(json.dumps({key: results[key] for key in ("squared_error_of_noise", "sounds")}, indent=2))
 
