@@ -17,6 +17,18 @@ class Recordings:
     num_channels: int = 1
 
 
+@dataclasses.dataclass(frozen=True)
+class TemporalSizes:
+    """A temporal convolutional network and its signal."""
+
+    name: str
+    channels: int
+    levels: int
+    kernel_size: int
+    batch_size: int = 1
+    num_samples: int = 1
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sizes:
     model: WaveNetConfig = dataclasses.field(default_factory=WaveNetConfig.paper)
@@ -30,6 +42,12 @@ class Sizes:
     compilations: int = 3
     processes: int = 3
     """Fresh processes for each peak of memory that is compared; the sweeps take one each."""
+    temporal: tuple[TemporalSizes, ...] = (
+        TemporalSizes("24 channels, 8 levels of 8 taps, 32 x 600", 24, 8, 8, 32, 600),
+        TemporalSizes("64 channels, 10 levels of 3 taps, 8 x 2,048", 64, 10, 3, 8, 2048),
+    )
+    streamed: TemporalSizes = TemporalSizes("streamed", 64, 10, 3)
+    streamed_frames: int = 500
     lengths: tuple[int, ...] = (4096, 8192, 16384, 32768, 65536)
     cycles: tuple[int, ...] = (1, 2, 3, 4)
     drawn: int = 5000
@@ -73,6 +91,9 @@ class Sizes:
             num_samples=512,
             matmul=128,
             stacks=((4, 2, 256),),
+            temporal=(TemporalSizes("tiny", 4, 2, 3, 2, 50),),
+            streamed=TemporalSizes("streamed", 4, 2, 3),
+            streamed_frames=20,
             compilations=1,
             processes=1,
             lengths=(256, 512),
