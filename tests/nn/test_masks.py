@@ -15,7 +15,7 @@ from wavedil.nn.mask import first_valid
 
 # Of every kind of layer one, and those that see both ways.
 DIFFERENTIATED = [
-    *("conv same", "stack conditioned", "sequential upsampling"),
+    *("conv same", "stack conditioned", "sequential upsampling", "separable block", "downsample"),
     *("context stack", "encoder", "wavenet with context and features"),
 ]
 WITH_DROPOUT = {name: case for name, case in LAYERS.items() if case.dropout}

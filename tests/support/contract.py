@@ -314,9 +314,9 @@ LAYERS = {
     "downsample": Case(lambda r: Downsample(3, 4, factor=4, kernel_size=6, rngs=r)),
     "downsample and up again": Case(
         lambda r: Sequential(
+            Conv1d(3, 3, kernel_size=2, rngs=r),
             Downsample(3, 4, factor=2, kernel_size=3, rngs=r),
-            Conv1d(4, 3, kernel_size=2, rngs=r),
-            RepeatUpsample(3, 2, factor=2, rngs=r),
+            RepeatUpsample(4, 2, factor=2, rngs=r),
         )
     ),
     "gated block": Case(_block(skip_channels=5)),
