@@ -14,10 +14,12 @@ from flax import nnx
 from jax import lax
 
 from wavedil.models import (
+    TCN,
     ContextStackConfig,
     Encoder,
     EncoderConfig,
     LocalConditioningConfig,
+    TCNConfig,
     WaveNet,
     WaveNetConfig,
 )
@@ -290,6 +292,11 @@ def _tcn(**settings: Any) -> Callable[[nnx.Rngs], Any]:
     return lambda rngs: TemporalConvNet(3, (4, 2), **{"kernel_size": 3, **settings}, rngs=rngs)
 
 
+def _classifier(rngs: nnx.Rngs) -> TCN:
+    sizes = {"channels": 4, "kernel_size": 2, "dilations": (3,), "mean": 0.3, "deviation": 0.5}
+    return TCN(TCNConfig(in_channels=3, values=("a", "b"), **sizes), rngs=rngs)
+
+
 _LOCAL = LocalConditioningConfig(num_features=3, hop=4, channels=5)
 _FAR = ContextStackConfig(factor=4, channels=6, dilations=(1, 2))
 _TWO_LABELS = {"digit": ("0", "1"), "speaker": ("a", "b", "c")}
@@ -343,6 +350,7 @@ LAYERS = {
     "temporal block": Case(_temporal(dropout=0.5), dropout=True),
     "temporal block same": Case(_temporal(kernel_size=2, dilation=3, padding="same", norm="group")),
     "temporal net": Case(_tcn(activation="gated", norm="layer", skip_connections=True)),
+    "tcn": Case(_classifier),
     "sequential": Case(
         lambda r: Sequential(
             Conv1d(3, 4, kernel_size=2, dilation=2, rngs=r),
