@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +17,7 @@ import scipy.io
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
+from experiments.sequence_tasks import __main__ as command_line  # noqa: E402
 from experiments.sequence_tasks import training  # noqa: E402
 from experiments.sequence_tasks.__main__ import main  # noqa: E402
 from experiments.sequence_tasks.data import (  # noqa: E402
@@ -207,6 +210,18 @@ def test_seeds_and_lengths_share_a_run_without_changing_it(monkeypatch: Any) -> 
     np.testing.assert_allclose(alone.valid, together.valid[1:], rtol=1e-4)
     # What is kept are the weights of the best epoch.
     np.testing.assert_allclose(together.score(splits.valid), together.valid, rtol=1e-5)
+
+
+def test_a_run_that_is_asked_to_stop_gives_its_row_so_far(tmp_path: Path, monkeypatch: Any) -> None:
+    pieces, results = random_pieces([4] * 5), tmp_path / "rows.json"
+    path = write_rolls(tmp_path / "rolls.mat", traindata=cell(pieces))
+    monkeypatch.setattr(
+        command_line, "print_line", lambda line: os.kill(os.getpid(), signal.SIGTERM)
+    )
+    words = ["jsb", "--data", path, "--channels", "4", "--levels", "1", "--seeds", "0"]
+    assert main([*words, "--results", str(results)]) == 0
+    (row,) = json.loads(results.read_text()).values()
+    assert row["steps"] == 5 and row["best_epochs"] == [1]
 
 
 def test_cosine_takes_the_rate_from_all_to_nothing() -> None:

@@ -43,6 +43,7 @@ def train(
     settings: Settings,
     seeds: list[int],
     report: Report,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Trained:
     """Trains a model from each seed, which gives its initial weights and its dropout.
 
@@ -53,6 +54,7 @@ def train(
       settings: Of the training.
       seeds: All are trained side by side, on the same batches.
       report: Takes a line after each epoch.
+      stop: Asked after each epoch whether it is the last.
     """
     num_steps = num_steps_of(splits.train, settings)
     models = [make(nnx.Rngs(seed)) for seed in seeds]
@@ -83,7 +85,7 @@ def train(
             f"epoch {number + 1}: trained {_list(losses.mean(axis=0))}, validation {_list(valid)}, "
             f"rate {_list(rate)}, {time.perf_counter() - begun:.1f} s"
         )
-        if rate.max() < 1.01 * LEAST_SHARE_OF_RATE * settings.learning_rate:
+        if stop() or rate.max() < 1.01 * LEAST_SHARE_OF_RATE * settings.learning_rate:
             break
     curve, of_best = np.array(history), functools.partial(score, best)
     return Trained(of_best, curve.min(axis=0), curve.argmin(axis=0) + 1, len(history) * num_steps)
@@ -137,8 +139,13 @@ def scorer(graph: Any, loss: Loss) -> Callable[[Weights, Sequences], np.ndarray]
         totals, sizes = lax.map(of_one, data, batch_size=SCORED_AT_ONCE)
         return totals.sum() / sizes.sum()
 
+    def score(weights: Weights, data: Sequences) -> np.ndarray:
+        # In all digits of float32, where an accelerator takes fewer of them for training.
+        with jax.default_matmul_precision("float32"):
+            return np.asarray(jitted(weights, data), np.float64)
+
     jitted = jax.jit(mean_loss)
-    return lambda weights, data: np.asarray(jitted(weights, data), np.float64)
+    return score
 
 
 def _epoch(
