@@ -83,6 +83,17 @@ def require_positive(owner: str = "", /, **sizes: Any) -> tuple[Any, ...]:
     )
 
 
+def require_rate(rate: Any) -> float:
+    """A rate of dropout.
+
+    Raises:
+      UserError: If it is no number from 0 to below 1.
+    """
+    if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 <= float(rate) < 1:
+        raise UserError(f"dropout is {rate!r}, but it must be a share from 0 to below 1; use 0.1")
+    return float(rate)
+
+
 def whole_number(value: Any) -> int | None:
     """A whole number as a Python integer, of NumPy's and of arrays without axes too; None of everything else."""
     if isinstance(value, bool):

@@ -35,6 +35,12 @@ CONFIGS = {
         labels=LABELS,
         context_stack=ContextStackConfig(factor=4, channels=8, kernel_size=3, dilations=(2,)),
     ),
+    "gates and dropout of its own": WaveNetConfig.tiny(
+        dilations=(1, 2),
+        gate_channels=5,
+        dropout=0.5,
+        context_stack=ContextStackConfig(factor=4, channels=8, dilations=(1,)),
+    ),
     "context at the sample rate": WaveNetConfig.tiny(
         dilations=(1, 2), context_stack=ContextStackConfig(factor=1, channels=8, dilations=(1, 3))
     ),

@@ -1,6 +1,5 @@
 """The door of every layer: what does not fit is refused, types meet by promotion, empty blocks have empty outputs."""
 
-import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -70,11 +69,17 @@ def test_a_mask_a_state_and_a_window_that_do_not_fit_are_refused(case: Case) -> 
     layer = case.layer()
     num_samples = layer.receptive_field.past + 12
     x, extras = case.signal(num_samples), case.extras(num_samples)
+    masks = [jnp.ones(shape, bool) for shape in ((1, num_samples), (2, num_samples + 1), (2,))]
+    masks += [jnp.ones((2, num_samples)), jnp.full(2, num_samples)]
+    ends_early = jnp.ones((2, num_samples - 1), bool)
     with contract.unchecked():
-        if "mask" in inspect.signature(layer.valid).parameters:
-            for shape in ((1, num_samples), (2, num_samples + 1), (2,)):
-                with pytest.raises(UserError, match="the mask has shape"):
-                    layer.valid(x, **extras, mask=jnp.ones(shape, bool))
+        for call, wrong in ((layer, [*masks, ends_early]), (layer.valid, masks)):
+            for mask in wrong:
+                with pytest.raises(UserError, match=r"the mask has shape .* of lengths"):
+                    call(x, **extras, mask=mask)
+            for key in (0, jnp.int32(0), jax.random.split(jax.random.key(0))):
+                with pytest.raises(UserError, match=r"must be one key; use jax.random.key\(0\)"):
+                    call(x, **extras, dropout_key=key)
         if layer.receptive_field.past > 1 and layer.receptive_field.stride == 1:
             with pytest.raises(UserError, match=r"x has 1 samples, but an output of this .* sees"):
                 layer.valid(x[:, -1:], **contract.ending(extras, num_samples - 1))

@@ -38,6 +38,23 @@ def test_stack_refuses_an_empty_list_of_dilations() -> None:
         DilatedStack(3, 4, dilations=[], rngs=nnx.Rngs(0))
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"activation": "tanhh"}, "activation 'tanhh' is unknown; did you mean 'tanh'"),
+        ({"gate": jax.nn.sigmoid}, "is unknown; .*known: tanh, sigmoid"),
+        ({"dropout": 1.0}, "dropout is 1.0, but it must be a share from 0 to below 1"),
+        ({"dropout": True}, "dropout is True"),
+    ],
+)
+@pytest.mark.parametrize("make", [GatedBlock, DilatedStack])
+def test_blocks_refuse_functions_and_dropout_that_are_none(
+    make: Any, settings: dict[str, Any], message: str
+) -> None:
+    with contract.unchecked(), pytest.raises(UserError, match=message):
+        make(3, 4, kernel_size=2, **settings, rngs=nnx.Rngs(0))
+
+
 def test_condition_of_another_length_is_refused_with_both_lengths() -> None:
     block = GatedBlock(3, kernel_size=2, condition_channels=2, rngs=nnx.Rngs(0))
     with pytest.raises(ValueError, match="7 samples and the signal 9"):
@@ -87,9 +104,10 @@ MAKERS = {
     "conv": (Conv1d, {**ENDS, "kernel_size": 3, "dilation": 2, "groups": 2}),
     "block": (
         GatedBlock,
-        {"channels": 3, "skip_channels": 2, "kernel_size": 2, "dilation": 3, "condition_channels": 1},
+        {"channels": 3, "skip_channels": 2, "kernel_size": 2, "dilation": 3, "condition_channels": 1,
+         "gate_channels": 2},
     ),
-    "stack": (DilatedStack, {**STACK, "channels": 2, "skip_channels": 2, "condition_channels": 1}),
+    "stack": (DilatedStack, {**STACK, "channels": 2, "skip_channels": 2, "condition_channels": 1, "gate_channels": 3}),
     "repeat": (RepeatUpsample, {**ENDS, "factor": 2, "kernel_size": 3}),
     "sub-pixel": (SubPixelUpsample, {**ENDS, "factor": 2, "kernel_size": 3}),
     "context": (ContextStack, {**ENDS, **STACK, "channels": 2, "factor": 2}),

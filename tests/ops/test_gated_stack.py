@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from wavedil.ops import GatedWeights, gated_stack, time_blocks
+from wavedil.ops import GatedWeights, Gating, gated_stack, time_blocks
 from wavedil.ops.stack import _definition
 
 
@@ -35,25 +35,27 @@ def make_weights(
 
 
 CASES = {
-    # layers, kernel size, channels, gates, condition channels, rows of bias, batch, samples, block
-    "one block": (3, 2, 3, 3, 0, 1, 1, 40, 64),
-    "many blocks, dilations longer than a block": (5, 2, 3, 3, 0, 1, 1, 300, 7),
-    "blocks that do not divide the signal": (3, 3, 4, 2, 0, 1, 2, 101, 50),
-    "a bias for each signal": (3, 2, 3, 3, 0, 2, 2, 60, 40),
-    "a condition at every sample": (3, 3, 3, 4, 2, 1, 2, 90, 50),
-    "one tap": (2, 1, 3, 3, 2, 1, 2, 30, 20),
-    "one sample": (2, 2, 3, 3, 0, 1, 1, 1, 64),
+    # layers, kernel size, channels, gates, condition channels, rows of bias, batch, samples, block, functions
+    "one block": (3, 2, 3, 3, 0, 1, 1, 40, 64, None),
+    "many blocks, dilations longer than a block": (5, 2, 3, 3, 0, 1, 1, 300, 7, None),
+    "blocks that do not divide the signal": (3, 3, 4, 2, 0, 1, 2, 101, 50, None),
+    "a bias for each signal": (3, 2, 3, 3, 0, 2, 2, 60, 40, None),
+    "a condition at every sample": (3, 3, 3, 4, 2, 1, 2, 90, 50, None),
+    "one tap": (2, 1, 3, 3, 2, 1, 2, 30, 20, None),
+    "one sample": (2, 2, 3, 3, 0, 1, 1, 1, 64, None),
+    "other functions": (3, 2, 3, 4, 2, 2, 2, 60, 40, (jax.nn.silu, jax.nn.soft_sign)),
 }
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_values_and_gradients_equal_those_of_the_definition(
-    case: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+    case: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    *sizes, bias_rows, batch_size, num_samples, block = case
+    *sizes, bias_rows, batch_size, num_samples, block, functions = case
     num_layers, kernel_size, channels, gates, condition_channels = sizes
     monkeypatch.setattr(time_blocks, "_SAMPLES_ON_CPU", block)
     weights = make_weights(num_layers, kernel_size, channels, gates, condition_channels, bias_rows)
+    gating = Gating() if functions is None else Gating(*functions)
     dilations = tuple(3**i for i in range(num_layers))
     x = jax.random.normal(jax.random.key(1), (batch_size, num_samples, channels))
     condition = None
@@ -62,10 +64,10 @@ def test_values_and_gradients_equal_those_of_the_definition(
         condition = jax.random.normal(jax.random.key(2), shape)
 
     def fast(x: Any, weights: Any, condition: Any) -> Any:
-        return weigh(gated_stack(x, *weights, dilations, condition))
+        return weigh(gated_stack(x, *weights, dilations, condition, gating=gating))
 
     def plain(x: Any, weights: Any, condition: Any) -> Any:
-        return weigh(_definition(dilations, 0, x, weights, condition, None))
+        return weigh(_definition(dilations, 0, gating, x, weights, condition, None))
 
     arguments = (0, 1) if condition is None else (0, 1, 2)
     actual = jax.jit(jax.value_and_grad(fast, arguments))(x, weights, condition)

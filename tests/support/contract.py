@@ -51,6 +51,8 @@ class Case:
     labels: tuple[str, ...] = ()
     local: int | None = None
     """Channels of a WaveNet's local condition, which has a value at every sample too."""
+    dropout: bool = False
+    """Whether a dropout key makes a difference."""
 
     @functools.cache  # noqa: B019  the cases live as long as the tests
     def layer(self) -> Any:
@@ -280,12 +282,24 @@ LAYERS = {
     "conv of many taps": Case(_conv(kernel_size=20, dilation=2)),
     "conv same": Case(_conv(kernel_size=4, dilation=3, padding="same")),
     "gated block": Case(_block(skip_channels=5)),
-    "gated block of one tap": Case(_block(kernel_size=1)),
+    "gated block of one tap": Case(
+        _block(kernel_size=1, gate_channels=4, gate="identity", dropout=0.3), dropout=True
+    ),
     "gated block conditioned": Case(
         _block(kernel_size=3, condition_channels=2, skip_channels=5), condition=2
     ),
     "stack": Case(_stack()),
-    "stack of three taps": Case(_stack(kernel_size=3, dilations=(3, 1, 2))),
+    "stack of three taps": Case(
+        _stack(
+            kernel_size=3,
+            dilations=(3, 1, 2),
+            gate_channels=2,
+            activation="gelu",
+            gate="softsign",
+            dropout=0.3,
+        ),
+        dropout=True,
+    ),
     "stack of one tap": Case(_stack(kernel_size=1)),
     "stack conditioned": Case(_stack(condition_channels=2), condition=2),
     "temporal block": Case(_temporal(dropout=0.5)),
@@ -324,7 +338,11 @@ LAYERS = {
     "encoder": Case(_encoder(), channels=1),
     "encoder of two taps": Case(_encoder(kernel_size=2, hop=3, cycles=2), channels=1),
     "wavenet": Case(_wavenet(), channels=None),
-    "wavenet scalar": Case(_wavenet(input="scalar", kernel_size=3), channels=None),
+    "wavenet scalar": Case(
+        _wavenet(input="scalar", kernel_size=3, gate_channels=5, dropout=0.3),
+        channels=None,
+        dropout=True,
+    ),
     "wavenet logistic": Case(
         _wavenet(output="logistic", companding="linear", input="scalar"), channels=None
     ),

@@ -26,7 +26,7 @@ class Context(NamedTuple):
     """The newest `factor - 1` samples, as they enter."""
     phase: Int[Array, " batch"]
     """How many of them are of the frame under way."""
-    held: Float[Array, "layers batch 2*channels"]
+    held: Float[Array, "layers batch 2*gate_channels"]
     """The contribution of the last complete frame to the gates of every layer; zero before the first."""
     stack: list[Float[Array, "batch past channels"]]
     """The last frames; few are kept, so that they are moved up and not written in a ring."""
@@ -90,7 +90,7 @@ def context_update(model: WaveNet) -> Update:
     return update
 
 
-def _condition_kernels(model: WaveNet) -> Float[Array, "layers condition_channels 2*channels"]:
+def _condition_kernels(model: WaveNet) -> Float[Array, "layers condition_channels 2*gate_channels"]:
     """How every layer of the near stack takes its condition in."""
     conditions = [block.condition for block in model.stack.blocks]
     return jnp.stack([conv.kernel[0] for conv in conditions if conv is not None])

@@ -66,6 +66,7 @@ def step_function(
     known_kernel = jnp.stack(kernels)
     # Out here, or every sample would copy them: a slice inside the loop is made anew each time.
     newest_kernels = [layer.kernel[-1] for layer in layers]
+    gating = stack.blocks[0].gating()
     ago = np.stack([_steps_ago(block.conv, stack.in_channels) for block in stack.blocks])
     far = model.conditioning.context_stack
     update_context = None if far is None else context_update(model)
@@ -95,8 +96,7 @@ def step_function(
         after, gated = [], []
         for i, layer in enumerate(layers):
             after.append(write(rings["stack"][i], x, position))
-            filtered, gate = jnp.split(joint[i] + x @ newest_kernels[i], 2, axis=-1)
-            gated.append(jnp.tanh(filtered) * jax.nn.sigmoid(gate))
+            gated.append(gating(joint[i] + x @ newest_kernels[i]))
             x = x + (gated[-1] @ layer.residual_kernel + layer.residual_bias[None])
         skip = jnp.concatenate(gated, axis=-1) @ stack.skip_kernel[...]
         skip = skip + stack.skip_bias_or_zeros()[None]

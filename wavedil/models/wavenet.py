@@ -95,6 +95,8 @@ class WaveNet(nnx.Module):
             dilations=config.dilations,
             cycles=config.cycles,
             condition_channels=config.condition_channels,
+            gate_channels=config.gate_channels,
+            dropout=config.dropout,
             use_bias=config.biases,
             rngs=rngs,
         )

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from wavedil.config import Config, decided
 from wavedil.distributions.registry import DISTRIBUTIONS
-from wavedil.errors import UserError, require_known, require_positive
+from wavedil.errors import UserError, require_known, require_positive, require_rate
 from wavedil.frames import num_frames
 from wavedil.labels import LabelValues, Vocabulary
 from wavedil.models.context_stack import ContextStackConfig
@@ -17,8 +17,14 @@ from wavedil.receptive_field import ReceptiveField
 
 _ONE_CYCLE = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 _SIZES = (
-    *("input_kernel_size", "kernel_size", "cycles", "residual_channels", "skip_channels"),
-    *("embedding_channels", "hidden_channels", "bottleneck_channels", "label_channels"),
+    *("input_kernel_size", "kernel_size", "cycles", "residual_channels", "gate_channels"),
+    *(
+        "skip_channels",
+        "embedding_channels",
+        "hidden_channels",
+        "bottleneck_channels",
+        "label_channels",
+    ),
     "sample_rate",
 )
 
@@ -55,13 +61,17 @@ class WaveNetConfig(Config):
     cycles: int = 3
     """How often the dilations are repeated."""
     residual_channels: int = 64
-    """Channels of the signal and the gates inside the stack."""
+    """Channels of the signal inside the stack."""
+    gate_channels: int | None = None
+    """Channels of the gates inside the stack; by default residual_channels."""
     skip_channels: int = 256
     """Channels of the skip sum and the layers after it."""
     hidden_channels: int | None = None
     """Channels of the layer after the skip sum; by default skip_channels."""
     bottleneck_channels: int | None = None
     """Channels of a linear layer between that one and the output; by default there is none."""
+    dropout: float = 0.0
+    """Share of the input of every convolution of the stack that is dropped while it trains, 0 to below 1."""
     biases: bool = True
     """Whether the convolutions up to the skip sum have biases."""
     labels: Mapping[str, tuple[str, ...]] = decided(by="the recordings", default_factory=Vocabulary)
@@ -84,6 +94,7 @@ class WaveNetConfig(Config):
             raise UserError("dilations is empty; give at least one, such as 1:512 or 1,2,4")
         require_positive(dilation=min(self.dilations))
         require_positive(**{name: getattr(self, name) for name in _SIZES})
+        require_rate(self.dropout)
         for name, values in labels.items():
             if not values:
                 raise UserError(f"label {name!r} has no values; leave it out or give its values")
@@ -164,12 +175,12 @@ class WaveNetConfig(Config):
     def training_bytes_per_sample(self) -> int:
         """Memory that a training step takes for each sample: float32 activations, and half as much around them.
 
-        Every layer keeps its filter and gate; the skip sum, the layer after it and the outputs are there with their
-        gradients.
+        Every layer keeps its filter and gate, and with dropout about three times as much; the skip sum, the layer after
+        it and the outputs are there with their gradients.
         """
         outputs = max(self.levels if self.output == "categorical" else 0, self.skip_channels)
-        layers = len(self.layer_dilations) * 2 * self.residual_channels
-        return 4 * (layers * 3 // 2 + 8 * outputs)
+        layers = len(self.layer_dilations) * 2 * (self.gate_channels or self.residual_channels)
+        return 4 * (layers * (10 if self.dropout else 3) // 2 + 8 * outputs)
 
     @property
     def frame_size(self) -> int:

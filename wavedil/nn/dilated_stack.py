@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float, Num, PRNGKeyArray
 
 from wavedil.errors import Size, Sizes, UserError, require_positive, require_sizes
 from wavedil.nn.door import enter, enter_with_context, require_parts, weights_dtype
+from wavedil.nn.dropout import dropout, keys_of
 from wavedil.nn.gated_block import Condition, GatedBlock, is_local
 from wavedil.nn.layer import normal
 from wavedil.nn.mask import inner, masked
@@ -34,6 +35,11 @@ class DilatedStack(nnx.Module):
       dilations: Samples between taps, block by block: any list.
       cycles: How often the list is repeated.
       condition_channels: Channels of the condition, or None for a stack without one.
+      gate_channels: Channels of every gated activation; None: as many as the signal has.
+      activation: Name of the function in the place of tanh, as in `GatedBlock`.
+      gate: That in the place of sigmoid.
+      dropout: Share of every convolution's input that is dropped where there is a `dropout_key`, 0 to below 1; then
+        the backward pass is JAX's own, which takes longer and more memory.
       use_bias: Whether the convolutions of the blocks and the skip sum have biases.
       rngs: Source of the initial weights.
 
@@ -63,14 +69,19 @@ class DilatedStack(nnx.Module):
         dilations: Sizes = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
         cycles: Size = 1,
         condition_channels: Size | None = None,
+        gate_channels: Size | None = None,
+        activation: str = "tanh",
+        gate: str = "sigmoid",
+        dropout: float = 0.0,
         use_bias: bool = True,
         rngs: nnx.Rngs,
     ) -> None:
-        channels, skip_channels, cycles, condition_channels = require_positive(
+        channels, skip_channels, cycles, condition_channels, gate_channels = require_positive(
             channels=channels,
             skip_channels=skip_channels,
             cycles=cycles,
             condition_channels=condition_channels,
+            gate_channels=gate_channels,
         )
         dilations = require_sizes("dilation", dilations)
         if not dilations:
@@ -83,12 +94,16 @@ class DilatedStack(nnx.Module):
                 kernel_size=kernel_size,
                 dilation=dilation,
                 condition_channels=condition_channels,
+                gate_channels=gate_channels,
+                activation=activation,
+                gate=gate,
+                dropout=dropout,
                 use_bias=use_bias,
                 rngs=rngs,
             )
             for dilation in self.dilations
         )
-        joined = len(self.dilations) * channels
+        joined = len(self.dilations) * (gate_channels or channels)
         kernel = normal(rngs, (joined, skip_channels))
         # A gated activation has a variance of about a quarter; this makes the skip sum's about one.
         self.skip_kernel = nnx.Param(2.0 * joined**-0.5 * kernel)
@@ -105,7 +120,7 @@ class DilatedStack(nnx.Module):
         dropout_key: PRNGKeyArray | None = None,
     ) -> tuple[Float[Array, "batch time channels"], Float[Array, "batch time skip_channels"]]:
         x, condition = enter(self, x, condition, mask=mask, dropout_key=dropout_key)
-        y, skip = self._run(x, condition, mask=mask)
+        y, skip = self._run(x, condition, dropout_key, mask=mask)
         return masked(y, mask), masked(skip, mask)
 
     def valid(
@@ -122,20 +137,29 @@ class DilatedStack(nnx.Module):
         if condition is not None and is_local(condition):
             # The first block has outputs after its own past.
             condition = condition[:, self.blocks[0].receptive_field.past :]
-        y, skip = self._run(x, condition, valid=True, mask=mask)
+        y, skip = self._run(x, condition, dropout_key, valid=True, mask=mask)
         there = inner(mask, self.receptive_field.past, y)
         return masked(y, there), masked(skip, there)
 
-    def _run(self, x: Array, condition: Array | None, **settings: Any) -> Any:
-        local = is_local(condition)
+    def _run(self, x: Array, condition: Array | None, key: Any, **settings: Any) -> Any:
+        local, blocks = is_local(condition), list(self.blocks)
+        seen_by = None
+        if key is not None and blocks[0].dropout:
+            keys = keys_of(key, len(blocks))
+            seen_by = [
+                functools.partial(dropout, rate=block.dropout, key=key)
+                for block, key in zip(blocks, keys, strict=True)
+            ]
         # A condition that is the same at every sample is part of the biases and costs nothing a sample.
         return gated_stack(
             x,
-            [block.weights(condition, local) for block in self.blocks],
+            [block.weights(condition, local) for block in blocks],
             self.skip_kernel[...],
             self.skip_bias_or_zeros(),
             self.dilations,
             condition if local else None,
+            gating=blocks[0].gating(),
+            seen_by=seen_by,
             **settings,
         )
 

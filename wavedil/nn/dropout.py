@@ -1,6 +1,5 @@
 """Dropout: where a key is given and nowhere else, so that the same call always gives the same numbers."""
 
-from numbers import Real
 from typing import Any
 
 import jax
@@ -8,6 +7,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from wavedil.errors import UserError
+from wavedil.errors import require_rate as require_rate
+from wavedil.ops.devices import split_alike
 
 
 def dropout(x: Float[Array, "..."], rate: float, key: Any) -> Float[Array, "..."]:
@@ -19,19 +20,8 @@ def dropout(x: Float[Array, "..."], rate: float, key: Any) -> Float[Array, "..."
     """
     if key is None or rate == 0:
         return x
-    keep = jax.random.bernoulli(key, 1 - rate, x.shape)
+    keep = split_alike(jax.random.bernoulli(key, 1 - rate, x.shape), x)
     return jnp.where(keep, x / (1 - rate), 0)
-
-
-def require_rate(rate: Any) -> float:
-    """A rate of dropout.
-
-    Raises:
-      UserError: If it is no number from 0 to below 1.
-    """
-    if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 <= float(rate) < 1:
-        raise UserError(f"dropout is {rate!r}, but it must be a share from 0 to below 1; use 0.1")
-    return float(rate)
 
 
 def require_key(dropout_key: Any) -> None:

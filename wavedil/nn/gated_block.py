@@ -8,11 +8,13 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Num, PRNGKeyArray
 
 from wavedil.errors import Size, require_positive
+from wavedil.nn.activations import activation
 from wavedil.nn.conv import Conv1d
 from wavedil.nn.door import enter, enter_with_context
+from wavedil.nn.dropout import dropout, require_rate
 from wavedil.nn.layer import extend, initial_state
 from wavedil.nn.mask import inner, masked
-from wavedil.ops import GatedWeights, gated_block
+from wavedil.ops import GatedWeights, Gating, gated_block
 from wavedil.ops.promotion import promoted
 from wavedil.receptive_field import ReceptiveField
 
@@ -22,18 +24,22 @@ Condition = Num[Array, "batch time_or_1 condition_channels"]
 class GatedBlock(nnx.Module):
     """Dilated causal convolution, tanh x sigmoid gate, residual and skip 1x1.
 
-        x -+-> dilated conv -> tanh(.) * sigmoid(.) -+-> 1x1 -> + -> residual
-           |        ^                                |          |
-           |        V condition                      +-> 1x1 ---|--> skip
-           +----------------------------------------------------+
+        x -+-> dropout -> dilated conv -> tanh(.) * sigmoid(.) -+-> 1x1 -> + -> residual
+           |                   ^                                |          |
+           |                   V condition                      +-> 1x1 ---|--> skip
+           +---------------------------------------------------------------+
 
     Args:
-      channels: Channels of the signal, the gate and the residual output.
+      channels: Channels of the signal and the residual output.
       skip_channels: Channels of the skip output. None: the skip output is the gated activation itself, for a
         caller that joins the skip outputs of many blocks in one matmul, as `DilatedStack` does.
       kernel_size: Taps, at least 1.
       dilation: Samples between taps, at least 1.
       condition_channels: Channels of the condition, or None for a block without one.
+      gate_channels: Channels of the gated activation; None: as many as the signal has.
+      activation: Name of the function in the place of tanh, one of `wavedil.nn.activations.ACTIVATIONS`.
+      gate: That in the place of sigmoid.
+      dropout: Share of the convolution's input that is dropped where there is a `dropout_key`, 0 to below 1.
       use_bias: Whether the convolutions have biases.
       rngs: Source of the initial weights.
 
@@ -43,8 +49,9 @@ class GatedBlock(nnx.Module):
       state:     [batch, (kernel_size - 1) dilation, channels], oldest sample first.
 
     Raises:
-      UserError: If a size is no whole number of at least 1; when called, if a condition is missing, was not provided
-        for, is for another batch than the signal, or is as long as neither the signal nor one sample.
+      UserError: If a size is no whole number of at least 1, a name that of no activation or dropout no such share;
+        when called, if a condition is missing, was not provided for, is for another batch than the signal, or is as
+        long as neither the signal nor one sample.
 
     Example:
       >>> block = GatedBlock(16, 32, kernel_size=2, dilation=4, rngs=nnx.Rngs(0))
@@ -61,32 +68,42 @@ class GatedBlock(nnx.Module):
         kernel_size: Size,
         dilation: Size = 1,
         condition_channels: Size | None = None,
+        gate_channels: Size | None = None,
+        activation: str = "tanh",
+        gate: str = "sigmoid",
+        dropout: float = 0.0,
         use_bias: bool = True,
         rngs: nnx.Rngs,
     ) -> None:
-        channels, skip_channels, condition_channels = require_positive(
-            channels=channels, skip_channels=skip_channels, condition_channels=condition_channels
+        channels, skip_channels, condition_channels, gate_channels = require_positive(
+            channels=channels,
+            skip_channels=skip_channels,
+            condition_channels=condition_channels,
+            gate_channels=gate_channels,
         )
+        gate_channels = gate_channels or channels
         self.in_channels, self.condition_channels = channels, condition_channels
+        self.activation, self.gate, self.dropout = activation, gate, require_rate(dropout)
+        self.gating()  # refuses names that are none
         self.conv = Conv1d(
             channels,
-            2 * channels,
+            2 * gate_channels,
             kernel_size=kernel_size,
             dilation=dilation,
             use_bias=use_bias,
             rngs=rngs,
         )
         self.dilation = self.conv.dilation
-        self.residual = Conv1d(channels, channels, kernel_size=1, use_bias=use_bias, rngs=rngs)
+        self.residual = Conv1d(gate_channels, channels, kernel_size=1, use_bias=use_bias, rngs=rngs)
         # Residuals of many layers add up; starting them small keeps deep stacks near their input's scale.
         self.residual.kernel[...] *= 0.5
         self.skip = (
-            Conv1d(channels, skip_channels, kernel_size=1, use_bias=use_bias, rngs=rngs)
+            Conv1d(gate_channels, skip_channels, kernel_size=1, use_bias=use_bias, rngs=rngs)
             if skip_channels
             else None
         )
         self.condition = (
-            Conv1d(condition_channels, 2 * channels, kernel_size=1, use_bias=False, rngs=rngs)
+            Conv1d(condition_channels, 2 * gate_channels, kernel_size=1, use_bias=False, rngs=rngs)
             if condition_channels
             else None
         )
@@ -101,7 +118,8 @@ class GatedBlock(nnx.Module):
         dropout_key: PRNGKeyArray | None = None,
     ) -> tuple[Float[Array, "batch time channels"], Float[Array, "batch time skip_channels"]]:
         x, condition = enter(self, x, condition, mask=mask, dropout_key=dropout_key)
-        (y, skip), _ = self._run(x, self.init_state(x.shape[0], x.dtype), condition)
+        past = self.init_state(x.shape[0], x.dtype)
+        (y, skip), _ = self._run(x, past, condition, dropout_key)
         return masked(y, mask), masked(skip, mask)
 
     def valid(
@@ -118,7 +136,7 @@ class GatedBlock(nnx.Module):
         past = self.receptive_field.past
         if condition is not None and is_local(condition):
             condition = condition[:, past:]
-        (y, skip), _ = self._run(x[:, past:], x[:, :past], condition)
+        (y, skip), _ = self._run(x[:, past:], x[:, :past], condition, dropout_key)
         there = inner(mask, past, y)
         return masked(y, there), masked(skip, there)
 
@@ -136,14 +154,23 @@ class GatedBlock(nnx.Module):
         x, condition = enter(self, x, condition)
         return self._run(x, state, condition)
 
-    def _run(self, x: Array, state: Array, condition: Array | None) -> Any:
+    def _run(self, x: Array, state: Array, condition: Array | None, key: Any = None) -> Any:
         extended, state = extend(self, x, state)
         local = is_local(condition)
         residual, gated = gated_block(
-            extended, self.weights(condition, local), self.dilation, condition if local else None
+            extended,
+            self.weights(condition, local),
+            self.dilation,
+            condition if local else None,
+            gating=self.gating(),
+            seen=dropout(extended, self.dropout, key),
         )
         skip = gated if self.skip is None else self.skip(gated)
         return (residual, skip), state
+
+    def gating(self) -> Gating:
+        """The functions of the gate."""
+        return Gating(activation(self.activation), activation(self.gate))
 
     def weights(self, condition: Condition | None, local: bool) -> GatedWeights:
         """The weights that `wavedil.ops` takes; a condition that is not local becomes part of the bias."""

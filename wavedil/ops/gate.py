@@ -2,11 +2,10 @@
 
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from wavedil.ops.convolution import dilated_conv
+from wavedil.ops.gating import TANH_SIGMOID, Gating
 from wavedil.ops.promotion import promoted
 
 
@@ -29,6 +28,9 @@ def gated_block(
     weights: GatedWeights,
     dilation: int,
     condition: Float[Array, "batch time condition_channels"] | None = None,
+    *,
+    gating: Gating = TANH_SIGMOID,
+    seen: Float[Array, "batch past_and_time channels"] | None = None,
 ) -> tuple[Float[Array, "batch time channels"], Float[Array, "batch time gate_channels"]]:
     """Dilated convolution, tanh x sigmoid gate, residual: the layer of arXiv:1609.03499, section 2.3.
 
@@ -39,18 +41,20 @@ def gated_block(
       weights: The layer's weights.
       dilation: Samples between taps.
       condition: Signal c that steers the gate at each sample.
+      gating: Other functions for tanh and sigmoid.
+      seen: x as the convolution sees it, where that is another: after dropout.
 
     Returns:
       The residual output y and the gated activation z, `past` samples shorter than x.
     """
-    x, weights, condition = promoted(x, weights, condition)
+    x, weights, condition, seen = promoted(x, weights, condition, seen)
     past = (weights.kernel.shape[0] - 1) * dilation
     # Filter and gate see the same samples, so one convolution to twice the channels serves both.
-    joint = dilated_conv(x, weights.kernel, dilation, padding="valid") + weights.bias[:, None]
+    joint = dilated_conv(x if seen is None else seen, weights.kernel, dilation, padding="valid")
+    joint = joint + weights.bias[:, None]
     if condition is not None and weights.condition_kernel is not None:
         joint = joint + condition @ weights.condition_kernel
-    filtered, gate = jnp.split(joint, 2, axis=-1)
-    gated = jnp.tanh(filtered) * jax.nn.sigmoid(gate)
+    gated = gating(joint)
     # The shortcut is the newest tap: the sample at which the output stands.
     return x[:, past:] + (
         gated @ weights.residual_kernel + weights.residual_bias[None, None]

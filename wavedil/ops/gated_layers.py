@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from wavedil.ops.gate import GatedWeights
+from wavedil.ops.gating import KeptGate
 from wavedil.ops.time_blocks import matmul, outer, sum_over_time
 
 
@@ -22,6 +23,7 @@ def past_of(layer: GatedWeights, dilation: int) -> int:
 def forward(
     layers: Sequence[GatedWeights],
     dilations: Sequence[int],
+    gate: KeptGate,
     pasts: Sequence[Array],
     y: Array,
     condition: Array | None = None,
@@ -30,24 +32,25 @@ def forward(
     """The layers on a block.
 
     Args:
-      layers: From `halve_gate`.
+      layers: From `scaled`.
       dilations: Of each layer.
+      gate: Of all layers.
       pasts: Of each layer, the inputs before the block; all complete, or all empty.
       y: Input of the first layer.
       condition: At the outputs of the first layer.
       mask: As long as y; each layer's output is multiplied by it.
 
     Returns:
-      The pasts for the next block, the residual output, and of each layer its gated activation and the tanh
-      that it is made of, which the backward pass needs.
+      The pasts for the next block, the residual output, and of each layer its gated activation and what the gate
+      keeps, which the backward pass needs.
     """
     pasts_after, gated, activations = [], [], []
     for layer, dilation, past in zip(layers, dilations, pasts, strict=True):
         extended = jnp.concatenate([past, y], axis=2)
         reach = past_of(layer, dilation)
         joint = matmul(_joint_kernel(layer).T, _taps(extended, layer, dilation, condition))
-        activation = jnp.tanh(joint + layer.bias.T[:, :, None])
-        z = _gate(activation)
+        activation = gate.keep(joint + layer.bias.T[:, :, None])
+        z = gate.gated(activation)
         y = _masked(extended[:, :, reach:] + _residual(layer, z), mask)
         pasts_after.append(extended[:, :, extended.shape[2] - reach :])
         gated.append(z)
@@ -58,6 +61,7 @@ def forward(
 def backward(
     layers: Sequence[GatedWeights],
     dilations: Sequence[int],
+    gate: KeptGate,
     dpasts: Sequence[Array],
     dy: Array,
     dgated: Sequence[Array] | None,
@@ -70,10 +74,11 @@ def backward(
     Args:
       layers: As there.
       dilations: As there.
+      gate: As there.
       dpasts: Gradient of the pasts for the next block.
       dy: Gradient of the residual output.
       dgated: Gradient of each gated activation; None: zero.
-      saved: The input of the first layer, the pasts, and the tanh of each layer.
+      saved: The input of the first layer, the pasts, and what the gate keeps of each layer.
       condition: As there.
       mask: As there.
 
@@ -82,7 +87,7 @@ def backward(
       kernel, its bias, the residual kernel, its bias); and the gated activations.
     """
     y, pasts, activations = saved
-    gated = [_gate(activation) for activation in activations]
+    gated = [gate.gated(activation) for activation in activations]
     # The inputs of the layers cost a small matmul each to have again, and a third of the memory to keep.
     extended = []
     for layer, dilation, past, z in zip(layers, dilations, pasts, gated, strict=True):
@@ -99,7 +104,7 @@ def backward(
         dy = _masked(dy, mask)
         dz = matmul(layer.residual_kernel, dy)
         dz = dz if dgated is None else dgated[i] + dz
-        djoint = _gate_gradient(dz, activations[i])
+        djoint = gate.gradient(dz, activations[i])
         taps = _taps(extended[i], layer, dilation, condition)
         dtaps = matmul(_joint_kernel(layer), djoint)
         dlayers.append(
@@ -115,13 +120,13 @@ def backward(
     return dpasts_before[::-1], dy, dcondition, dlayers[::-1], gated
 
 
-def halve_gate(layer: GatedWeights) -> GatedWeights:
-    """The layer with `sigmoid(s) = (1 + tanh(s / 2)) / 2` prepared, so that one tanh serves filter and gate."""
+def scaled(layer: GatedWeights, gate: KeptGate) -> GatedWeights:
+    """The layer with filter and gate as the gate takes them."""
     condition_kernel = layer.condition_kernel
     return layer._replace(
-        kernel=_half_gate(layer.kernel),
-        bias=_half_gate(layer.bias),
-        condition_kernel=None if condition_kernel is None else _half_gate(condition_kernel),
+        kernel=gate.scaled(layer.kernel),
+        bias=gate.scaled(layer.bias),
+        condition_kernel=None if condition_kernel is None else gate.scaled(condition_kernel),
     )
 
 
@@ -137,9 +142,11 @@ def zero_sums(weights: Any, batch_size: int) -> Any:
     return sums, *zeros(skip_kernel)
 
 
-def weight_gradients(weights: Any, dlayers: Any, dskip_kernel: Array, dskip_bias: Array) -> Any:
+def weight_gradients(
+    weights: Any, gate: KeptGate, dlayers: Any, dskip_kernel: Array, dskip_bias: Array
+) -> Any:
     """The sums over all blocks as the gradient of the weights."""
-    layers = tuple(_layer_gradient(*pair) for pair in zip(weights[0], dlayers, strict=True))
+    layers = tuple(_layer_gradient(*pair, gate) for pair in zip(weights[0], dlayers, strict=True))
     return layers, dskip_kernel, dskip_bias.sum(1)
 
 
@@ -202,34 +209,15 @@ def _joint_kernel(layer: GatedWeights) -> Array:
     return jnp.concatenate([kernel, layer.condition_kernel])
 
 
-def _half_gate(kernel: Array) -> Array:
-    """A kernel or a bias [..., filter | gate] with half the gate."""
-    scale = jnp.repeat(jnp.array([1.0, 0.5], kernel.dtype), kernel.shape[-1] // 2)
-    return kernel * jnp.expand_dims(scale, range(kernel.ndim - 1))
-
-
 def _residual(layer: GatedWeights, z: Array) -> Array:
     return matmul(layer.residual_kernel.T, z) + layer.residual_bias[:, None, None]
 
 
-def _gate(activation: Array) -> Array:
-    filtered, gate = jnp.split(activation, 2)
-    # gate is tanh(s / 2), so this is tanh(f) sigmoid(s).
-    return filtered * (0.5 + 0.5 * gate)
-
-
-def _gate_gradient(dz: Array, activation: Array) -> Array:
-    filtered, gate = jnp.split(activation, 2)
-    # By f and by s / 2; `_layer_gradient` puts the half into the gradients of the weights.
-    dfiltered = dz * (0.5 + 0.5 * gate) * (1 - filtered * filtered)
-    return jnp.concatenate([dfiltered, dz * (0.5 * filtered) * (1 - gate * gate)])
-
-
-def _layer_gradient(layer: GatedWeights, sums: Any) -> GatedWeights:
+def _layer_gradient(layer: GatedWeights, sums: Any, gate: KeptGate) -> GatedWeights:
     """The sums of one layer as the gradient of its weights."""
     djoint_kernel, dbias, dresidual_kernel, dresidual_bias = sums
-    dkernel, dcondition_kernel = jnp.split(_half_gate(djoint_kernel), [layer.kernel[..., 0].size])
-    dbias = _half_gate(dbias.T)
+    dkernel, dcondition_kernel = jnp.split(gate.scaled(djoint_kernel), [layer.kernel[..., 0].size])
+    dbias = gate.scaled(dbias.T)
     return GatedWeights(
         kernel=dkernel.reshape(layer.kernel.shape),
         bias=dbias if layer.bias.shape[0] > 1 else dbias.sum(0, keepdims=True),

@@ -16,7 +16,7 @@ gradient is asked for, the same numbers are computed in another order:
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -29,11 +29,12 @@ from wavedil.ops.gate import GatedWeights, gated_block
 from wavedil.ops.gated_layers import (
     backward,
     forward,
-    halve_gate,
     past_of,
+    scaled,
     weight_gradients,
     zero_sums,
 )
+from wavedil.ops.gating import TANH_SIGMOID, Gating, kept_gate
 from wavedil.ops.own_backward import own_backward
 from wavedil.ops.promotion import promoted
 from wavedil.ops.time_blocks import (
@@ -57,6 +58,8 @@ def gated_stack(
     *,
     valid: bool = False,
     mask: Bool[Array, "batch mask_time"] | None = None,
+    gating: Gating = TANH_SIGMOID,
+    seen_by: Sequence[Callable[[Array], Array]] | None = None,
 ) -> tuple[Float[Array, "batch out_time channels"], Float[Array, "batch out_time skip_channels"]]:
     """Gated layers in a row, and the sum of their skip outputs.
 
@@ -82,8 +85,11 @@ def gated_stack(
       dilations: Samples between the taps of each layer.
       condition: For the samples at which the first layer has outputs.
       valid: Whether the first samples are context.
-      mask: False where a signal has not begun: there each layer's input is zero. With `valid` it may be of the
-        context alone.
+      mask: False where there is no signal: there each layer's input is zero. With `valid` it may be of the context
+        alone.
+      gating: Of all layers, as in `gated_block`.
+      seen_by: For each layer, what its convolution sees of its input: the input after dropout. None: the input
+        itself. Otherwise the gradient is JAX's own, which takes longer and more memory.
 
     Returns:
       The residual output of the last layer and the skip sum.
@@ -97,7 +103,10 @@ def gated_stack(
         missing = ((0, 0), (0, length - mask.shape[1]))
         ones = jnp.pad(mask.astype(x.dtype), missing, constant_values=1)[..., None]
         x = jnp.concatenate([x[:, :length] * ones, x[:, length:]], axis=1)
-    run = functools.partial(_gated_stack, (tuple(dilations), num_context))
+    static = tuple(dilations), num_context, gating
+    if seen_by is not None:
+        return _definition(*static, x, weights, condition, ones, seen_by)
+    run = functools.partial(_gated_stack, static)
     # A bias that differs from signal to signal lies where its signal does.
     of_layers = tuple(
         jax.tree.map(lambda _: False, layer)._replace(bias=layer.bias.shape[0] > 1)
@@ -108,18 +117,26 @@ def gated_stack(
 
 
 def _definition(
-    dilations: tuple[int, ...], num_context: int, x: Array, weights: Any, condition: Any, mask: Any
+    dilations: tuple[int, ...],
+    num_context: int,
+    gating: Gating,
+    x: Array,
+    weights: Any,
+    condition: Any,
+    mask: Any,
+    seen_by: Sequence[Callable[[Array], Array]] | None = None,
 ) -> Any:
     layers, skip_kernel, skip_bias = weights
     num_samples = x.shape[1]
     num_outputs = num_samples - num_context
     gated = []
-    for layer, dilation in zip(layers, dilations, strict=True):
+    for number, (layer, dilation) in enumerate(zip(layers, dilations, strict=True)):
         if not num_context:
             x = jnp.pad(x, ((0, 0), (past_of(layer, dilation), 0), (0, 0)))
         count = x.shape[1] - past_of(layer, dilation)
         c = None if condition is None else _last(condition, count)
-        x, z = gated_block(x, layer, dilation, c)
+        seen = None if seen_by is None else seen_by[number](x)
+        x, z = gated_block(x, layer, dilation, c, gating=gating, seen=seen)
         if mask is not None:
             masked = max(0, mask.shape[1] - num_samples + count)
             ones = mask[:, mask.shape[1] - masked :]
@@ -129,15 +146,22 @@ def _definition(
 
 
 def _forward(
-    dilations: tuple[int, ...], num_context: int, x: Array, weights: Any, condition: Any, mask: Any
+    dilations: tuple[int, ...],
+    num_context: int,
+    gating: Gating,
+    x: Array,
+    weights: Any,
+    condition: Any,
+    mask: Any,
 ) -> Any:
-    layers = [halve_gate(layer) for layer in weights[0]]
+    gate = kept_gate(gating)
+    layers = [scaled(layer, gate) for layer in weights[0]]
     skip_kernel, skip_bias = weights[1:]
     context, signals = _parts(num_context, x, condition, mask)
     pasts, saved_context = _zero_pasts(layers, dilations, x), None
     if num_context:
         nothing = [past[:, :, :0] for past in pasts]
-        pasts, _, _, activations = forward(layers, dilations, nothing, *context)
+        pasts, _, _, activations = forward(layers, dilations, gate, nothing, *context)
         saved_context = (context[0], nothing, activations)
 
     def block(pasts: list[Array], signals: Any) -> Any:
@@ -145,9 +169,9 @@ def _forward(
         #
         #     input of the layer    |---- past ----|---------- this block ----------|
         #     handed on                                             |---- past ----|
-        pasts_after, y, gated, activations = forward(layers, dilations, pasts, *signals)
+        pasts_after, y, gated, activations = forward(layers, dilations, gate, pasts, *signals)
         skip = matmul(skip_kernel.T, jnp.concatenate(gated)) + skip_bias[:, None, None]
-        # Kept for the backward pass: the tanh of every layer, the pasts, and the input of the first layer,
+        # Kept for the backward pass: the gate of every layer, the pasts, and the input of the first layer,
         # from which those of the others follow.
         return pasts_after, (y, skip, (signals[0], pasts, activations))
 
@@ -157,9 +181,12 @@ def _forward(
     return outputs, (weights, (saved_context, *context[1:]), (saved, *signals[1:]), mask)
 
 
-def _backward(dilations: tuple[int, ...], num_context: int, residuals: Any, gradients: Any) -> Any:
+def _backward(
+    dilations: tuple[int, ...], num_context: int, gating: Gating, residuals: Any, gradients: Any
+) -> Any:
+    gate = kept_gate(gating)
     weights, (saved_context, *of_context), (saved, *of_blocks), mask = residuals
-    layers = [halve_gate(layer) for layer in weights[0]]
+    layers = [scaled(layer, gate) for layer in weights[0]]
     skip_kernel = weights[1]
     num_outputs = gradients[0].shape[1]
 
@@ -171,7 +198,7 @@ def _backward(dilations: tuple[int, ...], num_context: int, residuals: Any, grad
         # One matmul gives the gradient of all gated activations that comes through the skip path.
         dgated = jnp.split(matmul(skip_kernel, dskip), len(layers))
         dpasts, dx, dc, dlayers, gated = backward(
-            layers, dilations, dpasts, dy, dgated, saved, c, m
+            layers, dilations, gate, dpasts, dy, dgated, saved, c, m
         )
         dweights = dlayers, outer(jnp.concatenate(gated), dskip), sum_over_time(dskip)
         return (dpasts, jax.tree.map(jnp.add, sums, dweights)), (dx, dc)
@@ -186,13 +213,13 @@ def _backward(dilations: tuple[int, ...], num_context: int, residuals: Any, grad
         # Of the context the later layers see the handed-on samples alone; its last layer has no outputs.
         dy = dpasts[-1][:, :, :0]
         _, before, dc_before, more, _ = backward(
-            layers, dilations, dpasts, dy, None, saved_context, *of_context
+            layers, dilations, gate, dpasts, dy, None, saved_context, *of_context
         )
         dlayers = jax.tree.map(jnp.add, dlayers, more)
         dx = jnp.concatenate([channels_last(before), dx], axis=1)
         if dc is not None and dc_before is not None:
             dc = jnp.concatenate([channels_last(dc_before), dc], axis=1)
-    dweights = weight_gradients(weights, dlayers, *dskips)
+    dweights = weight_gradients(weights, gate, dlayers, *dskips)
     return dx, dweights, dc, None if mask is None else jnp.zeros_like(mask)
 
 

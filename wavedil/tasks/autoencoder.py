@@ -51,7 +51,7 @@ class AutoencoderTask(Config):
         )
 
     def loss(self, model: Any, batch: Any, key: Any) -> Any:
-        return sound.loss(model, batch)
+        return sound.loss(model, batch, key)
 
     def evaluate(
         self, model: Any, recordings: Sequence[Recording], progress: Progress | None = None

@@ -45,7 +45,7 @@ class GeneratorTask(Config):
         return sound.windows(config, corpus, config.model)
 
     def loss(self, model: Any, batch: Any, key: Any) -> Any:
-        return sound.loss(model, batch)
+        return sound.loss(model, batch, key)
 
     def evaluate(
         self, model: Any, recordings: Sequence[Recording], progress: Progress | None = None

@@ -110,14 +110,14 @@ def windows(
     )
 
 
-def loss(model: Any, batch: Batch) -> tuple[Any, Any, dict[str, tuple[Any, Any]]]:
+def loss(model: Any, batch: Batch, key: Any) -> tuple[Any, Any, dict[str, tuple[Any, Any]]]:
     """Nats of the counted samples and their number; the metric is bits."""
     import jax.numpy as jnp
     import numpy as np
 
     codes, context = jnp.asarray(batch.codes), jnp.asarray(batch.context)
     features = None if batch.features is None else jnp.asarray(batch.features)
-    log_prob = model.log_prob(codes, batch.labels, context, features)
+    log_prob = model.log_prob(codes, batch.labels, context, features, dropout_key=key)
     counted = codes != BEYOND
     nats = -jnp.sum(jnp.where(counted, log_prob, 0.0))
     count = jnp.sum(counted, dtype=nats.dtype)

@@ -71,7 +71,7 @@ class VocoderTask(Config):
         return sound.windows(config, corpus, model, lookaround_frames=lookaround_frames)
 
     def loss(self, model: Any, batch: Any, key: Any) -> Any:
-        return sound.loss(model, batch)
+        return sound.loss(model, batch, key)
 
     def evaluate(
         self, model: Any, recordings: Sequence[Recording], progress: Progress | None = None
