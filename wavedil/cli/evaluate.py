@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Evaluate:
     """Scores of a trained model on held-out recordings, beside baselines fitted on the same training data.
 
-    Of generators, vocoders and autoencoders the score is bits per sample.
+    Of generators, vocoders and autoencoders the score is bits per sample, of classifiers accuracy.
 
     Example: wavedil evaluate run
 
@@ -40,6 +40,8 @@ class Evaluate:
     resynthesize: Annotated[int, tyro.conf.arg(metavar="N")] = 0
     """Make so many of the recordings again with a vocoder, from their features, or with an autoencoder, from their
     latents, and say how far that is from them, beside Griffin-Lim's and the levels alone."""
+    picture: Annotated[Path | None, tyro.conf.arg(metavar="PNG")] = None
+    """Draw what a classifier takes for what."""
     json: bool = False
     """Print one JSON object."""
 
@@ -59,6 +61,10 @@ def evaluate(args: Evaluate) -> None:
     config = run.read_config()
     model = load(args.run)
     model.task, model.corpus = config.task, config.corpus
+    if args.picture is not None and config.task.name != "classifier":
+        raise UserError(
+            f"{args.run} is a {config.task.name}; --picture is of what a classifier takes for what"
+        )
     if args.resynthesize:
         require_resynthesis(args.resynthesize, wavenet_of(model), config.corpus)
     corpus: Corpus | None
@@ -85,6 +91,8 @@ def evaluate(args: Evaluate) -> None:
         again = resynthesis_scores(model, reading, recordings, args.resynthesize)
     scores = score(model, recordings)
     apart = _apart(scores, trained)
+    if args.picture is not None:
+        _draw(model, recordings, args.picture)
     baselines = {} if corpus is None else config.task.baselines(config, corpus, recordings)
     if args.json:
         facts = _facts(model, scores, baselines)
@@ -101,6 +109,15 @@ def evaluate(args: Evaluate) -> None:
         print("\n".join(["", *label_table(name, values)]))
     if again is not None:
         print("\n".join(["", *again.lines()]))
+
+
+def _draw(model: "Model", recordings: "Sequence[Any]", picture: Path) -> None:
+    from wavedil.evaluation import confusion, probabilities
+    from wavedil.report import draw_confusion, say
+
+    counts = confusion(model, recordings, probabilities(model, recordings))
+    draw_confusion(counts, model.config.values, picture, target=model.config.target)
+    say(f"{picture}: what is taken for what")
 
 
 def _facts(

@@ -46,10 +46,12 @@ class Train:
     run here); other options change them."""
     start_from: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
     """Fine-tune: start a new run from the weights of another, and with its settings unless --config gives them."""
-    task: Annotated[str, tyro.conf.arg(metavar="generator|vocoder|autoencoder")] = "generator"
+    task: Annotated[str, tyro.conf.arg(metavar="generator|vocoder|autoencoder|classifier")] = (
+        "generator"
+    )
     """A generator draws sound by itself; a vocoder is conditioned on features, such as mel spectra; an autoencoder
-    learns latents, resynthesises sound from them, and mixes two. Each task has options of its own, which --task NAME
-    --help shows."""
+    learns latents, resynthesises sound from them, and mixes two; a classifier tells the value of a label, --target
+    NAME. Each task has options of its own, which --task NAME --help shows."""
     corpus: Annotated[CorpusConfig, tyro.conf.arg(name="")]
     task_options: Annotated[Any, tyro.conf.arg(name="")]
     model: Any
@@ -163,6 +165,10 @@ def train(args: Train) -> int:
         return stopped(run)
     scores = ", ".join(f"{value:.3f} {unit(name)}" for name, value in run.held_out.items())
     print(f"held out: {scores or 'nothing'} after {run.step} steps")
+    if run.config.task.name == "classifier":
+        run_name = shlex.quote(str(run.folder))
+        print(f"the model is in {run.folder / 'model'}; ask it: wavedil classify {run_name} a.wav")
+        return 0
     local = getattr(run.model.config, "local_conditioning", None)
     resynthesizes = local is not None and (
         local.mel is not None or run.config.task.name == "autoencoder"

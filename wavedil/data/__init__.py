@@ -4,6 +4,8 @@ from wavedil.data.config import CorpusConfig as CorpusConfig
 from wavedil.data.corpus import Corpus as Corpus
 from wavedil.data.corpus import Skipped as Skipped
 from wavedil.data.corpus import spread as spread
+from wavedil.data.labelled_windows import LabelledBatch as LabelledBatch
+from wavedil.data.labelled_windows import LabelledWindows as LabelledWindows
 from wavedil.data.plucked_strings import write_plucked_strings as write_plucked_strings
 from wavedil.data.reading import read_corpus as read_corpus
 from wavedil.data.recording import Recording as Recording

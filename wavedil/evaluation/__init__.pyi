@@ -3,6 +3,11 @@
 from .baselines import baseline_bits as baseline_bits
 from .baselines import bigram_bits as bigram_bits
 from .baselines import histogram_bits as histogram_bits
+from .classification import Follower as Follower
+from .classification import classify as classify
+from .classification import confusion as confusion
+from .classification import probabilities as probabilities
+from .classification import require_classifier as require_classifier
 from .likelihood import bits as bits
 from .phase_recovery import griffin_lim as griffin_lim
 from .resynthesis import Distances as Distances

@@ -76,6 +76,8 @@ def generate(
             f"temperature is {temperature}, but it must be above 0 and finite; use 1, or 0.01 for the likeliest"
         )
     model = wavenet_of(model)
+    if not hasattr(model, "conditioning"):
+        raise UserError(f"a {model.config.name} draws no samples; give a WaveNet or an autoencoder")
     config = model.config
     model.conditioning.require_features(features is not None)
     require_positive(batch_size=batch_size)

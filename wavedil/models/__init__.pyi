@@ -14,6 +14,8 @@ from .registry import abstract_model as abstract_model
 from .registry import make_model as make_model
 from .registry import model_config as model_config
 from .registry import wavenet_of as wavenet_of
+from .tcn import TCN as TCN
+from .tcn_config import TCNConfig as TCNConfig
 from .upsampler import FeatureUpsampler as FeatureUpsampler
 from .wavenet import WaveNet as WaveNet
 from .wavenet_config import WaveNetConfig as WaveNetConfig

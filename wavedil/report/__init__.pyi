@@ -1,6 +1,7 @@
 """Pictures, the calculator page, progress."""
 
 from .calculator_page import write_page as write_page
+from .confusion_picture import draw_confusion as draw_confusion
 from .effective_field_picture import draw_effective_field as draw_effective_field
 from .pictures import loss_curve as loss_curve
 from .pictures import waveform_and_spectrogram as waveform_and_spectrogram

@@ -1,6 +1,7 @@
 """Tasks: what is trained for what."""
 
 from .autoencoder import AutoencoderTask as AutoencoderTask
+from .classifier import ClassifierTask as ClassifierTask
 from .generator import GeneratorTask as GeneratorTask
 from .registry import TASKS as TASKS
 from .registry import named_task as named_task

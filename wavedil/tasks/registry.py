@@ -5,6 +5,7 @@ from typing import Any
 from wavedil.config import read_named
 from wavedil.errors import require_known
 from wavedil.tasks.autoencoder import AutoencoderTask
+from wavedil.tasks.classifier import ClassifierTask
 from wavedil.tasks.generator import GeneratorTask
 from wavedil.tasks.vocoder import VocoderTask
 from wavedil.training.task import Task
@@ -13,6 +14,7 @@ TASKS: dict[str, Any] = {
     "generator": GeneratorTask,
     "vocoder": VocoderTask,
     "autoencoder": AutoencoderTask,
+    "classifier": ClassifierTask,
 }
 """Name -> the task's class. One of your own: `TASKS["my task"] = MyTask`."""
 

@@ -1,0 +1,123 @@
+"""Batches of recordings as sequences, each with the value of a label that is to be told."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int32
+
+from wavedil.data.batching import ABSENT, BatchOrder
+from wavedil.data.recording import Recording
+from wavedil.errors import UserError, require_positive
+from wavedil.frames import crop
+from wavedil.quantizer import Quantizer
+
+# Enough that two batches differ little, few enough for many steps a minute.
+_BATCH_SIZE = 16
+
+
+class LabelledBatch(NamedTuple):
+    """Sequences of different lengths, and what they are.
+
+    Attributes:
+      inputs: [batch, time, channels]; zero where there is none.
+      mask: True where there is a sequence.
+      rows: The value of each, a row of `values`; ABSENT where a row of the batch is missing.
+    """
+
+    inputs: Float32[np.ndarray, "batch time channels"]
+    mask: Bool[np.ndarray, "batch time"]
+    rows: Int32[np.ndarray, " batch"]
+
+
+class LabelledWindows:
+    """Batches of windows, each with the value of one label.
+
+    In a pass, a recording that fits into a window comes once, and a longer one as often as windows fit into it, each
+    time from another place. Windows of about the same length meet in a batch. A batch is a pure function of the seed
+    and the step.
+
+    Args:
+      recordings: What to train on; those without the label, or with another value, are left out.
+      target: The label.
+      values: Its values.
+      quantizer: Of the recordings' codes.
+      window_size: Most steps of a sequence in a window.
+      batch_size: Windows in a batch; 16 by default.
+      seed: Of the order, and of the places.
+
+    Raises:
+      UserError: If no recording has the label, or a size is below 1.
+    """
+
+    def __init__(
+        self,
+        recordings: Sequence[Recording],
+        *,
+        target: str,
+        values: Sequence[str],
+        quantizer: Quantizer,
+        window_size: int,
+        batch_size: int | None,
+        seed: int,
+    ) -> None:
+        require_positive(window_size=window_size, batch_size=batch_size)
+        found = rows_of(recordings, target, values)
+        used = [index for index, row in enumerate(found) if row != ABSENT]
+        if not used:
+            raise UserError(f"no recording to train on has the label {target}; give some that have")
+        self._sequences = [sequence_of(recordings[index], quantizer) for index in used]
+        self._rows = found[used]
+        lengths = np.array([len(sequence) for sequence in self._sequences])
+        self._sequence = np.repeat(np.arange(len(used)), -(-lengths // window_size))
+        self._count = np.minimum(lengths, window_size)[self._sequence]
+        inside = np.zeros(len(self._count), bool)
+        self._order = BatchOrder(self._count, inside, batch_size or _BATCH_SIZE, seed)
+        self._seed = seed
+
+    def describe(self, steps: int) -> list[str]:
+        """What a training of so many steps predicts, in a line for people."""
+        passes = steps * self._order.passes / self._order.steps_per_round
+        return [
+            f"{passes * len(self._sequence) / steps:,.0f} recordings or parts of them a step; {steps:,} steps are "
+            f"{passes:,.3g} passes over {len(self._sequences):,} recordings"
+        ]
+
+    def batch(self, step: int) -> LabelledBatch:
+        """The batch of a step, 0 or more; the same for the same seed and step, always."""
+        group, windows = self._order.batch(step)
+        rng = np.random.default_rng([self._seed % 2**32, step])
+        places = rng.random(len(windows))
+        rows = [
+            self._cut(int(window), group.length, place)
+            for window, place in zip(windows, places, strict=True)
+        ]
+        inputs, counts, found = zip(*rows, strict=True)
+        mask = np.arange(group.length) < np.array(counts)[:, None]
+        return LabelledBatch(np.stack(inputs), mask, np.array(found, np.int32))
+
+    def _cut(self, window: int, length: int, place: float) -> tuple[np.ndarray, int, int]:
+        """A window in a row of so many steps, how many it has, and its value."""
+        if window == ABSENT:
+            return np.zeros((length, self._sequences[0].shape[1]), np.float32), 0, ABSENT
+        number, count = self._sequence[window], int(self._count[window])
+        sequence = self._sequences[number]
+        begin = int(place * (len(sequence) - count + 1))
+        return crop(sequence[begin : begin + count], 0, length), count, int(self._rows[number])
+
+
+def sequence_of(recording: Recording, quantizer: Quantizer) -> Float32[np.ndarray, "time channels"]:
+    """The features of a recording, or where it has none its samples."""
+    if recording.features is not None:
+        return recording.features
+    return quantizer.decode(recording.codes)[:, None].astype(np.float32)
+
+
+def rows_of(
+    recordings: Sequence[Recording], target: str, values: Sequence[str]
+) -> Int32[np.ndarray, " recordings"]:
+    """The row of each recording's value of a label; ABSENT where it lacks it, or has a value that is not among them."""
+    known = {value: row for row, value in enumerate(values)}
+    return np.array(
+        [known.get(item.labels.get(target, ""), ABSENT) for item in recordings], np.int32
+    )

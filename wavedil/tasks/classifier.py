@@ -1,0 +1,156 @@
+"""The task of a classifier: tell which value of a label a recording has."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from wavedil.config import Config
+from wavedil.data.corpus import Corpus
+from wavedil.data.labelled_windows import LabelledBatch, LabelledWindows, rows_of
+from wavedil.data.recording import Recording
+from wavedil.errors import UserError, suggestion
+from wavedil.features import MelConfig
+from wavedil.labels import Vocabulary
+from wavedil.models.tcn_config import TCNConfig
+from wavedil.tasks import sound
+from wavedil.training.memory import require_memory
+from wavedil.training.task import Progress, RunConfig
+
+# Longer recordings are trained on in parts.
+_WINDOW_SECONDS = 4
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClassifierTask(Config):
+    r"""A TCN that tells the value of one label of a recording, which it is not told.
+
+    Example:
+      >>> labels = r"(?P<digit>\d)_(?P<speaker>\w+)_"
+      >>> RunConfig(task=ClassifierTask(target="digit"), corpus=CorpusConfig(folder="recordings", labels=labels))
+
+    Reference: Bai, Kolter and Koltun 2018, arXiv:1803.01271.
+    """
+
+    name: ClassVar[str] = "classifier"
+
+    target: str = ""
+    """Label that it learns to tell: a group of --labels, or a column of the manifest. It may be left out where there is
+    one label alone."""
+    input: Literal["mel", "samples"] = "mel"
+    """Whether it is given mel spectra or the samples themselves."""
+    mel: MelConfig = dataclasses.field(default_factory=MelConfig)
+    """The mel spectra."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.input == "samples" and self.mel != MelConfig():
+            raise UserError(
+                "input is 'samples', and mel settings are given too; leave one of them out"
+            )
+
+    def model(self) -> TCNConfig:
+        return TCNConfig()
+
+    def read(self, config: RunConfig, progress: Progress | None = None) -> Corpus:
+        return sound.read(config, progress, self.mel if self.input == "mel" else None)
+
+    def resolve(self, config: RunConfig, corpus: Corpus) -> RunConfig:
+        config = sound.with_corpus(config, corpus)
+        target = self._target(corpus)
+        trained = [item.labels for item in corpus.train]
+        values = Vocabulary.of(trained, corpus.label_values)[target]
+        if len(values) < 2:
+            raise UserError(
+                f"target {target!r} has {'the value ' + values[0] + ' alone' if values else 'no value'} among the "
+                "recordings to train on, so there is nothing to tell apart; choose a label of at least two values "
+                f"(known: {', '.join(corpus.label_values)}), or hold out other recordings"
+            )
+        model: TCNConfig = dataclasses.replace(
+            config.model,
+            in_channels=corpus.num_features or 1,
+            target=target,
+            values=values,
+            mel=corpus.mel,
+            sample_rate=corpus.sample_rate,
+        )
+        task = dataclasses.replace(self, target=target, mel=corpus.mel or self.mel)
+        training = config.training
+        window_size = training.window_size or _WINDOW_SECONDS * corpus.sample_rate
+        longest = min(window_size, max(item.num_samples for item in corpus.train))
+        require_memory(longest, training.batch_size or 16, 0, model.training_bytes_per_sample)
+        training = dataclasses.replace(training, window_size=window_size)
+        return dataclasses.replace(config, task=task, model=model, training=training)
+
+    def _target(self, corpus: Corpus) -> str:
+        labels = corpus.label_values
+        if not labels:
+            raise UserError(
+                "the recordings have no labels, so there is none to tell; name some in their paths with labels, or in "
+                "a manifest"
+            )
+        if self.target in labels:
+            return self.target
+        if not self.target and len(labels) == 1:
+            return next(iter(labels))
+        if not self.target:
+            raise UserError(
+                f"target is missing; say which label to tell: one of {', '.join(labels)}"
+            )
+        raise UserError(f"target {self.target!r} is no label; {suggestion(self.target, labels)}")
+
+    def windows(self, config: RunConfig, corpus: Corpus) -> LabelledWindows:
+        model: TCNConfig = config.model
+        assert config.training.window_size is not None  # resolved
+        return LabelledWindows(
+            corpus.train,
+            target=model.target,
+            values=model.values,
+            quantizer=model.quantizer,
+            window_size=max(1, config.training.window_size // model.hop),
+            batch_size=config.training.batch_size,
+            seed=config.training.seed,
+        )
+
+    def loss(self, model: Any, batch: LabelledBatch, key: Any) -> Any:
+        """Nats of the true values, and their number; the metrics are these and the share that is told right."""
+        import jax
+        import jax.numpy as jnp
+
+        rows = jnp.asarray(batch.rows)
+        logits = model.logits(
+            jnp.asarray(batch.inputs), mask=jnp.asarray(batch.mask), dropout_key=key
+        )
+        log_prob = jax.nn.log_softmax(logits)
+        counted, chosen = rows >= 0, jnp.maximum(rows, 0)
+        of_true = jnp.take_along_axis(log_prob, chosen[:, None], axis=1)[:, 0]
+        nats = -jnp.sum(jnp.where(counted, of_true, 0.0))
+        right = jnp.sum((jnp.argmax(logits, axis=1) == rows), dtype=nats.dtype)
+        count = jnp.sum(counted, dtype=nats.dtype)
+        return nats, count, {"nats": (nats, count), "accuracy": (right, count)}
+
+    def evaluate(
+        self, model: Any, recordings: Sequence[Recording], progress: Progress | None = None
+    ) -> dict[str, tuple[Any, Any]]:
+        """The share of the recordings with the label whose value is told right; whole recordings, each once."""
+        from wavedil.evaluation.classification import probabilities
+
+        config = model.config
+        told = probabilities(model, recordings, progress).argmax(axis=1)
+        right = told == rows_of(recordings, config.target, config.values)
+        labelled = np.array([config.target in item.labels for item in recordings])
+        return {"accuracy": (right.astype(float), labelled.astype(float))}
+
+    def baselines(
+        self, config: RunConfig, corpus: Corpus, recordings: Sequence[Recording]
+    ) -> dict[str, dict[str, float]]:
+        """The share that the commonest value among the training recordings is."""
+        model: TCNConfig = config.model
+        trained = rows_of(corpus.train, model.target, model.values)
+        commonest = np.bincount(trained[trained >= 0], minlength=len(model.values)).argmax()
+        given = [item.labels[model.target] for item in recordings if model.target in item.labels]
+        if not given:
+            return {}
+        share = float(np.mean([value == model.values[commonest] for value in given]))
+        return {"commonest": {"accuracy": share}}
