@@ -10,7 +10,6 @@ from flax import nnx
 
 from experiments.sequence_tasks.tasks import Settings
 from wavedil import nn
-from wavedil.nn.dropout import dropout, keys_of, require_rate
 
 
 class TCN(nnx.Module):
@@ -43,16 +42,14 @@ class Gated(nnx.Module):
             channels,
             kernel_size=settings.kernel_size,
             dilations=[2**level for level in range(settings.levels)],
+            dropout=settings.dropout,
             rngs=rngs,
         )
-        self.dropout = require_rate(settings.dropout)
         self.output = nn.Conv1d(channels, out_channels, kernel_size=1, rngs=rngs)
 
     def __call__(self, x: Any, *, mask: Any = None, dropout_key: Any = None) -> Any:
-        before, after = keys_of(dropout_key, 2)
-        x = dropout(self.input(x, mask=mask), self.dropout, before)
-        _, skip = self.body(x, mask=mask)
-        return self.output(dropout(nnx.relu(skip), self.dropout, after), mask=mask)
+        _, skip = self.body(self.input(x, mask=mask), mask=mask, dropout_key=dropout_key)
+        return self.output(nnx.relu(skip), mask=mask)
 
 
 NETWORKS = {"tcn": TCN, "gated": Gated}
