@@ -165,9 +165,7 @@ def test_a_gated_block_of_torch_modules_has_the_same_outputs_by_the_same_names()
             return x + self.residual(gated), self.skip(gated)
 
     theirs = Block()
-    ours = wd.nn.GatedBlock(
-        4, 5, kernel_size=2, dilation=3, condition_channels=2, rngs=nnx.Rngs(0)
-    )
+    ours = wd.nn.GatedBlock(4, 5, kernel_size=2, dilation=3, condition_channels=2, rngs=nnx.Rngs(0))
     condition = jax.random.normal(jax.random.key(1), (2, 40, 2))
     ours = wd.formats.torch.load(ours, theirs.state_dict())
     for actual, expected in zip(

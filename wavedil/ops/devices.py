@@ -26,7 +26,8 @@ def on_each_device(function: Callable, arguments: tuple[Any, ...], by_signal: An
     Raises:
       UserError: If devices hold parts of a signal.
     """
-    axes, *within = jax.typeof(arguments[0]).sharding.spec
+    sharding = jax.typeof(arguments[0]).sharding
+    axes, *within = sharding.spec
     if any(part is not None for part in within):
         raise UserError(
             f"the signal is split as {(axes, *within)}, but outputs are computed from whole signals; split the batch "
@@ -41,6 +42,8 @@ def on_each_device(function: Callable, arguments: tuple[Any, ...], by_signal: An
             lambda is_split: by_batch if is_split else PartitionSpec(), by_signal
         ),
         out_specs=by_batch,
+        # The signal's own: that of `jax.set_mesh` need not be there.
+        mesh=sharding.mesh,
         axis_names={axes} if isinstance(axes, str) else set(axes),
     )(*arguments)
 
