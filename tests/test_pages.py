@@ -19,12 +19,14 @@ RUNNABLE = {
     for page, blocks in pages.PAGES.items()
     if blocks
 }
+# What a page needs that wavedil does not install.
+NEEDED = {"import torch": "torch", "import equinox": "equinox", ".serialize()": "flatbuffers"}
 
 
 @pytest.mark.parametrize("page", RUNNABLE)
 def test_code_runs_and_prints_what_its_comments_say(page: str) -> None:
-    for module in "torch", "equinox":
-        if f"import {module}" in "".join(RUNNABLE[page]):
+    for code, module in NEEDED.items():
+        if code in "".join(RUNNABLE[page]):
             pytest.importorskip(module)
     lines: list[str] = []
     printed: list[str] = []
