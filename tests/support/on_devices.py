@@ -93,10 +93,15 @@ def types_agree(name: str) -> None:
     jax.eval_shape(in_shards(call), weights, x, extras)
     with jax.set_mesh(mesh(AxisType.Explicit)):
         x = split(x)
+        placed = split(weights, None), x, split(extras)
         for given in (split(extras), extras) if extras else (extras,):
             _, outputs = jax.eval_shape(call, weights, x, given)
             for leaf in jax.tree.leaves(outputs):
                 assert leaf.sharding.spec[0] == "devices", leaf
+    # The whole signal, placed on a mesh that is not set.
+    _, (y, _) = jax.eval_shape(functools.partial(run, graph, False, ()), *placed)
+    for leaf in jax.tree.leaves(y):
+        assert leaf.sharding.spec[0] == "devices", leaf
 
 
 def numbers_are_those_of_one_device(name: str) -> None:
