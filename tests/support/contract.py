@@ -22,6 +22,8 @@ from wavedil.models import (
     WaveNetConfig,
 )
 from wavedil.nn import (
+    AtrousWavelet,
+    AtrousWaveletSynthesis,
     ContextStack,
     Conv1d,
     DilatedStack,
@@ -287,6 +289,11 @@ LAYERS = {
             Conv1d(3, 4, kernel_size=2, dilation=3, rngs=r),
             Conv1d(4, 2, kernel_size=5, padding="same", rngs=r),
         )
+    ),
+    "wavelet": Case(lambda _: AtrousWavelet(3, levels=2, wavelet="db2")),
+    "wavelet learnable": Case(lambda _: AtrousWavelet(3, levels=2, learnable=True)),
+    "wavelet synthesis": Case(
+        lambda _: AtrousWaveletSynthesis(2, levels=2, wavelet="db2", learnable=True), channels=6
     ),
     "repeat upsample": Case(_repeat()),
     "repeat upsample of many taps": Case(_repeat(kernel_size=10)),

@@ -9,3 +9,5 @@ from wavedil.nn.layer import require_causal as require_causal
 from wavedil.nn.sequential import Sequential as Sequential
 from wavedil.nn.upsample import RepeatUpsample as RepeatUpsample
 from wavedil.nn.upsample import SubPixelUpsample as SubPixelUpsample
+from wavedil.nn.wavelet import AtrousWavelet as AtrousWavelet
+from wavedil.nn.wavelet import AtrousWaveletSynthesis as AtrousWaveletSynthesis

@@ -57,14 +57,24 @@ def initial_state(
 
 
 def extend(
-    layer: Any, x: Float[Array, "batch time channels"], past: Float[Array, "batch past channels"]
+    layer: Any,
+    x: Float[Array, "batch time channels"],
+    past: Float[Array, "batch past channels"],
+    num_samples: int | None = None,
 ) -> tuple[Float[Array, "batch past_and_time channels"], Float[Array, "batch past channels"]]:
     """The block with its past samples in front, and the past samples of the next block.
+
+    Args:
+      layer: Whose state this is, or a part of it.
+      x: The block.
+      past: The past samples.
+      num_samples: How many it keeps of them; None: as many as an output of the layer sees.
 
     Raises:
       UserError: If the past has another shape than the state of the layer.
     """
-    require_state(layer, past, (x.shape[0], layer.receptive_field.past, x.shape[2]))
+    length = layer.receptive_field.past if num_samples is None else num_samples
+    require_state(layer, past, (x.shape[0], length, x.shape[2]))
     # past         a b c
     # x                  d e
     # extended     a b c d e
