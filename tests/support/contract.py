@@ -235,17 +235,19 @@ class _FarAndNear(nnx.Module):
         conditioned = self.far.receptive_field.then(self.near.blocks[1].receptive_field)
         self.receptive_field = self.near.receptive_field.union(conditioned)
 
-    def __call__(self, x: Any) -> Any:
-        return self.near(x, self.far(x))
+    def __call__(self, x: Any, *, mask: Any = None, dropout_key: Any = None) -> Any:
+        given = {"mask": mask, "dropout_key": dropout_key}
+        return self.near(x, self.far(x, **given), **given)
 
-    def valid(self, x: Any, *, mask: Any = None) -> Any:
-        x, _ = enter_with_context(self, x, mask=mask)
+    def valid(self, x: Any, *, mask: Any = None, dropout_key: Any = None) -> Any:
+        x, _ = enter_with_context(self, x, mask=mask, dropout_key=dropout_key)
         near = self.near.receptive_field.past + x.shape[1] - self.receptive_field.past
-        condition = self.far.valid(x, mask=mask)
+        condition = self.far.valid(x, mask=mask, dropout_key=dropout_key)
         missing = max(0, near - condition.shape[1])
         condition = jnp.pad(condition, ((0, 0), (missing, 0), (0, 0)))[:, -near:]
         mask = None if mask is None else mask[:, x.shape[1] - near :]
-        return self.near.valid(x[:, -near:], condition, mask=mask)
+        x = x[:, -near:]
+        return self.near.valid(x, condition, mask=mask, dropout_key=dropout_key)
 
     def init_state(self, batch_size: int, dtype: Any = jnp.float32) -> Any:
         return self.far.init_state(batch_size, dtype), self.near.init_state(batch_size, dtype)

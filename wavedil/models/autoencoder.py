@@ -5,7 +5,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from wavedil.errors import UserError
 from wavedil.frames import BEYOND, num_frames
@@ -107,6 +107,8 @@ class Autoencoder(nnx.Module):
         labels: Labels | None = None,
         context: Int[Array, "batch context_time"] | None = None,
         features: Int[Array, "batch frames hop"] | None = None,
+        *,
+        dropout_key: PRNGKeyArray | None = None,
     ) -> Float[Array, "batch time"]:
         """Log-probability in nats of every sample given those before it and the latents of the sound.
 
@@ -117,6 +119,7 @@ class Autoencoder(nnx.Module):
           features: The frames of the sound itself that the samples and their context lie in, with
             `config.lookaround_frames` more on either side (`frames.sound_frames`), where the samples are cut out of a
             longer sound.
+          dropout_key: As in a call of the decoder.
         """
         latents = self.encode(codes) if features is None else self.encode_frames(features)
-        return self.decoder.log_prob(codes, labels, context, latents)
+        return self.decoder.log_prob(codes, labels, context, latents, dropout_key=dropout_key)

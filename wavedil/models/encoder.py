@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float, Num
+from jaxtyping import Array, Bool, Float, Num, PRNGKeyArray
 
 from wavedil.errors import UserError
 from wavedil.frames import num_frames
@@ -12,6 +12,7 @@ from wavedil.models.autoencoder_config import EncoderConfig
 from wavedil.nn import Conv1d
 from wavedil.nn.door import enter
 from wavedil.nn.layer import require_causal
+from wavedil.nn.mask import at_stride, inner, masked
 from wavedil.receptive_field import ReceptiveField
 
 
@@ -46,9 +47,9 @@ class Encoder(nnx.Module):
 
         sound -> conv -> residual layers -> 1x1 -> mean over hop samples -> latents
 
-    Outside the sound there is silence, zero: the sound is extended by what the layers see, and no layer pads, so
-    that a stretch of sound with its surroundings (`valid`) has the latents that it has in the whole. With hop 4 and
-    layers that see 3 samples either way:
+    Outside the sound there is silence, zero: the sound is extended by what the layers see, and no layer pads, nor is
+    one given a mask, so that a stretch of sound with its surroundings (`valid`) has the latents that it has in the
+    whole. With hop 4 and layers that see 3 samples either way:
 
         samples           0  1  2  3 | 4  5  6  7 | 8  9 10 11 |12 ...
         covered by 1                   [--------]
@@ -79,19 +80,32 @@ class Encoder(nnx.Module):
         self.output = Conv1d(channels, config.latent_size, kernel_size=1, rngs=rngs)
         self.receptive_field: ReceptiveField = config.receptive_field
 
-    def __call__(self, x: Num[Array, "batch time 1"]) -> Float[Array, "batch frames latent_size"]:
-        x, _ = enter(self, x)
+    def __call__(
+        self,
+        x: Num[Array, "batch time 1"],
+        *,
+        mask: Bool[Array, "batch time"] | None = None,
+        dropout_key: PRNGKeyArray | None = None,
+    ) -> Float[Array, "batch frames latent_size"]:
+        x, _ = enter(self, x, mask=mask, dropout_key=dropout_key)
         field = self.config.layers_field
         missing = self.hop * num_frames(x.shape[1], self.hop) - x.shape[1]
-        return self.valid(jnp.pad(x, ((0, 0), (field.past, field.future + missing), (0, 0))))
+        y = self.valid(jnp.pad(x, ((0, 0), (field.past, field.future + missing), (0, 0))))
+        return masked(y, at_stride(mask, self.receptive_field.stride))
 
-    def valid(self, x: Num[Array, "batch time 1"]) -> Float[Array, "batch frames latent_size"]:
+    def valid(
+        self,
+        x: Num[Array, "batch time 1"],
+        *,
+        mask: Bool[Array, "batch mask_time"] | None = None,
+        dropout_key: PRNGKeyArray | None = None,
+    ) -> Float[Array, "batch frames latent_size"]:
         """The latents of a stretch of sound, complete frames, that comes with what the layers see on either side.
 
         [batch, past + frames hop + future, 1] -> [batch, frames, latent_size], the past and future of
         `config.layers_field`.
         """
-        x, _ = enter(self, x)
+        x, _ = enter(self, x, mask=mask, dropout_key=dropout_key, valid=True)
         field = self.config.layers_field
         seen = field.past + field.future
         if x.shape[1] and (x.shape[1] < seen or (x.shape[1] - seen) % self.hop):
@@ -104,7 +118,10 @@ class Encoder(nnx.Module):
             x = layer(x)
         x = self.output(x)
         batch_size, num_samples, latent_size = x.shape
-        return x.reshape(batch_size, num_samples // self.hop, self.hop, latent_size).mean(axis=2)
+        y = x.reshape(batch_size, num_samples // self.hop, self.hop, latent_size).mean(axis=2)
+        # Sample `past` is the first of frame 0.
+        there = inner(mask, field.past, x)
+        return masked(y, at_stride(there, self.receptive_field.stride))
 
     def init_state(self, batch_size: int, dtype: DTypeLike = jnp.float32) -> None:
         """Refuses: a latent is made of samples that are yet to come."""

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.typing import DTypeLike
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from wavedil import distributions
 from wavedil.errors import Size, UserError
@@ -23,7 +23,8 @@ from wavedil.nn.door import (
     weights_dtype,
     with_context,
 )
-from wavedil.nn.mask import masked, require_mask
+from wavedil.nn.dropout import keys_of, require_key
+from wavedil.nn.mask import inner, masked, require_mask
 from wavedil.ops.devices import split_alike
 from wavedil.receptive_field import ReceptiveField
 
@@ -122,13 +123,18 @@ class WaveNet(nnx.Module):
         codes: Int[Array, "batch time"],
         labels: Labels | None = None,
         local: Signal | None = None,
+        *,
+        mask: Bool[Array, "batch time"] | None = None,
+        dropout_key: PRNGKeyArray | None = None,
     ) -> Float[Array, "batch time parameters"]:
-        x, local = self._enter(codes, local)
+        x, local = self._enter(codes, local, mask=mask, dropout_key=dropout_key)
+        of_far, of_near = keys_of(dropout_key, 2)
         far = self.conditioning.context_stack
-        context = None if far is None else far(x)
+        context = None if far is None else far(x, mask=mask, dropout_key=of_far)
         condition = self.conditioning(codes.shape[0], labels, local, context)
-        _, skip = self.stack(self.input(x), condition)
-        return self.head(skip)
+        x = self.input(x, mask=mask)
+        _, skip = self.stack(x, condition, mask=mask, dropout_key=of_near)
+        return masked(self.head(skip), mask)
 
     def valid(
         self,
@@ -137,6 +143,7 @@ class WaveNet(nnx.Module):
         local: Signal | None = None,
         *,
         mask: Bool[Array, "batch mask_time"] | None = None,
+        dropout_key: PRNGKeyArray | None = None,
         num_outputs: int | None = None,
     ) -> Float[Array, "batch out_time parameters"]:
         """As of every layer. With a context stack the codes begin with a frame, and so does the signal in them.
@@ -145,24 +152,30 @@ class WaveNet(nnx.Module):
           codes: As in a call.
           labels: As in a call.
           local: As in a call.
-          mask: False where a signal has not begun; see `Layer.valid`.
+          mask: False where there is no signal; see `Layer.valid`.
+          dropout_key: As in a call.
           num_outputs: How many of the last samples have outputs; by default all after the first `past`.
         """
         far = self.conditioning.context_stack
-        x, local = self._enter(codes, local)
-        require_mask("WaveNet", mask, x)
+        x, local = self._enter(codes, local, mask=mask, dropout_key=dropout_key, valid=True)
+        of_far, of_near = keys_of(dropout_key, 2)
         if num_outputs is None or not codes.shape[1]:
             x = with_context(self, x)
-        x, num_samples = masked(x, mask), x.shape[1]
+        num_samples = x.shape[1]
         count = num_samples - self.receptive_field.past if num_outputs is None else num_outputs
         near = count + self.stack.receptive_field.past
         first = num_samples - near - self.input.receptive_field.past
-        context = None if far is None else _ending(far.valid(x, mask=mask), near)
+        context = (
+            None if far is None else _ending(far.valid(x, mask=mask, dropout_key=of_far), near)
+        )
         local = None if local is None else _ending(local, near)
         condition = self.conditioning(codes.shape[0], labels, local, context)
-        there = None if mask is None else mask[:, num_samples - near :]
-        _, skip = self.stack.valid(self.input.valid(x[:, first:]), condition, mask=there)
-        return self.head(skip)
+        of_input, of_stack = (
+            None if mask is None else mask[:, start:] for start in (first, num_samples - near)
+        )
+        x = self.input.valid(x[:, first:], mask=of_input)
+        _, skip = self.stack.valid(x, condition, mask=of_stack, dropout_key=of_near)
+        return masked(self.head(skip), inner(mask, num_samples - count, skip))
 
     def log_prob(
         self,
@@ -170,6 +183,8 @@ class WaveNet(nnx.Module):
         labels: Labels | None = None,
         context: Int[Array, "batch context_time"] | None = None,
         features: Float[Array, "batch frames features"] | None = None,
+        *,
+        dropout_key: PRNGKeyArray | None = None,
     ) -> Float[Array, "batch time"]:
         """Log-probability in nats of every sample given those before it.
 
@@ -181,6 +196,7 @@ class WaveNet(nnx.Module):
             default. Codes that begin at a multiple of `config.frame_size` have the values that they have in the whole.
           features: The features of the samples, those of the context but the last included, as
             `conditioning.upsample` takes them; frame i covers samples `i hop .. (i + 1) hop - 1`.
+          dropout_key: As in a call.
         """
         if context is None:
             context = jnp.full((codes.shape[0], 1), self.config.quantizer.silence, jnp.int32)
@@ -191,11 +207,12 @@ class WaveNet(nnx.Module):
         entered = jnp.where(beyond, 0, seen)
         local = None if features is None else self.conditioning.upsample(features, seen.shape[1])
         if context.shape[1] < self.config.context_samples:
-            parameters = _ending(self(entered, labels, local), codes.shape[1])
+            parameters = self(entered, labels, local, dropout_key=dropout_key)
+            parameters = _ending(parameters, codes.shape[1])
         else:
-            there = ~beyond[:, : context.shape[1] - 1]
+            settings = {"mask": ~beyond[:, : context.shape[1] - 1], "dropout_key": dropout_key}
             num_outputs = codes.shape[1]
-            parameters = self.valid(entered, labels, local, mask=there, num_outputs=num_outputs)
+            parameters = self.valid(entered, labels, local, **settings, num_outputs=num_outputs)
         return self.distribution.log_prob(parameters, codes)
 
     def init_state(self, batch_size: Size, dtype: DTypeLike = jnp.int32) -> dict[str, Any]:
@@ -233,7 +250,15 @@ class WaveNet(nnx.Module):
         amplitudes = self.config.quantizer.decode(np.arange(self.config.levels))
         return look_up(jnp.asarray(amplitudes, self.input.kernel.dtype)[:, None], codes)
 
-    def _enter(self, codes: Any, local: Any) -> tuple[Array, Array | None]:
+    def _enter(
+        self,
+        codes: Any,
+        local: Any,
+        *,
+        mask: Any = None,
+        dropout_key: Any = None,
+        valid: bool = False,
+    ) -> tuple[Array, Array | None]:
         """Codes as they enter, and the local condition; refuses what does not fit, as the door of every layer."""
         shape, kind = tuple(jnp.shape(codes)), jnp.result_type(codes)
         if len(shape) != 2 or not jnp.issubdtype(kind, jnp.integer):
@@ -241,12 +266,15 @@ class WaveNet(nnx.Module):
                 f"codes have shape {list(shape)} of {kind}, but WaveNet takes integers [batch, time]; "
                 "model.config.quantizer.encode makes them of sound"
             )
+        require_mask("WaveNet", mask, codes, valid)
+        require_key(dropout_key)
         config = self.config.local_conditioning
         if local is not None and config is not None:
             require_signal("WaveNet", "local", local, "channels", config.channels)
             require_beside("WaveNet", local, codes)
             local = jnp.asarray(local, weights_dtype(self, local))
-        return self.enter(codes).astype(weights_dtype(self, local)), local
+        x = self.enter(codes).astype(weights_dtype(self, local))
+        return masked(x, mask), local
 
     def head(
         self, skip: Float[Array, "batch time skip_channels"]

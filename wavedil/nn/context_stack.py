@@ -7,14 +7,14 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 from jax.typing import DTypeLike
-from jaxtyping import Array, Bool, Float, Num
+from jaxtyping import Array, Bool, Float, Num, PRNGKeyArray
 
 from wavedil.errors import Size, Sizes, require_positive
 from wavedil.nn.conv import Conv1d
 from wavedil.nn.dilated_stack import DilatedStack
 from wavedil.nn.door import enter, enter_with_context, require_parts, require_state
 from wavedil.nn.layer import initial_state
-from wavedil.nn.mask import masked
+from wavedil.nn.mask import inner, masked
 from wavedil.ops.devices import reshaped, split_alike
 from wavedil.receptive_field import ReceptiveField
 
@@ -90,43 +90,50 @@ class ContextStack(nnx.Module):
         self._out_channels = out_channels
 
     def __call__(
-        self, x: Num[Array, "batch time in_channels"]
+        self,
+        x: Num[Array, "batch time in_channels"],
+        *,
+        mask: Bool[Array, "batch time"] | None = None,
+        dropout_key: PRNGKeyArray | None = None,
     ) -> Float[Array, "batch time out_channels"]:
-        x, _ = enter(self, x)
+        """As of every layer; a signal in x begins with a frame."""
+        x, _ = enter(self, x, mask=mask, dropout_key=dropout_key)
         # One frame too many, whose output nothing sees, so that there always is one.
         num_samples = x.shape[1]
         missing = (num_samples // self.factor + 1) * self.factor - num_samples
         frames = self.enter(jnp.pad(x, ((0, 0), (0, missing), (0, 0))))
-        _, y = self.stack(frames)
+        there = None if mask is None else jnp.pad(mask, ((0, 0), (0, missing)))[:, :: self.factor]
+        _, y = self.stack(frames, mask=there, dropout_key=dropout_key)
         # Sample t has the output of the last frame that is complete with it, (t + 1) // factor - 1:
         #
         #     t                0  1  2  3  4  5  6  7          factor 4
         #     repeated         .  .  .  .  a  a  a  a  b       after a frame of zeros
         #     held: from 1     .  .  .  a  a  a  a  b          sample 3 completes frame a
         held = jnp.repeat(jnp.pad(y, ((0, 0), (1, 0), (0, 0))), self.factor, axis=1)
-        return held[:, 1 : 1 + num_samples]
+        return masked(held[:, 1 : 1 + num_samples], mask)
 
     def valid(
         self,
         x: Num[Array, "batch time in_channels"],
         *,
         mask: Bool[Array, "batch mask_time"] | None = None,
+        dropout_key: PRNGKeyArray | None = None,
     ) -> Float[Array, "batch inner_time out_channels"]:
         """As of every layer; x begins with a frame, and so does the signal in it."""
         factor, past = self.factor, self.receptive_field.past
-        x, _ = enter_with_context(self, x, mask=mask)
+        x, _ = enter_with_context(self, x, mask=mask, dropout_key=dropout_key)
         num_samples, num_frames = x.shape[1], x.shape[1] // self.factor
-        frames_mask = None if mask is None else mask[:, ::factor][:, :num_frames]
-        frames = self.enter(masked(x, mask)[:, : num_frames * factor])
-        _, y = self.stack.valid(frames, mask=frames_mask)
+        there = None if mask is None else mask[:, ::factor][:, :num_frames]
+        frames = self.enter(x[:, : num_frames * factor])
+        # Before its first frame is complete a signal has the output zero, as where there is none.
+        _, y = self.stack.valid(frames, mask=there, dropout_key=dropout_key)
         first = num_frames - y.shape[1]
-        # Before its first frame is complete a signal has the output zero.
-        y = masked(y, None if frames_mask is None else frames_mask[:, first:])
         # Sample t has the output of frame (t + 1) // factor - 1; the repeated ones begin at that of frame `first`,
         # which sample (first + 1) factor - 1 completes.
         held = jnp.repeat(y, factor, axis=1)
         skipped = past - ((first + 1) * factor - 1)
-        return held[:, skipped : skipped + num_samples - past]
+        y = held[:, skipped : skipped + num_samples - past]
+        return masked(y, inner(mask, past, y))
 
     def init_state(self, batch_size: Size, dtype: DTypeLike = jnp.float32) -> dict[str, Any]:
         samples = initial_state(self, batch_size, self.factor - 1, self.in_channels, dtype)

@@ -6,12 +6,13 @@ from typing import Any
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
-from jaxtyping import Array, Bool, Float, Num
+from jaxtyping import Array, Bool, Float, Num, PRNGKeyArray
 
 from wavedil.errors import Size, Sizes, UserError, require_positive, require_sizes
 from wavedil.nn.door import enter, enter_with_context, require_parts, weights_dtype
 from wavedil.nn.gated_block import Condition, GatedBlock, is_local
 from wavedil.nn.layer import normal
+from wavedil.nn.mask import inner, masked
 from wavedil.ops import gated_stack
 from wavedil.ops.promotion import promoted
 from wavedil.receptive_field import ReceptiveField
@@ -96,9 +97,16 @@ class DilatedStack(nnx.Module):
         self.receptive_field = functools.reduce(ReceptiveField.then, fields)
 
     def __call__(
-        self, x: Num[Array, "batch time channels"], condition: Condition | None = None
+        self,
+        x: Num[Array, "batch time channels"],
+        condition: Condition | None = None,
+        *,
+        mask: Bool[Array, "batch time"] | None = None,
+        dropout_key: PRNGKeyArray | None = None,
     ) -> tuple[Float[Array, "batch time channels"], Float[Array, "batch time skip_channels"]]:
-        return self._run(*enter(self, x, condition))
+        x, condition = enter(self, x, condition, mask=mask, dropout_key=dropout_key)
+        y, skip = self._run(x, condition, mask=mask)
+        return masked(y, mask), masked(skip, mask)
 
     def valid(
         self,
@@ -106,14 +114,17 @@ class DilatedStack(nnx.Module):
         condition: Condition | None = None,
         *,
         mask: Bool[Array, "batch mask_time"] | None = None,
+        dropout_key: PRNGKeyArray | None = None,
     ) -> tuple[
         Float[Array, "batch inner_time channels"], Float[Array, "batch inner_time skip_channels"]
     ]:
-        x, condition = enter_with_context(self, x, condition, mask)
+        x, condition = enter_with_context(self, x, condition, mask, dropout_key)
         if condition is not None and is_local(condition):
             # The first block has outputs after its own past.
             condition = condition[:, self.blocks[0].receptive_field.past :]
-        return self._run(x, condition, valid=True, mask=mask)
+        y, skip = self._run(x, condition, valid=True, mask=mask)
+        there = inner(mask, self.receptive_field.past, y)
+        return masked(y, there), masked(skip, there)
 
     def _run(self, x: Array, condition: Array | None, **settings: Any) -> Any:
         local = is_local(condition)

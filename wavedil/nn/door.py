@@ -19,7 +19,13 @@ from wavedil.ops.promotion import common_dtype
 
 
 def enter(
-    layer: Any, x: Any, condition: Any = None, *, mask: Any = None, dropout_key: Any = None
+    layer: Any,
+    x: Any,
+    condition: Any = None,
+    *,
+    mask: Any = None,
+    dropout_key: Any = None,
+    valid: bool = False,
 ) -> tuple[Array, Array | None]:
     """A signal and its condition as the layer works on them.
 
@@ -29,6 +35,7 @@ def enter(
       condition: [batch, time or 1, condition_channels], or None for a layer without one.
       mask: Bool [batch, time], True where there is signal, or None where it is everywhere.
       dropout_key: A key of `jax.random`, or None for no dropout.
+      valid: Whether the mask may end early, as in `Layer.valid`; what follows is signal.
 
     Returns:
       Both in the type that standard promotion gives for them and the weights, and zero where there is no signal.
@@ -49,7 +56,7 @@ def enter(
     if condition is not None:
         require_signal(what, "condition", condition, "condition_channels", channels)
         require_beside(what, condition, x)
-    require_mask(what, mask, x)
+    require_mask(what, mask, x, valid)
     require_key(dropout_key)
     dtype = weights_dtype(layer, x, condition)
     x = jnp.asarray(x, dtype)
@@ -69,7 +76,7 @@ def enter_with_context(
     Raises:
       UserError: As `enter`, or if the signal is shorter than that, or the mask does not fit it.
     """
-    x, condition = enter(layer, x, condition, mask=mask, dropout_key=dropout_key)
+    x, condition = enter(layer, x, condition, mask=mask, dropout_key=dropout_key, valid=True)
     x = with_context(layer, x)
     if condition is not None and condition.shape[1] == 0:
         silent = jnp.zeros((*x.shape[:2], condition.shape[2]), condition.dtype)

@@ -5,13 +5,13 @@ from typing import Any
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
-from jaxtyping import Array, Bool, Float, Num
+from jaxtyping import Array, Bool, Float, Num, PRNGKeyArray
 
 from wavedil.errors import Size, require_positive
 from wavedil.nn.conv import Conv1d
 from wavedil.nn.door import enter, enter_with_context
 from wavedil.nn.layer import extend, initial_state
-from wavedil.nn.mask import masked
+from wavedil.nn.mask import inner, masked
 from wavedil.ops import GatedWeights, gated_block
 from wavedil.ops.promotion import promoted
 from wavedil.receptive_field import ReceptiveField
@@ -93,10 +93,16 @@ class GatedBlock(nnx.Module):
         self.receptive_field = self.conv.receptive_field.union(ReceptiveField(past=0))
 
     def __call__(
-        self, x: Num[Array, "batch time channels"], condition: Condition | None = None
+        self,
+        x: Num[Array, "batch time channels"],
+        condition: Condition | None = None,
+        *,
+        mask: Bool[Array, "batch time"] | None = None,
+        dropout_key: PRNGKeyArray | None = None,
     ) -> tuple[Float[Array, "batch time channels"], Float[Array, "batch time skip_channels"]]:
-        x, condition = enter(self, x, condition)
-        return self._run(x, self.init_state(x.shape[0], x.dtype), condition)[0]
+        x, condition = enter(self, x, condition, mask=mask, dropout_key=dropout_key)
+        (y, skip), _ = self._run(x, self.init_state(x.shape[0], x.dtype), condition)
+        return masked(y, mask), masked(skip, mask)
 
     def valid(
         self,
@@ -104,14 +110,17 @@ class GatedBlock(nnx.Module):
         condition: Condition | None = None,
         *,
         mask: Bool[Array, "batch mask_time"] | None = None,
+        dropout_key: PRNGKeyArray | None = None,
     ) -> tuple[
         Float[Array, "batch inner_time channels"], Float[Array, "batch inner_time skip_channels"]
     ]:
-        x, condition = enter_with_context(self, x, condition, mask)
-        past, x = self.receptive_field.past, masked(x, mask)
+        x, condition = enter_with_context(self, x, condition, mask, dropout_key)
+        past = self.receptive_field.past
         if condition is not None and is_local(condition):
             condition = condition[:, past:]
-        return self._run(x[:, past:], x[:, :past], condition)[0]
+        (y, skip), _ = self._run(x[:, past:], x[:, :past], condition)
+        there = inner(mask, past, y)
+        return masked(y, there), masked(skip, there)
 
     def init_state(
         self, batch_size: Size, dtype: DTypeLike = jnp.float32

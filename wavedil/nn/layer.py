@@ -20,19 +20,28 @@ class Layer(Protocol):
 
     `step` on consecutive blocks of any lengths, with the state handed on, gives the blocks of `layer(x)`;
     before the first sample the signal is zero in both.
+
+    The signals of a batch may differ in length. Where the mask, bool [batch, time], is False there is none: every
+    layer inside sees zeros there, as beyond the ends of a signal, so that a signal has the outputs that it has by
+    itself; the outputs there are zero, and nothing there has a gradient. Output t stands at input
+    `floor(receptive_field.stride t)`.
+
+        x       0 1 2 3 4        y       0 1 2 3 4
+        mask    T T T F F                a b c 0 0       a b c of the signal 0 1 2 alone
+
+    Dropout acts where a `dropout_key` is given and nowhere else. A layer without dropout takes a key and ignores it.
     """
 
     @property
     def receptive_field(self) -> ReceptiveField:
         """The inputs that an output sees."""
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, x: Any, *, mask: Any = None, dropout_key: Any = None) -> Any:
         """x [batch, time, in_channels] -> [batch, time, out_channels]."""
 
-    def valid(self, x: Any, *, mask: Any = None) -> Any:
+    def valid(self, x: Any, *, mask: Any = None, dropout_key: Any = None) -> Any:
         """`layer(x)` without the outputs of the first `past` samples, which are context, and without computing more
-        of the layers inside than is read. Where the mask [batch, time] is False the signal has not begun: every
-        layer sees zeros there, as before a first sample. The mask may end early; what follows is signal.
+        of the layers inside than is read. The mask may end early; what follows is signal.
 
             x          c c c c | 0 1 2          past 4
             mask       F F T T | T T T          begins with the third sample

@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
-from jaxtyping import Array, Bool, Num
+from jaxtyping import Array, Bool, Num, PRNGKeyArray
 
 from wavedil.errors import Size, UserError
-from wavedil.nn.mask import masked
+from wavedil.nn.mask import masked, require_mask
 from wavedil.receptive_field import ReceptiveField, trace
 from wavedil.receptive_field.tracing import TracedField
 
@@ -42,7 +42,17 @@ class Pointwise(nnx.Module):
         self.receptive_field = ReceptiveField(past=0)
         self._traced = _Traced()
 
-    def __call__(self, x: Num[Array, "batch time *in"]) -> Num[Array, "batch time *out"]:
+    def __call__(
+        self,
+        x: Num[Array, "batch time *in"],
+        *,
+        mask: Bool[Array, "batch time"] | None = None,
+        dropout_key: PRNGKeyArray | None = None,
+    ) -> Num[Array, "batch time *out"]:
+        require_mask(_name(self.function), mask, x)
+        return masked(self._run(masked(x, mask)), mask)
+
+    def _run(self, x: Num[Array, "batch time *in"]) -> Num[Array, "batch time *out"]:
         # A size that is left open while JAX exports is none that a function could depend on.
         batch_size, num_samples = (n if isinstance(n, int) else 1 for n in x.shape[:2])
         # Twice the length, and not any other one: blocks of a stream may each have their own.
@@ -60,8 +70,10 @@ class Pointwise(nnx.Module):
         x: Num[Array, "batch time *in"],
         *,
         mask: Bool[Array, "batch mask_time"] | None = None,
+        dropout_key: PRNGKeyArray | None = None,
     ) -> Num[Array, "batch time *out"]:
-        return self(masked(x, mask))
+        require_mask(_name(self.function), mask, x, valid=True)
+        return masked(self._run(masked(x, mask)), mask)
 
     def init_state(self, batch_size: Size, dtype: DTypeLike = jnp.float32) -> tuple[()]:
         return ()
@@ -69,7 +81,7 @@ class Pointwise(nnx.Module):
     def step(
         self, x: Num[Array, "batch time *in"], state: tuple[()]
     ) -> tuple[Num[Array, "batch time *out"], tuple[()]]:
-        return self(x), state
+        return self._run(x), state
 
 
 class _Traced(set[Any]):

@@ -6,10 +6,12 @@ from typing import Any
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
-from jaxtyping import Array, Bool, Num
+from jaxtyping import Array, Bool, Num, PRNGKeyArray
 
 from wavedil.errors import Size
 from wavedil.nn.door import require_context, require_parts, weights_dtype
+from wavedil.nn.dropout import keys_of, require_key
+from wavedil.nn.mask import at_stride, first_valid, masked, require_mask
 from wavedil.nn.pointwise import Pointwise
 from wavedil.receptive_field import ReceptiveField
 
@@ -42,9 +44,19 @@ class Sequential(nnx.Module):
         fields = [module.receptive_field for module in modules]
         self.receptive_field = functools.reduce(ReceptiveField.then, fields, ReceptiveField(past=0))
 
-    def __call__(self, x: Num[Array, "batch time *in"]) -> Num[Array, "batch out_time *out"]:
-        for layer in self.layers:
-            x = layer(x)
+    def __call__(
+        self,
+        x: Num[Array, "batch time *in"],
+        *,
+        mask: Bool[Array, "batch time"] | None = None,
+        dropout_key: PRNGKeyArray | None = None,
+    ) -> Num[Array, "batch out_time *out"]:
+        require_mask("Sequential", mask, x)
+        require_key(dropout_key)
+        x = masked(x, mask)
+        for layer, key in zip(self.layers, keys_of(dropout_key, len(self.layers)), strict=True):
+            x = layer(x, mask=mask, dropout_key=key)
+            mask = at_stride(mask, layer.receptive_field.stride)
         return x
 
     def valid(
@@ -52,15 +64,16 @@ class Sequential(nnx.Module):
         x: Num[Array, "batch time *in"],
         *,
         mask: Bool[Array, "batch mask_time"] | None = None,
+        dropout_key: PRNGKeyArray | None = None,
     ) -> Num[Array, "batch out_time *out"]:
-        signal = x
-        for layer in self.layers:
-            y = layer.valid(x, mask=mask)
+        require_mask("Sequential", mask, x, valid=True)
+        require_key(dropout_key)
+        signal = x = masked(x, mask)
+        for layer, key in zip(self.layers, keys_of(dropout_key, len(self.layers)), strict=True):
+            x = layer.valid(x, mask=mask, dropout_key=key)
             if mask is not None:
-                # The outputs stand at the last samples of x, each at as many as the layer upsamples to.
-                factor = int(1 / layer.receptive_field.stride)
-                mask = jnp.repeat(mask, factor, axis=1)[:, factor * x.shape[1] - y.shape[1] :]
-            x = y
+                field = layer.receptive_field
+                mask = at_stride(mask, field.stride)[:, first_valid(field) :][:, : x.shape[1]]
         if self.receptive_field.stride == 1:
             # A layer inside may have been given nothing, because those before it had no outputs. Asked last: the first
             # layer refuses what is no signal.

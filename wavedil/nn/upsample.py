@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.typing import DTypeLike
-from jaxtyping import Array, Bool, Float, Num
+from jaxtyping import Array, Bool, Float, Num, PRNGKeyArray
 
 from wavedil.errors import Size, require_positive
 from wavedil.nn.conv import Conv1d, LayerPadding
 from wavedil.nn.door import enter
 from wavedil.nn.layer import extend, initial_state, require_causal
-from wavedil.nn.mask import masked, require_mask
+from wavedil.nn.mask import at_stride
 from wavedil.ops.devices import reshaped
 from wavedil.receptive_field import ReceptiveField
 
@@ -81,20 +81,26 @@ class RepeatUpsample(nnx.Module):
         self.receptive_field = ReceptiveField.upsample(factor).then(self.conv.receptive_field)
 
     def __call__(
-        self, x: Num[Array, "batch time in_channels"]
+        self,
+        x: Num[Array, "batch time in_channels"],
+        *,
+        mask: Bool[Array, "batch time"] | None = None,
+        dropout_key: PRNGKeyArray | None = None,
     ) -> Float[Array, "batch out_time out_channels"]:
-        x, _ = enter(self, x)
-        return self.conv(jnp.repeat(x, self.factor, axis=1))
+        x, _ = enter(self, x, mask=mask, dropout_key=dropout_key)
+        mask = at_stride(mask, self.receptive_field.stride)
+        return self.conv(jnp.repeat(x, self.factor, axis=1), mask=mask)
 
     def valid(
         self,
         x: Num[Array, "batch time in_channels"],
         *,
         mask: Bool[Array, "batch mask_time"] | None = None,
+        dropout_key: PRNGKeyArray | None = None,
     ) -> Float[Array, "batch out_time out_channels"]:
-        x, _ = enter(self, x)
-        require_mask("RepeatUpsample", mask, x)
-        return self.conv.valid(jnp.repeat(masked(x, mask), self.factor, axis=1))
+        x, _ = enter(self, x, mask=mask, dropout_key=dropout_key, valid=True)
+        mask = at_stride(mask, self.receptive_field.stride)
+        return self.conv.valid(jnp.repeat(x, self.factor, axis=1), mask=mask)
 
     def init_state(
         self, batch_size: Size, dtype: DTypeLike = jnp.float32
@@ -180,17 +186,24 @@ class SubPixelUpsample(nnx.Module):
         self.receptive_field = self.conv.receptive_field.then(ReceptiveField.upsample(factor))
 
     def __call__(
-        self, x: Num[Array, "batch time in_channels"]
+        self,
+        x: Num[Array, "batch time in_channels"],
+        *,
+        mask: Bool[Array, "batch time"] | None = None,
+        dropout_key: PRNGKeyArray | None = None,
     ) -> Float[Array, "batch out_time out_channels"]:
-        return self._spread(self.conv(enter(self, x)[0]))
+        x, _ = enter(self, x, mask=mask, dropout_key=dropout_key)
+        return self._spread(self.conv(x, mask=mask))
 
     def valid(
         self,
         x: Num[Array, "batch time in_channels"],
         *,
         mask: Bool[Array, "batch mask_time"] | None = None,
+        dropout_key: PRNGKeyArray | None = None,
     ) -> Float[Array, "batch out_time out_channels"]:
-        return self._spread(self.conv.valid(enter(self, x)[0], mask=mask))
+        x, _ = enter(self, x, mask=mask, dropout_key=dropout_key, valid=True)
+        return self._spread(self.conv.valid(x, mask=mask))
 
     def init_state(
         self, batch_size: Size, dtype: DTypeLike = jnp.float32
