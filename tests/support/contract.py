@@ -26,6 +26,7 @@ from wavedil.nn import (
     AtrousWaveletSynthesis,
     ContextStack,
     Conv1d,
+    Delayed,
     DilatedStack,
     GatedBlock,
     RepeatUpsample,
@@ -290,6 +291,15 @@ LAYERS = {
         lambda r: Sequential(
             Conv1d(3, 4, kernel_size=2, dilation=3, rngs=r),
             Conv1d(4, 2, kernel_size=5, padding="same", rngs=r),
+        )
+    ),
+    "delayed sequential": Case(
+        lambda r: Delayed(
+            Sequential(
+                Conv1d(3, 4, kernel_size=4, padding="same", rngs=r),
+                jax.nn.tanh,
+                Conv1d(4, 2, kernel_size=3, dilation=2, padding="same", rngs=r),
+            )
         )
     ),
     "wavelet": Case(lambda _: AtrousWavelet(3, levels=2, wavelet="db2")),

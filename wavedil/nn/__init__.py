@@ -2,6 +2,7 @@
 
 from wavedil.nn.context_stack import ContextStack as ContextStack
 from wavedil.nn.conv import Conv1d as Conv1d
+from wavedil.nn.delayed import Delayed as Delayed
 from wavedil.nn.dilated_stack import DilatedStack as DilatedStack
 from wavedil.nn.gated_block import GatedBlock as GatedBlock
 from wavedil.nn.layer import Layer as Layer
