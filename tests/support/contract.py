@@ -32,6 +32,8 @@ from wavedil.nn import (
     RepeatUpsample,
     Sequential,
     SubPixelUpsample,
+    TemporalBlock,
+    TemporalConvNet,
 )
 from wavedil.nn.door import enter_with_context, require_parts
 
@@ -260,6 +262,15 @@ class _FarAndNear(nnx.Module):
         return y, (far, near)
 
 
+def _temporal(**settings: Any) -> Callable[[nnx.Rngs], Any]:
+    sizes = {"kernel_size": 3, "dilation": 2}
+    return lambda rngs: TemporalBlock(3, 4, **{**sizes, **settings}, rngs=rngs)
+
+
+def _tcn(**settings: Any) -> Callable[[nnx.Rngs], Any]:
+    return lambda rngs: TemporalConvNet(3, (4, 2), **{"kernel_size": 3, **settings}, rngs=rngs)
+
+
 _LOCAL = LocalConditioningConfig(num_features=3, hop=4, channels=5)
 _FAR = ContextStackConfig(factor=4, channels=6, dilations=(1, 2))
 _TWO_LABELS = {"digit": ("0", "1"), "speaker": ("a", "b", "c")}
@@ -280,6 +291,9 @@ LAYERS = {
     "stack of three taps": Case(_stack(kernel_size=3, dilations=(3, 1, 2))),
     "stack of one tap": Case(_stack(kernel_size=1)),
     "stack conditioned": Case(_stack(condition_channels=2), condition=2),
+    "temporal block": Case(_temporal(dropout=0.5)),
+    "temporal block same": Case(_temporal(kernel_size=2, dilation=3, padding="same", norm="group")),
+    "temporal net": Case(_tcn(activation="gated", norm="layer", skip_connections=True)),
     "sequential": Case(
         lambda r: Sequential(
             Conv1d(3, 4, kernel_size=2, dilation=2, rngs=r),

@@ -1,5 +1,6 @@
 """Layers under one contract: `layer(x)`, `layer.init_state`, `layer.step`, `layer.receptive_field`."""
 
+from wavedil.nn.activations import ACTIVATIONS as ACTIVATIONS
 from wavedil.nn.context_stack import ContextStack as ContextStack
 from wavedil.nn.conv import Conv1d as Conv1d
 from wavedil.nn.delayed import Delayed as Delayed
@@ -7,7 +8,11 @@ from wavedil.nn.dilated_stack import DilatedStack as DilatedStack
 from wavedil.nn.gated_block import GatedBlock as GatedBlock
 from wavedil.nn.layer import Layer as Layer
 from wavedil.nn.layer import require_causal as require_causal
+from wavedil.nn.pooling import last_step as last_step
+from wavedil.nn.pooling import mean_step as mean_step
 from wavedil.nn.sequential import Sequential as Sequential
+from wavedil.nn.temporal_block import TemporalBlock as TemporalBlock
+from wavedil.nn.temporal_conv_net import TemporalConvNet as TemporalConvNet
 from wavedil.nn.upsample import RepeatUpsample as RepeatUpsample
 from wavedil.nn.upsample import SubPixelUpsample as SubPixelUpsample
 from wavedil.nn.wavelet import AtrousWavelet as AtrousWavelet

@@ -40,6 +40,8 @@ class Conv1d(nnx.Module):
       groups: Groups of channels that do not see each other.
       padding: "causal" or "same".
       use_bias: Whether b is there.
+      weight_norm: Whether W is g v / |v| with trained v and g, a gain for each output channel; both begin so that W is
+        as without.
       rngs: Source of the initial weights, normal with variance 1 / (taps and channels that meet in an output).
 
     Shapes:
@@ -54,7 +56,8 @@ class Conv1d(nnx.Module):
       >>> conv(jnp.ones((1, 100, 1))).shape
       (1, 100, 8)
 
-    Reference: van den Oord et al. 2016, arXiv:1609.03499, section 2.1.
+    Reference: van den Oord et al. 2016, arXiv:1609.03499, section 2.1; Salimans and Kingma 2016, arXiv:1602.07868
+    (weight normalisation).
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Conv1d(nnx.Module):
         groups: Size = 1,
         padding: LayerPadding = "causal",
         use_bias: bool = True,
+        weight_norm: bool = False,
         rngs: nnx.Rngs,
     ) -> None:
         in_channels, out_channels, kernel_size, dilation, groups = require_positive(
@@ -91,6 +95,7 @@ class Conv1d(nnx.Module):
         scale = (kernel_size * in_channels // groups) ** -0.5
         self.kernel = nnx.Param(scale * normal(rngs, shape))
         self.bias = nnx.Param(jnp.zeros(out_channels, jnp.float32)) if use_bias else None
+        self.gain = nnx.Param(_norms(self.kernel[...])) if weight_norm else None
 
     def bias_or_zeros(self) -> Float[Array, " out_channels"]:
         """b, or zeros where there is none."""
@@ -137,5 +142,17 @@ class Conv1d(nnx.Module):
         return self._convolve(extended, "valid"), state
 
     def _convolve(self, x: Array, padding: Padding) -> Array:
-        y = dilated_conv(x, self.kernel[...], self.dilation, padding)
+        y = dilated_conv(x, self._weights(), self.dilation, padding)
         return y if self.bias is None else y + self.bias[None, None].astype(y.dtype)
+
+    def _weights(self) -> Array:
+        """W."""
+        kernel = self.kernel[...]
+        if self.gain is None:
+            return kernel
+        return kernel * (self.gain[...] / _norms(kernel))[None, None]
+
+
+def _norms(kernel: Array) -> Array:
+    """|v| of each output channel."""
+    return jnp.sqrt(jnp.sum(kernel * kernel, axis=(0, 1)))
