@@ -144,47 +144,60 @@ def score() -> None:
     model = with_weights(make_model(), load_file(WEIGHTS), str(WEIGHTS))
     denoise = jax.jit(model)
     recordings = mixtures.read(DATA, test=True)
-    rows: dict[str, Any] = {}
+    rows: dict[str, Any] = {"utterances": NUM_UTTERANCES}
     shown: list[tuple[str, np.ndarray]] = []
     heard: list[np.ndarray] = []
     for kind in mixtures.NOISES:
         for snr_db in SNRS_DB:
-            found = []
-            for seed in range(NUM_UTTERANCES):
-                # The same speech and noise at every ratio.
-                rng = np.random.default_rng([1, seed])
-                speech = mixtures.utterance(recordings, rng)
-                noise = mixtures.noise(recordings, kind, len(speech), rng, vary=False)
-                noisy = mixtures.mix(speech, noise, snr_db)
-                lead = noisy[: round(mixtures.LEAD_SECONDS * SAMPLE_RATE)]
-                sounds = {
-                    "noisy": noisy,
-                    "Wiener, noise of the first 0.25 s": wiener(noisy, lead),
-                    "Wiener, this noise's mean spectrum known": wiener(noisy, noisy - speech),
-                    "network": _whole(denoise, noisy),
+            of_all = [
+                _sounds(denoise, recordings, kind, snr_db, seed) for seed in range(NUM_UTTERANCES)
+            ]
+            ratios = [
+                {
+                    name: si_sdr_db(sound, sounds["clean"])
+                    for name, sound in sounds.items()
+                    if name != "clean"
                 }
-                found.append({name: si_sdr_db(sound, speech) for name, sound in sounds.items()})
-                if snr_db == 0 and seed == 0:
-                    named = {**sounds, "clean": speech}
-                    heard += [np.pad(named[name], (0, 2000)) for name in named]
-                    shown += [
-                        (f"{kind}, {name}" + (f", {found[-1][name]:.1f} dB" if name in found[-1] else ""), named[name])
-                        for name in ("noisy", "network", "clean")
-                    ]  # fmt: skip
-            rows[f"{kind}, {snr_db} dB"] = {
-                name: round(float(np.mean([one[name] for one in found])), 2) for name in found[0]
+                for sounds in of_all
+            ]
+            means = {
+                name: round(float(np.mean([of_one[name] for of_one in ratios])), 2)
+                for name in ratios[0]
             }
-            print(f"{kind}, {snr_db} dB", rows[f"{kind}, {snr_db} dB"], flush=True)
-    _write("si_sdr_db", {"utterances": NUM_UTTERANCES, **rows})
+            rows[f"{kind}, {snr_db} dB"] = means
+            if snr_db == 0:
+                heard += [np.pad(sound, (0, 2000)) for sound in of_all[0].values()]
+                shown += [
+                    (f"{kind}, {name}" + (f", {ratios[0][name]:.1f} dB" if name in means else ""), of_all[0][name])
+                    for name in ("noisy", "network", "clean")
+                ]  # fmt: skip
+    _write("si_sdr_db", rows)
     _write("stream", _stream(model, shown[0][1]))
+    sizes = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model)))
     field = model.receptive_field
-    sizes = {"parameters": sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model))),
-             "past_frames": field.past, "future_frames": field.future}  # fmt: skip
-    _write("model", sizes)
+    _write("model", {"parameters": sizes, "past_frames": field.past, "future_frames": field.future})
     waveform_and_spectrogram(
         [(title, _limited(sound)) for title, sound in shown], SAMPLE_RATE, HERE / "denoised.png"
     )
     wd.audio.save(HERE / "denoised.flac", _limited(np.concatenate(heard)), SAMPLE_RATE)
+
+
+def _sounds(
+    denoise: Any, recordings: mixtures.Recordings, kind: str, snr_db: float, seed: int
+) -> dict[str, np.ndarray]:
+    """A mixture, what each way makes of it, and the speech in it, which is the same at every ratio."""
+    rng = np.random.default_rng([1, seed])
+    speech = mixtures.utterance(recordings, rng)
+    noise = mixtures.noise(recordings, kind, len(speech), rng, vary=False)
+    noisy = mixtures.mix(speech, noise, snr_db)
+    lead = noisy[: round(mixtures.LEAD_SECONDS * SAMPLE_RATE)]
+    return {
+        "noisy": noisy,
+        "Wiener, noise of the first 0.25 s": wiener(noisy, lead),
+        "Wiener, this noise's mean spectrum known": wiener(noisy, noisy - speech),
+        "network": _whole(denoise, noisy),
+        "clean": speech,
+    }
 
 
 def _whole(gains_of: Any, noisy: np.ndarray) -> np.ndarray:
