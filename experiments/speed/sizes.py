@@ -63,6 +63,9 @@ class Sizes:
         ((3, 9, 4, 8, 5, 7, 6, 6) * 8, 64),
     )
     """Frames of sounds of different lengths, and how many equal ones they are compared with."""
+    wavelets: tuple[tuple[str, int], ...] = (("haar", 4), ("db2", 5), ("db4", 8), ("sym8", 6))
+    """Wavelets and their levels."""
+    wavelet_samples: int = 2**20
     corpora: Mapping[str, Recordings] = dataclasses.field(
         default_factory=lambda: {
             "six songs of four minutes, 44.1 kHz": Recordings(44100, (240 * 44100,) * 6, 2),
@@ -105,6 +108,8 @@ class Sizes:
             batch_steps=20,
             starts=1,
             ragged=(((1, 3), 2),),
+            wavelets=(("haar", 2), ("db2", 1)),
+            wavelet_samples=256,
             corpora={
                 "long": Recordings(8000, (20000, 15000), 2),
                 "short": Recordings(8000, (3000, 5000, 4000)),

@@ -25,10 +25,13 @@ from wavedil.models import (
 )
 from wavedil.nn import (
     AtrousPyramid,
+    AtrousWavelet,
+    AtrousWaveletSynthesis,
     ContextModule,
     ContextStack,
     Conv1d,
     Conv2d,
+    Delayed,
     DepthwiseSeparableBlock,
     DilatedStack,
     Downsample,
@@ -363,6 +366,20 @@ LAYERS = {
             Conv1d(3, 4, kernel_size=2, dilation=3, rngs=r),
             Conv1d(4, 2, kernel_size=5, padding="same", rngs=r),
         )
+    ),
+    "delayed sequential": Case(
+        lambda r: Delayed(
+            Sequential(
+                Conv1d(3, 4, kernel_size=4, padding="same", rngs=r),
+                jax.nn.tanh,
+                Conv1d(4, 2, kernel_size=3, dilation=2, padding="same", rngs=r),
+            )
+        )
+    ),
+    "wavelet": Case(lambda _: AtrousWavelet(3, levels=2, wavelet="db2")),
+    "wavelet learnable": Case(lambda _: AtrousWavelet(3, levels=2, learnable=True)),
+    "wavelet synthesis": Case(
+        lambda _: AtrousWaveletSynthesis(2, levels=2, wavelet="db2", learnable=True), channels=6
     ),
     "repeat upsample": Case(_repeat()),
     "repeat upsample of many taps": Case(_repeat(kernel_size=10)),

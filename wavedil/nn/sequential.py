@@ -20,7 +20,8 @@ from wavedil.receptive_field import ReceptiveField
 class Sequential(nnx.Module):
     """Layers one after the other: y = layer_n(... layer_1(x)).
 
-    Every layer sees zeros before its first sample. Streams if each layer does.
+    Every layer sees zeros before its first sample. Streams if each layer does; wrapped in `Delayed` it
+    does if layers see the future, too.
 
     Args:
       layers: Layers under the contract, and modules and functions that act on every sample by itself, such as
@@ -42,6 +43,7 @@ class Sequential(nnx.Module):
     def __init__(self, *layers: Any) -> None:
         modules: list[Any] = [layer if _is_layer(layer) else Pointwise(layer) for layer in layers]
         self.layers = nnx.List(modules)
+        self.in_channels = getattr(modules[0], "in_channels", None) if modules else None
         fields = [module.receptive_field for module in modules]
         self.receptive_field = functools.reduce(ReceptiveField.then, fields, ReceptiveField(past=0))
 
@@ -89,7 +91,8 @@ class Sequential(nnx.Module):
         return x
 
     def init_state(self, batch_size: Size, dtype: DTypeLike = jnp.float32) -> list[Any]:
-        require_causal(self.receptive_field, type(self).__name__)
+        # Asked of all layers together: the delay of the first that sees the future would not be enough.
+        require_causal(self.receptive_field, "this Sequential")
         states = []
         layers: list[Any] = list(self.layers)
         for layer in layers:
@@ -100,7 +103,7 @@ class Sequential(nnx.Module):
     def step(
         self, x: Num[Array, "batch time *in"], state: list[Any]
     ) -> tuple[Num[Array, "batch out_time *out"], list[Any]]:
-        require_causal(self.receptive_field, type(self).__name__)
+        require_causal(self.receptive_field, "this Sequential")
         require_parts(self, state, range(len(self.layers)))
         after = []
         layers: list[Any] = list(self.layers)
