@@ -19,7 +19,8 @@ def scalar(case: Case) -> tuple[Callable[[Any], Any], Any, Any]:
     """A layer as a function of everything that it is differentiable by, in float64; a place there, and a direction."""
     graph, weights = nnx.split(case.abstract_layer())
     _, x, extras = contract.of_type(case, NUM_SAMPLES, "float64")
-    labels = {"labels": extras.pop("labels")} if case.labels else {}
+    # Labels and diffusion steps are whole numbers.
+    whole = {name: extras.pop(name) for name in ("labels", "noise_step") if name in extras}
     rng = np.random.default_rng(0)
 
     def normal(leaf: Any) -> Any:
@@ -28,7 +29,7 @@ def scalar(case: Case) -> tuple[Callable[[Any], Any], Any, Any]:
     def function(arguments: Any) -> Any:
         weights, x_or_nothing, extras = arguments
         (signal,) = x_or_nothing or (x,)
-        return contract.loss(nnx.merge(graph, weights)(signal, **extras, **labels))
+        return contract.loss(nnx.merge(graph, weights)(signal, **extras, **whole))
 
     at = jax.tree.map(normal, weights), () if case.channels is None else (x,), extras
     return function, at, jax.tree.map(normal, at)

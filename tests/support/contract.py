@@ -16,6 +16,8 @@ from jax import lax
 from wavedil.models import (
     TCN,
     ContextStackConfig,
+    DiffWave,
+    DiffWaveConfig,
     Encoder,
     EncoderConfig,
     LocalConditioningConfig,
@@ -33,6 +35,7 @@ from wavedil.nn import (
     Conv2d,
     Delayed,
     DepthwiseSeparableBlock,
+    DiffusionBlock,
     DilatedStack,
     Downsample,
     FiLM,
@@ -64,6 +67,10 @@ class Case:
     labels: tuple[str, ...] = ()
     local: int | None = None
     """Channels of a WaveNet's local condition, which has a value at every sample too."""
+    embedding: int | None = None
+    """Channels of the embedding of a diffusion step, one for each signal."""
+    noise_step: bool = False
+    """Whether it is a model that takes the diffusion step of each signal."""
     dropout: bool = False
     """Whether a dropout key makes a difference."""
 
@@ -91,6 +98,11 @@ class Case:
             if channels is not None:
                 shape = (batch_size, num_samples, channels)
                 extras[name] = jax.random.normal(jax.random.key(9), shape)
+        if self.embedding is not None:
+            shape = (batch_size, 1, self.embedding)
+            extras["embedding"] = jax.random.normal(jax.random.key(8), shape)
+        if self.noise_step:
+            extras["noise_step"] = jnp.arange(batch_size) + 1
         if self.labels:
             extras["labels"] = {name: jnp.arange(batch_size) % 3 for name in self.labels}
         return extras
@@ -241,6 +253,14 @@ def _encoder(**settings: Any) -> Callable[[nnx.Rngs], Any]:
     return lambda rngs: Encoder(EncoderConfig(**{**sizes, **settings}), rngs=rngs)
 
 
+def _diffwave(rngs: nnx.Rngs) -> DiffWave:
+    config = DiffWaveConfig.tiny(dilations=(1, 3), channels=4, labels=_TWO_LABELS)
+    model = DiffWave(config, rngs=rngs)
+    # It begins with no guess at all.
+    model.output.kernel[...] = jnp.ones(model.output.kernel.shape)
+    return model
+
+
 class _FarAndNear(nnx.Module):
     """A stack that sees near, conditioned by one that sees far."""
 
@@ -289,6 +309,10 @@ def _scales(**settings: Any) -> Callable[[nnx.Rngs], Any]:
 def _temporal(**settings: Any) -> Callable[[nnx.Rngs], Any]:
     sizes = {"kernel_size": 3, "dilation": 2}
     return lambda rngs: TemporalBlock(3, 4, **{**sizes, **settings}, rngs=rngs)
+
+
+def _diffusion(**settings: Any) -> Callable[[nnx.Rngs], Any]:
+    return lambda rngs: DiffusionBlock(3, 4, **{"dilation": 2, **settings}, rngs=rngs)
 
 
 def _tcn(**settings: Any) -> Callable[[nnx.Rngs], Any]:
@@ -354,6 +378,10 @@ LAYERS = {
     "temporal block same": Case(_temporal(kernel_size=2, dilation=3, padding="same", norm="group")),
     "temporal net": Case(_tcn(activation="gated", norm="layer", skip_connections=True)),
     "tcn": Case(_classifier),
+    "diffusion block": Case(_diffusion(), embedding=4),
+    "diffusion block conditioned": Case(
+        _diffusion(kernel_size=2, condition_channels=2), embedding=4, condition=2
+    ),
     "sequential": Case(
         lambda r: Sequential(
             Conv1d(3, 4, kernel_size=2, dilation=2, rngs=r),
@@ -400,6 +428,7 @@ LAYERS = {
     "stack conditioned by a context stack": Case(_FarAndNear),
     "encoder": Case(_encoder(), channels=1),
     "encoder of two taps": Case(_encoder(kernel_size=2, hop=3, cycles=2), channels=1),
+    "diffwave": Case(_diffwave, channels=1, labels=tuple(_TWO_LABELS), noise_step=True),
     "wavenet": Case(_wavenet(), channels=None),
     "wavenet scalar": Case(
         _wavenet(input="scalar", kernel_size=3, gate_channels=5, dropout=0.3),

@@ -7,6 +7,7 @@ from flax import nnx
 
 from wavedil.config import Config, read_named
 from wavedil.models.autoencoder import Autoencoder
+from wavedil.models.diffwave import DiffWave
 from wavedil.models.tcn import TCN
 from wavedil.models.wavenet import WaveNet
 
@@ -17,6 +18,7 @@ MODELS: dict[str, type[nnx.Module]] = {
     "WaveNet": WaveNet,
     "Autoencoder": Autoencoder,
     "TCN": TCN,
+    "DiffWave": DiffWave,
 }
 """Name of a model's config -> the model. One of your own: `MODELS["MyNet"] = MyNet`."""
 

@@ -7,6 +7,7 @@ from wavedil.nn.context_stack import ContextStack as ContextStack
 from wavedil.nn.conv import Conv1d as Conv1d
 from wavedil.nn.conv2d import Conv2d as Conv2d
 from wavedil.nn.delayed import Delayed as Delayed
+from wavedil.nn.diffusion_block import DiffusionBlock as DiffusionBlock
 from wavedil.nn.dilated_stack import DilatedStack as DilatedStack
 from wavedil.nn.downsample import Downsample as Downsample
 from wavedil.nn.film import FiLM as FiLM
