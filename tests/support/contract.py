@@ -339,8 +339,7 @@ LAYERS = {
     "conv over frequencies": Case(
         lambda r: Conv2d(2, 3, num_frequencies=4, kernel_size=3, dilation=(2, 1), rngs=r), 2, 4
     ),
-    "context module same": Case(_scales(widths=(2, 4), padding="same"), 2),
-    "context module over frequencies": Case(_scales(num_frequencies=4), 2, 4),
+    "context module over frequencies": Case(_scales(widths=(2, 4), num_frequencies=4), 2, 4),
     "pyramid same": Case(_pyramid(padding="same"), 2),
     "pyramid over frequencies": Case(_pyramid(num_frequencies=4), 2, 4),
     "film": Case(lambda r: FiLM(3, 2, rngs=r), condition=2),
@@ -377,8 +376,7 @@ LAYERS = {
     "temporal block": Case(_temporal(dropout=0.5), dropout=True),
     "temporal block same": Case(_temporal(kernel_size=2, dilation=3, padding="same", norm="group")),
     "temporal net": Case(_tcn(activation="gated", norm="layer", skip_connections=True)),
-    "tcn": Case(_classifier),
-    "diffusion block": Case(_diffusion(), embedding=4),
+    "tcn": Case(_classifier, dropout=True),
     "diffusion block conditioned": Case(
         _diffusion(kernel_size=2, condition_channels=2), embedding=4, condition=2
     ),
@@ -435,15 +433,9 @@ LAYERS = {
         channels=None,
         dropout=True,
     ),
-    "wavenet logistic": Case(
-        _wavenet(output="logistic", companding="linear", input="scalar"), channels=None
-    ),
     "wavenet gaussian": Case(_wavenet(output="gaussian", num_components=2), channels=None),
     "wavenet labelled": Case(
         _wavenet(labels=_TWO_LABELS), channels=None, labels=tuple(_TWO_LABELS)
-    ),
-    "wavenet with features": Case(
-        _wavenet(local_conditioning=_LOCAL), channels=None, local=_LOCAL.channels
     ),
     "wavenet with features and labels": Case(
         _wavenet(local_conditioning=_LOCAL, labels=_TWO_LABELS),

@@ -74,7 +74,8 @@ def mesh(kind: AxisType) -> Any:
 
 def split(tree: Any, axis: str | None = "devices") -> Any:
     """Arrays, or their shapes, on the devices of the mesh that is set, each with its part of the first axis."""
-    sharding = NamedSharding(jax.sharding.get_mesh(), P(axis))
+    # Not P(None), which is of one axis at least.
+    sharding = NamedSharding(jax.sharding.get_mesh(), P() if axis is None else P(axis))
     return jax.tree.map(
         lambda leaf: (
             jax.device_put(leaf, sharding)

@@ -92,7 +92,7 @@ class Sequential(nnx.Module):
 
     def init_state(self, batch_size: Size, dtype: DTypeLike = jnp.float32) -> list[Any]:
         # Asked of all layers together: the delay of the first that sees the future would not be enough.
-        require_causal(self.receptive_field, "this Sequential")
+        require_causal(self.receptive_field, type(self).__name__)
         states = []
         layers: list[Any] = list(self.layers)
         for layer in layers:
@@ -103,7 +103,7 @@ class Sequential(nnx.Module):
     def step(
         self, x: Num[Array, "batch time *in"], state: list[Any]
     ) -> tuple[Num[Array, "batch out_time *out"], list[Any]]:
-        require_causal(self.receptive_field, "this Sequential")
+        require_causal(self.receptive_field, type(self).__name__)
         require_parts(self, state, range(len(self.layers)))
         after = []
         layers: list[Any] = list(self.layers)
