@@ -119,6 +119,26 @@ def test_a_vmap_over_batches_is_the_batch_of_them_all_with_its_gradients(name: s
     assert_close(run(weights, True), run(weights, False), rtol=2e-4, atol=2e-4)
 
 
+@pytest.mark.parametrize("name", COMPILED)
+def test_a_checkpointed_layer_has_the_same_outputs_and_gradients(name: str) -> None:
+    case = LAYERS[name]
+    graph, weights = nnx.split(case.layer())
+    x, extras = case.signal(NUM_SAMPLES), case.extras(NUM_SAMPLES)
+
+    def loss(weights: Any, wrap: Callable[[Any], Any]) -> Any:
+        y = wrap(nnx.merge(graph, weights))(x, **extras)
+        return contract.loss(y), y
+
+    @jax.jit
+    def both(weights: Any) -> Any:
+        return [
+            jax.grad(loss, has_aux=True)(weights, wrap) for wrap in (jax.checkpoint, lambda f: f)
+        ]
+
+    actual, expected = both(weights)
+    assert_close(actual, expected, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", CAUSAL)
 def test_a_layer_is_exported_for_every_number_of_samples(name: str) -> None:
     """With the time as a symbol; the numbers at three lengths are those of the layer itself."""

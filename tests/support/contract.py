@@ -14,21 +14,26 @@ from flax import nnx
 from jax import lax
 
 from wavedil.models import (
+    TCN,
     ContextStackConfig,
     DiffWave,
     DiffWaveConfig,
     Encoder,
     EncoderConfig,
     LocalConditioningConfig,
+    TCNConfig,
     WaveNet,
     WaveNetConfig,
 )
 from wavedil.nn import (
     AtrousPyramid,
+    AtrousWavelet,
+    AtrousWaveletSynthesis,
     ContextModule,
     ContextStack,
     Conv1d,
     Conv2d,
+    Delayed,
     DepthwiseSeparableBlock,
     DiffusionBlock,
     DilatedStack,
@@ -314,6 +319,11 @@ def _tcn(**settings: Any) -> Callable[[nnx.Rngs], Any]:
     return lambda rngs: TemporalConvNet(3, (4, 2), **{"kernel_size": 3, **settings}, rngs=rngs)
 
 
+def _classifier(rngs: nnx.Rngs) -> TCN:
+    sizes = {"channels": 4, "kernel_size": 2, "dilations": (3,), "mean": 0.3, "deviation": 0.5}
+    return TCN(TCNConfig(in_channels=3, values=("a", "b"), **sizes), rngs=rngs)
+
+
 _LOCAL = LocalConditioningConfig(num_features=3, hop=4, channels=5)
 _FAR = ContextStackConfig(factor=4, channels=6, dilations=(1, 2))
 _TWO_LABELS = {"digit": ("0", "1"), "speaker": ("a", "b", "c")}
@@ -329,8 +339,7 @@ LAYERS = {
     "conv over frequencies": Case(
         lambda r: Conv2d(2, 3, num_frequencies=4, kernel_size=3, dilation=(2, 1), rngs=r), 2, 4
     ),
-    "context module same": Case(_scales(widths=(2, 4), padding="same"), 2),
-    "context module over frequencies": Case(_scales(num_frequencies=4), 2, 4),
+    "context module over frequencies": Case(_scales(widths=(2, 4), num_frequencies=4), 2, 4),
     "pyramid same": Case(_pyramid(padding="same"), 2),
     "pyramid over frequencies": Case(_pyramid(num_frequencies=4), 2, 4),
     "film": Case(lambda r: FiLM(3, 2, rngs=r), condition=2),
@@ -338,9 +347,9 @@ LAYERS = {
     "downsample": Case(lambda r: Downsample(3, 4, factor=4, kernel_size=6, rngs=r)),
     "downsample and up again": Case(
         lambda r: Sequential(
+            Conv1d(3, 3, kernel_size=2, rngs=r),
             Downsample(3, 4, factor=2, kernel_size=3, rngs=r),
-            Conv1d(4, 3, kernel_size=2, rngs=r),
-            RepeatUpsample(3, 2, factor=2, rngs=r),
+            RepeatUpsample(4, 2, factor=2, rngs=r),
         )
     ),
     "gated block": Case(_block(skip_channels=5)),
@@ -367,7 +376,7 @@ LAYERS = {
     "temporal block": Case(_temporal(dropout=0.5), dropout=True),
     "temporal block same": Case(_temporal(kernel_size=2, dilation=3, padding="same", norm="group")),
     "temporal net": Case(_tcn(activation="gated", norm="layer", skip_connections=True)),
-    "diffusion block": Case(_diffusion(), embedding=4),
+    "tcn": Case(_classifier, dropout=True),
     "diffusion block conditioned": Case(
         _diffusion(kernel_size=2, condition_channels=2), embedding=4, condition=2
     ),
@@ -383,6 +392,20 @@ LAYERS = {
             Conv1d(3, 4, kernel_size=2, dilation=3, rngs=r),
             Conv1d(4, 2, kernel_size=5, padding="same", rngs=r),
         )
+    ),
+    "delayed sequential": Case(
+        lambda r: Delayed(
+            Sequential(
+                Conv1d(3, 4, kernel_size=4, padding="same", rngs=r),
+                jax.nn.tanh,
+                Conv1d(4, 2, kernel_size=3, dilation=2, padding="same", rngs=r),
+            )
+        )
+    ),
+    "wavelet": Case(lambda _: AtrousWavelet(3, levels=2, wavelet="db2")),
+    "wavelet learnable": Case(lambda _: AtrousWavelet(3, levels=2, learnable=True)),
+    "wavelet synthesis": Case(
+        lambda _: AtrousWaveletSynthesis(2, levels=2, wavelet="db2", learnable=True), channels=6
     ),
     "repeat upsample": Case(_repeat()),
     "repeat upsample of many taps": Case(_repeat(kernel_size=10)),
@@ -410,15 +433,9 @@ LAYERS = {
         channels=None,
         dropout=True,
     ),
-    "wavenet logistic": Case(
-        _wavenet(output="logistic", companding="linear", input="scalar"), channels=None
-    ),
     "wavenet gaussian": Case(_wavenet(output="gaussian", num_components=2), channels=None),
     "wavenet labelled": Case(
         _wavenet(labels=_TWO_LABELS), channels=None, labels=tuple(_TWO_LABELS)
-    ),
-    "wavenet with features": Case(
-        _wavenet(local_conditioning=_LOCAL), channels=None, local=_LOCAL.channels
     ),
     "wavenet with features and labels": Case(
         _wavenet(local_conditioning=_LOCAL, labels=_TWO_LABELS),

@@ -113,6 +113,17 @@ def sequence_of(recording: Recording, quantizer: Quantizer) -> Float32[np.ndarra
     return quantizer.decode(recording.codes)[:, None].astype(np.float32)
 
 
+def moments(recordings: Sequence[Recording], quantizer: Quantizer) -> tuple[float, float]:
+    """Mean and standard deviation of all numbers of the sequences."""
+    sums = np.zeros(3)
+    for recording in recordings:
+        sequence = sequence_of(recording, quantizer).astype(np.float64)
+        sums += sequence.size, sequence.sum(), (sequence**2).sum()
+    mean = sums[1] / sums[0]
+    # Recordings are not silent, so that the numbers differ.
+    return float(mean), float(np.sqrt(sums[2] / sums[0] - mean**2))
+
+
 def rows_of(
     recordings: Sequence[Recording], target: str, values: Sequence[str]
 ) -> Int32[np.ndarray, " recordings"]:

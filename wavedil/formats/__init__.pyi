@@ -1,4 +1,5 @@
 """Models in files."""
 
+from . import torch as torch
 from .saved_model import load as load
 from .saved_model import save as save

@@ -8,7 +8,7 @@ import numpy as np
 
 from wavedil.config import Config
 from wavedil.data.corpus import Corpus
-from wavedil.data.labelled_windows import LabelledBatch, LabelledWindows, rows_of
+from wavedil.data.labelled_windows import LabelledBatch, LabelledWindows, moments, rows_of
 from wavedil.data.recording import Recording
 from wavedil.errors import UserError, suggestion
 from wavedil.features import MelConfig
@@ -40,12 +40,12 @@ class ClassifierTask(Config):
     one label alone."""
     input: Literal["mel", "samples"] = "mel"
     """Whether it is given mel spectra or the samples themselves."""
-    mel: MelConfig = dataclasses.field(default_factory=MelConfig)
-    """The mel spectra."""
+    mel: MelConfig = MelConfig(num_mels=40)
+    """The mel spectra, of fewer bands than a vocoder's: the pitch of a voice says little."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.input == "samples" and self.mel != MelConfig():
+        if self.input == "samples" and self.mel != type(self).mel:
             raise UserError(
                 "input is 'samples', and mel settings are given too; leave one of them out"
             )
@@ -67,9 +67,12 @@ class ClassifierTask(Config):
                 "recordings to train on, so there is nothing to tell apart; choose a label of at least two values "
                 f"(known: {', '.join(corpus.label_values)}), or hold out other recordings"
             )
+        mean, deviation = moments(corpus.train, config.model.quantizer)
         model: TCNConfig = dataclasses.replace(
             config.model,
             in_channels=corpus.num_features or 1,
+            mean=mean,
+            deviation=deviation,
             target=target,
             values=values,
             mel=corpus.mel,
@@ -118,10 +121,17 @@ class ClassifierTask(Config):
         import jax
         import jax.numpy as jnp
 
-        rows = jnp.asarray(batch.rows)
-        logits = model.logits(
-            jnp.asarray(batch.inputs), mask=jnp.asarray(batch.mask), dropout_key=key
+        from wavedil.tasks.augmentation import augmented
+
+        inputs, mask, rows = (
+            jnp.asarray(batch.inputs),
+            jnp.asarray(batch.mask),
+            jnp.asarray(batch.rows),
         )
+        dropout_key, other_key = jax.random.split(key)
+        if self.input == "mel":
+            inputs = augmented(inputs, mask, other_key)
+        logits = model.logits(inputs, mask=mask, dropout_key=dropout_key)
         log_prob = jax.nn.log_softmax(logits)
         counted, chosen = rows >= 0, jnp.maximum(rows, 0)
         of_true = jnp.take_along_axis(log_prob, chosen[:, None], axis=1)[:, 0]
