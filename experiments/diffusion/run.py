@@ -38,7 +38,7 @@ CONFIG = wd.RunConfig(
         channels=32, dilations=(1, 3, 9, 27, 81, 243), cycles=2, embedding_channels=64
     ),
     training=wd.TrainingConfig(
-        steps=4000,
+        steps=7000,
         optimizer="muon",
         log_every=50,
         evaluate_every=500,
