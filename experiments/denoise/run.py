@@ -38,8 +38,8 @@ HERE = Path(__file__).parent
 DATA = Path(os.environ.get("WAVEDIL_DATA", HERE.parents[2] / "shared" / "data"))
 WEIGHTS = HERE / "runs" / "weights.safetensors"
 CHANNELS = 96
-# Of the blocks, and whether each is centred: what comes soon after a frame is worth waiting for, what was long before
-# tells the noise.
+# Of the blocks, and whether each is centred: what comes soon after a frame is worth waiting for, and the
+# noise is known from what was long before.
 BLOCKS = ((1, True), (2, True), (4, False), (8, False), (16, False))
 STEPS, BATCH_SIZE, WINDOW_FRAMES, LEARNING_RATE = 2500, 8, 250, 2e-3
 SNRS_DB = (0, 5)

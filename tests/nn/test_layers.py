@@ -186,3 +186,15 @@ def test_a_stereo_signal_is_no_pair_of_groups_of_a_mono_layer() -> None:
         layer = make(1, 8, kernel_size=2, **more, rngs=nnx.Rngs(0))
         with pytest.raises(UserError, match=r"x has 2 channels, but this .* has in_channels=1"):
             layer(jnp.ones((1, 10, 2)))
+
+
+@pytest.mark.parametrize("name", ["stack conditioned", "context stack", "temporal net"])
+def test_a_call_outside_jit_compiles_nothing_the_second_time(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    case = contract.LAYERS[name]
+    layer, x, extras = case.layer(), case.signal(12), case.extras(12)
+    layer(x, **extras)
+    with jax.log_compiles():
+        layer(x, **extras)
+    assert "ompil" not in caplog.text

@@ -188,7 +188,7 @@ REFUSED = {
     "a label of one value": ("--target=room", "has the value hall alone .*known: pitch, room"),
     "no target among two": (
         "--target=",
-        "target is missing; say which label to tell: one of pitch, room",
+        "target is missing; say which label to predict: one of pitch, room",
     ),
 }
 
@@ -232,7 +232,7 @@ def test_what_cannot_be_classified_is_said_in_one_line(run, recordings, tmp_path
     assert "no file to classify" in mistake(capsys, "classify", run)
     generator = tmp_path / "generator"
     wd.save(wd.WaveNet(wd.WaveNetConfig.tiny(), rngs=nnx.Rngs(0)), generator)
-    assert "is a WaveNet, which tells no label" in mistake(capsys, "classify", generator, sound)
+    assert "is a WaveNet, which predicts no label" in mistake(capsys, "classify", generator, sound)
     assert "a TCN draws no samples" in mistake(capsys, "generate", run, tmp_path / "x.wav")
 
 

@@ -39,7 +39,7 @@ VERBS = {
     "train": Verb("train", "Train", "Train a model on a folder of recordings."),
     "generate": Verb("generate", "Generate", "Generate sound with a trained model."),
     "evaluate": Verb("evaluate", "Evaluate", "Scores of a trained model on held-out recordings."),
-    "classify": Verb("classify", "Classify", "Tell the value of a label of sound files."),
+    "classify": Verb("classify", "Classify", "Predict the value of a label of sound files."),
     "rf": Verb("rf", "Rf", "Receptive field of a stack or model, and how to get one."),
     "info": Verb("info", "Info", "Shows the content of a run, a model or a sound file."),
 }

@@ -50,7 +50,7 @@ class Train:
         str, tyro.conf.arg(metavar="generator|vocoder|autoencoder|classifier|diffusion")
     ] = "generator"
     """A generator draws sound by itself; a vocoder is conditioned on features, such as mel spectra; an autoencoder
-    learns latents, resynthesises sound from them, and mixes two; a classifier tells the value of a label, --target
+    learns latents, resynthesises sound from them, and mixes two; a classifier predicts the value of a label, --target
     NAME; a diffusion model draws whole sounds from noise. Each task has options of its own, which
     --task NAME --help shows."""
     corpus: Annotated[CorpusConfig, tyro.conf.arg(name="")]

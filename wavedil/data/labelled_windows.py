@@ -1,4 +1,4 @@
-"""Batches of recordings as sequences, each with the value of a label that is to be told."""
+"""Batches of recordings as sequences, each with the value of a label that is to be predicted."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""How well a diffusion model tells the noise in recordings, at fixed steps and with fixed noise."""
+"""How well a diffusion model predicts the noise in recordings, at fixed steps and with fixed noise."""
 
 from collections.abc import Callable, Sequence
 
@@ -41,7 +41,7 @@ def squared_errors(
     recordings: Sequence[Recording],
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Float[np.ndarray, " recordings"], Float[np.ndarray, " recordings"]]:
-    """Of the noise that a model tells in recordings: sums over samples and steps, and how many these are.
+    """Of the noise that a model predicts in recordings: sums over samples and steps, and how many these are.
 
     Args:
       model: A DiffWave.

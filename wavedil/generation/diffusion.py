@@ -88,7 +88,7 @@ def predicted_noise(
     *,
     mask: Bool[Array, "batch time"] | None = None,
 ) -> Float[Array, "batch time"]:
-    """The noise that a model tells in sounds of any length, long ones in parts: the same numbers as of the whole.
+    """The noise that a model predicts in sounds of any length, long ones in parts: the same numbers as of the whole.
 
     Args:
       model: A DiffWave.

@@ -1,4 +1,4 @@
-"""DiffWave: the noise in a sound, told by a stack of centred gated convolutions."""
+"""DiffWave: the noise in a sound, predicted by a stack of centred gated convolutions."""
 
 from typing import Any, ClassVar
 
@@ -20,7 +20,7 @@ from wavedil.ops.devices import split_alike
 
 
 class DiffWave(nnx.Module):
-    """The noise that was added to a sound, told from their sum, for diffusion (arXiv:2009.09761).
+    """The noise that was added to a sound, predicted from their sum, for diffusion (arXiv:2009.09761).
 
         x[t] = sqrt(a_t) sound + sqrt(1 - a_t) noise        a_t: `config.signal_shares`
         model(x[t], t) is about the noise

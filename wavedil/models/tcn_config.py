@@ -43,7 +43,7 @@ class TCNConfig(Config):
     deviation: float = decided(by="the recordings", default=1.0)
     """Standard deviation of the numbers, by which they are divided then."""
     target: str = decided(by="the task", default="")
-    """Label that it tells."""
+    """Label that it predicts."""
     values: tuple[str, ...] = decided(by="the recordings", default=())
     """Values of the label, in the order of the outputs."""
     mel: MelConfig | None = decided(by="the task", default=None)

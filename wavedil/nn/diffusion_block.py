@@ -3,7 +3,6 @@
 import math
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
@@ -15,6 +14,7 @@ from wavedil.nn.door import enter, enter_with_context, require_beside, require_s
 from wavedil.nn.layer import require_causal
 from wavedil.nn.mask import inner, masked
 from wavedil.ops.devices import split_alike
+from wavedil.ops.gating import TANH_SIGMOID
 from wavedil.ops.promotion import promoted
 from wavedil.receptive_field import ReceptiveField
 
@@ -152,7 +152,5 @@ class DiffusionBlock(nnx.Module):
     ) -> tuple[Array, Array]:
         if condition is not None and self.condition is not None:
             joint = joint + self.condition(condition)
-        signal, gate = jnp.split(joint, 2, axis=-1)
-        outputs = self.outputs(jnp.tanh(signal) * jax.nn.sigmoid(gate))
-        residual, skip = jnp.split(outputs, 2, axis=-1)
+        residual, skip = jnp.split(self.outputs(TANH_SIGMOID(joint)), 2, axis=-1)
         return masked((x + residual) * math.sqrt(0.5), mask), masked(skip, mask)

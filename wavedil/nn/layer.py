@@ -104,7 +104,7 @@ def require_causal(field: ReceptiveField, what: str) -> None:
         delay = math.ceil(field.future / field.stride)
         raise UserError(
             f"{what} sees {field.future} samples of the future, so it has no step; delay its output by "
-            f"{delay} samples, as nn.Delayed does, or use padding='causal'"
+            f"{delay} samples, as nn.Delayed does, or use causal layers"
         )
 
 

@@ -1,4 +1,4 @@
-"""The task of a classifier: tell which value of a label a recording has."""
+"""The task of a classifier: predict which value of a label a recording has."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _WINDOW_SECONDS = 4
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClassifierTask(Config):
-    r"""A TCN that tells the value of one label of a recording, which it is not told.
+    r"""A TCN that predicts the value of one label of a recording, on which it is not conditioned.
 
     Example:
       >>> labels = r"(?P<digit>\d)_(?P<speaker>\w+)_"
@@ -36,8 +36,8 @@ class ClassifierTask(Config):
     name: ClassVar[str] = "classifier"
 
     target: str = ""
-    """Label that it learns to tell: a group of --labels, or a column of the manifest. It may be left out where there is
-    one label alone."""
+    """Label that it learns to predict: a group of --labels, or a column of the manifest. It may be left out where
+    there is one label alone."""
     input: Literal["mel", "samples"] = "mel"
     """Whether it is given mel spectra or the samples themselves."""
     mel: MelConfig = MelConfig(num_mels=40)
@@ -90,8 +90,8 @@ class ClassifierTask(Config):
         labels = corpus.label_values
         if not labels:
             raise UserError(
-                "the recordings have no labels, so there is none to tell; name some in their paths with labels, or in "
-                "a manifest"
+                "the recordings have no labels, so there is none to predict; name some in their paths with labels, or "
+                "in a manifest"
             )
         if self.target in labels:
             return self.target
@@ -99,7 +99,7 @@ class ClassifierTask(Config):
             return next(iter(labels))
         if not self.target:
             raise UserError(
-                f"target is missing; say which label to tell: one of {', '.join(labels)}"
+                f"target is missing; say which label to predict: one of {', '.join(labels)}"
             )
         raise UserError(f"target {self.target!r} is no label; {suggestion(self.target, labels)}")
 
@@ -117,7 +117,7 @@ class ClassifierTask(Config):
         )
 
     def loss(self, model: Any, batch: LabelledBatch, key: Any) -> Any:
-        """Nats of the true values, and their number; the metrics are these and the share that is told right."""
+        """Nats of the true values, and their number; the metrics are these and the share that is predicted right."""
         import jax
         import jax.numpy as jnp
 
@@ -143,12 +143,12 @@ class ClassifierTask(Config):
     def evaluate(
         self, model: Any, recordings: Sequence[Recording], progress: Progress | None = None
     ) -> dict[str, tuple[Any, Any]]:
-        """The share of the recordings with the label whose value is told right; whole recordings, each once."""
+        """The share of the recordings with the label whose value is predicted right; whole recordings, each once."""
         from wavedil.evaluation.classification import probabilities
 
         config = model.config
-        told = probabilities(model, recordings, progress).argmax(axis=1)
-        right = told == rows_of(recordings, config.target, config.values)
+        predicted = probabilities(model, recordings, progress).argmax(axis=1)
+        right = predicted == rows_of(recordings, config.target, config.values)
         labelled = np.array([config.target in item.labels for item in recordings])
         return {"accuracy": (right.astype(float), labelled.astype(float))}
 

@@ -1,4 +1,4 @@
-"""The task of a diffusion model: tell the noise that was added to recordings."""
+"""The task of a diffusion model: predict the noise that was added to recordings."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class DiffusionTask(Config):
     name: ClassVar[str] = "diffusion"
 
     error: Literal["l2", "l1"] = "l2"
-    """What is minimised of the difference between the noise and what the model tells: its square, or its size."""
+    """What is minimised of the difference between the noise and what the model predicts: its square, or its size."""
 
     def model(self) -> DiffWaveConfig:
         return DiffWaveConfig()
@@ -95,8 +95,10 @@ class DiffusionTask(Config):
         steps = (places % 1.0 * config.noise_steps).astype(jnp.int32)
         noise = jax.random.normal(of_noise, samples.shape)
         x = noisy(config, samples, noise, steps)
-        told = model(x[..., None], steps, batch.labels, mask=mask, dropout_key=of_dropout)[..., 0]
-        difference = jnp.where(mask, told - noise, 0.0)
+        predicted = model(x[..., None], steps, batch.labels, mask=mask, dropout_key=of_dropout)[
+            ..., 0
+        ]
+        difference = jnp.where(mask, predicted - noise, 0.0)
         errors = jnp.abs(difference) if self.error == "l1" else jnp.square(difference)
         total, count = jnp.sum(errors), jnp.sum(mask, dtype=errors.dtype)
         return total, count, {f"{self.error}_error_of_noise": (total, count)}
