@@ -4,9 +4,9 @@ import ast
 import importlib
 import inspect
 import pkgutil
-import re
 from pathlib import Path
 
+import pages
 import pytest
 
 import wavedil
@@ -18,12 +18,12 @@ FOLDERS = [
     for module in pkgutil.iter_modules(wavedil.__path__)
     if module.ispkg and module.name != "cli"
 ]
-README = (ROOT / "README.md").read_text()
 SOURCES = {
     str(path.relative_to(ROOT)): path.read_text() for path in (ROOT / "experiments").rglob("*.py")
 } | {
-    f"README.md, block {i}": code
-    for i, code in enumerate(re.findall(r"```python\n(.*?)```", README, re.S))
+    f"{page}, block {i}": code
+    for page, blocks in pages.PAGES.items()
+    for i, code in enumerate(blocks)
 }
 
 
@@ -63,7 +63,7 @@ def test_names_that_load_when_they_are_used_are_there():
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_the_readme_and_the_experiments_come_in_by_the_doors(source):
+def test_the_pages_and_the_experiments_come_in_by_the_doors(source):
     for node in ast.walk(ast.parse(SOURCES[source])):
         modules = (
             [node.module]

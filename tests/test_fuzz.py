@@ -26,7 +26,7 @@ def outcomes(kind, count, seed, seconds):
 @pytest.mark.parametrize("kind", fuzzing.KINDS)
 def test_damaged_files_are_read_or_refused(kind):
     found = outcomes(kind, 40, seed=0, seconds=60)
-    assert sum(found.values()) == 40 and found["refused"] > 0
+    assert found.get("read", 0) + found["refused"] == 40
 
 
 @pytest.mark.long
@@ -34,4 +34,4 @@ def test_damaged_files_are_read_or_refused(kind):
 def test_ten_thousand_damaged_files_are_read_or_refused(kind):
     found = outcomes(kind, 10_000, seed=1, seconds=3600)
     print(kind, found)
-    assert sum(found.values()) == 10_000
+    assert found["read"] + found["refused"] == 10_000

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -118,6 +119,28 @@ def test_a_header_that_says_less_than_follows_is_refused(tmp_path):
     data[at : at + 4] = struct.pack("<I", 6000)
     with pytest.raises(audio.AudioError, match="goes on for 12000 bytes behind the 6000 bytes"):
         audio.load(save(tmp_path, ".wav", data))
+
+
+def test_memory_is_taken_for_what_is_decoded_and_not_for_what_a_header_promises(tmp_path):
+    data = bytearray(FILES[".flac"][: FILES[".flac"].index(b"\xff\xf8")])  # without frames
+    data[22:26] = b"\x7f\xff\xff\xff"  # the number of samples
+    (tmp_path / "a.flac").write_bytes(data)
+    tracemalloc.start()
+    try:
+        with pytest.raises(audio.AudioError, match="copy it again"):
+            audio.load(tmp_path / "a.flac")
+        assert tracemalloc.get_traced_memory()[1] < 1 << 26
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("most", [4, 7, 9000])
+def test_sound_is_the_same_however_much_room_is_made_at_first(tmp_path, monkeypatch, most):
+    path = write(tmp_path / "a.wav", tone(NUM_SAMPLES))
+    expected, _ = audio.load(path)
+    monkeypatch.setattr("wavedil.audio.opening._PIECE", 3)
+    monkeypatch.setattr("wavedil.audio.loading._FIRST_SAMPLES", most)
+    np.testing.assert_array_equal(audio.load(path)[0], expected)
 
 
 @pytest.mark.parametrize("suffix", FORMATS)

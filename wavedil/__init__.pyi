@@ -32,6 +32,8 @@ from .models import AmpModelConfig as AmpModelConfig
 from .models import Autoencoder as Autoencoder
 from .models import AutoencoderConfig as AutoencoderConfig
 from .models import ContextStackConfig as ContextStackConfig
+from .models import DiffWave as DiffWave
+from .models import DiffWaveConfig as DiffWaveConfig
 from .models import EncoderConfig as EncoderConfig
 from .models import LocalConditioningConfig as LocalConditioningConfig
 from .models import TCNConfig as TCNConfig

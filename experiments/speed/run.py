@@ -4,7 +4,8 @@ From the repository's root, with the `bench` extra, on a machine that does nothi
 
     python experiments/speed/run.py [SECTION ...] [--smoke]
 
-Sections are training, layers, corpora, folders, outputs, conditioning, generation, memory and startup.
+Sections are training, layers, temporal, corpora, folders, outputs, conditioning, generation,
+wavelets, memory and startup.
 Without a name it measures all of them. It prints Markdown tables and writes results.json beside this file,
 where the parts not measured this time stay as they were. `--smoke` takes tiny sizes and writes elsewhere.
 """
@@ -20,8 +21,8 @@ from sizes import Sizes
 from timing import machine, seconds
 
 SECTIONS = (
-    *("training", "layers", "corpora", "folders", "outputs"),
-    *("conditioning", "generation", "memory", "startup"),
+    *("training", "layers", "temporal", "corpora", "folders", "outputs"),
+    *("conditioning", "generation", "wavelets", "memory", "startup"),
 )
 FOLDER = Path(__file__).parent
 

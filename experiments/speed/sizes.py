@@ -17,6 +17,18 @@ class Recordings:
     num_channels: int = 1
 
 
+@dataclasses.dataclass(frozen=True)
+class TemporalSizes:
+    """A temporal convolutional network and its signal."""
+
+    name: str
+    channels: int
+    levels: int
+    kernel_size: int
+    batch_size: int = 1
+    num_samples: int = 1
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sizes:
     model: WaveNetConfig = dataclasses.field(default_factory=WaveNetConfig.paper)
@@ -30,6 +42,12 @@ class Sizes:
     compilations: int = 3
     processes: int = 3
     """Fresh processes for each peak of memory that is compared; the sweeps take one each."""
+    temporal: tuple[TemporalSizes, ...] = (
+        TemporalSizes("24 channels, 8 levels of 8 taps, 32 x 600", 24, 8, 8, 32, 600),
+        TemporalSizes("64 channels, 10 levels of 3 taps, 8 x 2,048", 64, 10, 3, 8, 2048),
+    )
+    streamed: TemporalSizes = TemporalSizes("streamed", 64, 10, 3)
+    streamed_frames: int = 500
     lengths: tuple[int, ...] = (4096, 8192, 16384, 32768, 65536)
     cycles: tuple[int, ...] = (1, 2, 3, 4)
     drawn: int = 5000
@@ -45,6 +63,9 @@ class Sizes:
         ((3, 9, 4, 8, 5, 7, 6, 6) * 8, 64),
     )
     """Frames of sounds of different lengths, and how many equal ones they are compared with."""
+    wavelets: tuple[tuple[str, int], ...] = (("haar", 4), ("db2", 5), ("db4", 8), ("sym8", 6))
+    """Wavelets and their levels."""
+    wavelet_samples: int = 2**20
     corpora: Mapping[str, Recordings] = dataclasses.field(
         default_factory=lambda: {
             "six songs of four minutes, 44.1 kHz": Recordings(44100, (240 * 44100,) * 6, 2),
@@ -73,6 +94,9 @@ class Sizes:
             num_samples=512,
             matmul=128,
             stacks=((4, 2, 256),),
+            temporal=(TemporalSizes("tiny", 4, 2, 3, 2, 50),),
+            streamed=TemporalSizes("streamed", 4, 2, 3),
+            streamed_frames=20,
             compilations=1,
             processes=1,
             lengths=(256, 512),
@@ -84,6 +108,8 @@ class Sizes:
             batch_steps=20,
             starts=1,
             ragged=(((1, 3), 2),),
+            wavelets=(("haar", 2), ("db2", 1)),
+            wavelet_samples=256,
             corpora={
                 "long": Recordings(8000, (20000, 15000), 2),
                 "short": Recordings(8000, (3000, 5000, 4000)),

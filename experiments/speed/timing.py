@@ -61,7 +61,10 @@ def machine() -> dict[str, Any]:
         "vector": _vector_width(),
         "load_average_before": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
-        **{name: version(name) for name in ("jax", "jaxlib", "flax", "numpy", "torch")},
+        **{
+            name: version(name)
+            for name in ("jax", "jaxlib", "flax", "numpy", "torch", "PyWavelets")
+        },
         "date": datetime.date.today().isoformat(),
     }
 

@@ -148,7 +148,7 @@ def test_types_meet_by_promotion_and_gradients_come_back_in_their_own(
         graph, weights = nnx.split(layer)
         with jax.numpy_dtype_promotion("standard"):
             floats = [leaf for leaf in jax.tree.leaves((x, extras)) if leaf.dtype == dtype]
-            expected = jnp.result_type(jnp.dtype(weights_dtype), *floats)
+            expected = jnp.result_type(*floats, *jax.tree.leaves(weights))
         differentiable = (weights, *(x,) * jnp.issubdtype(x.dtype, jnp.floating))
 
         def loss(weights: Any, x: Any = x) -> Any:

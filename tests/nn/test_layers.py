@@ -11,9 +11,14 @@ from flax import nnx
 
 from wavedil import UserError, WaveNet, WaveNetConfig
 from wavedil.nn import (
+    AtrousPyramid,
+    ContextModule,
     ContextStack,
     Conv1d,
+    DepthwiseSeparableBlock,
     DilatedStack,
+    Downsample,
+    FiLM,
     GatedBlock,
     RepeatUpsample,
     SubPixelUpsample,
@@ -113,6 +118,14 @@ MAKERS = {
     "repeat": (RepeatUpsample, {**ENDS, "factor": 2, "kernel_size": 3}),
     "sub-pixel": (SubPixelUpsample, {**ENDS, "factor": 2, "kernel_size": 3}),
     "context": (ContextStack, {**ENDS, **STACK, "channels": 2, "factor": 2}),
+    "module": (ContextModule, {"channels": 2, "num_frequencies": 3, "dilations": (1, 2)}),
+    "pyramid": (AtrousPyramid, {**ENDS, "channels": 3, "num_frequencies": 2, "dilations": (1, 2)}),
+    "film": (FiLM, {"channels": 2, "condition_channels": 3}),
+    "separable": (
+        DepthwiseSeparableBlock,
+        {"channels": 2, "hidden_channels": 4, "skip_channels": 3, "kernel_size": 2, "dilation": 2},
+    ),
+    "downsample": (Downsample, {**ENDS, "factor": 2, "kernel_size": 3}),
 }  # fmt: skip
 
 
@@ -173,3 +186,15 @@ def test_a_stereo_signal_is_no_pair_of_groups_of_a_mono_layer() -> None:
         layer = make(1, 8, kernel_size=2, **more, rngs=nnx.Rngs(0))
         with pytest.raises(UserError, match=r"x has 2 channels, but this .* has in_channels=1"):
             layer(jnp.ones((1, 10, 2)))
+
+
+@pytest.mark.parametrize("name", ["stack conditioned", "context stack", "temporal net"])
+def test_a_call_outside_jit_compiles_nothing_the_second_time(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    case = contract.LAYERS[name]
+    layer, x, extras = case.layer(), case.signal(12), case.extras(12)
+    layer(x, **extras)
+    with jax.log_compiles():
+        layer(x, **extras)
+    assert "ompil" not in caplog.text

@@ -12,7 +12,7 @@ from contract import assert_close
 from flax import nnx
 
 from wavedil import UserError
-from wavedil.nn import Conv1d, Sequential
+from wavedil.nn import ContextStack, Conv1d, Downsample, Sequential
 from wavedil.nn import pointwise as pointwise_module
 
 
@@ -101,3 +101,34 @@ def test_a_function_is_traced_once_for_all_blocks_of_a_stream(monkeypatch: Any) 
 def test_what_cannot_be_called_is_no_layer() -> None:
     with pytest.raises(UserError, match="3 is no layer of a Sequential"):
         Sequential(3)
+
+
+@pytest.mark.parametrize("kernel_size", [2, 4])
+@pytest.mark.parametrize("frames", ["context stack", "downsample"])
+def test_a_layer_of_frames_behind_others_cuts_the_frames_in_valid_that_it_cuts_in_a_call(
+    frames: str, kernel_size: int
+) -> None:
+    """Whatever the samples before it take of the beginning."""
+    rngs = make_rngs()
+    last = (
+        ContextStack(2, 3, 2, factor=3, dilations=(1,), rngs=rngs)
+        if frames == "context stack"
+        else Downsample(2, 2, factor=3, kernel_size=5, rngs=rngs)
+    )
+    net = Sequential(Conv1d(2, 2, kernel_size=kernel_size, rngs=rngs), last)
+    x = jax.random.normal(jax.random.key(0), (1, net.receptive_field.past + 10, 2))
+    whole, valid = jax.jit(lambda x: (net(x), net.valid(x)))(x)
+    assert valid.shape[1] >= 10 // net.receptive_field.stride
+    assert_close(valid, whole[:, whole.shape[1] - valid.shape[1] :])
+
+
+@pytest.mark.parametrize("paddings", [("same", "same"), ("causal", "same")])
+def test_a_centred_sequential_asked_to_stream_says_the_delay_of_all_its_layers(
+    paddings: Any,
+) -> None:
+    net = Sequential(
+        *(Conv1d(1, 1, kernel_size=5, padding=kind, rngs=make_rngs()) for kind in paddings)
+    )
+    delay = 2 * paddings.count("same")
+    with pytest.raises(UserError, match=rf"Sequential sees {delay} .* by {delay} samples"):
+        net.init_state(1)

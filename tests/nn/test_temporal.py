@@ -79,28 +79,43 @@ def test_weight_norm_begins_as_the_convolution_without_and_keeps_the_gain_of_any
     assert_close(normed(X), 2 * plain(X))
 
 
+def test_activations_are_the_functions_that_they_are_called_after() -> None:
+    x = np.array([-2.0, 0.0, 0.5], np.float32)
+    sigmoid = 1 / (1 + np.exp(-x))
+    expected = {
+        "tanh": np.tanh(x),
+        "sigmoid": sigmoid,
+        "relu": [0, 0, 0.5],
+        "gelu": x * [0.02275013, 0.5, 0.69146246],
+        "silu": x * sigmoid,
+        "softsign": x / (1 + abs(x)),
+        "leaky_relu": [-0.02, 0, 0.5],
+        "identity": x,
+    }
+    assert set(expected) == set(ACTIVATIONS)
+    for name, y in expected.items():
+        np.testing.assert_allclose(ACTIVATIONS[name](jnp.asarray(x)), y, rtol=1e-5, atol=1e-6)
+
+
 OPTIONS = [
-    *({"activation": name} for name in [*ACTIVATIONS, "gated"]),
-    {"norm": "layer", "padding": "same"},
-    {"norm": "group", "channels": (4, 12), "skip_connections": True},
-    {"norm": None, "padding": "same", "kernel_size": 3, "skip_connections": True},
-]  # fmt: skip
+    {"activation": "gated", "norm": "group", "channels": (12,), "skip_connections": True},
+    {"norm": "layer", "padding": "same", "kernel_size": 3, "skip_connections": True},
+]
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("options", OPTIONS, ids=["causal", "same"])
 def test_signals_of_different_lengths_have_what_each_has_alone_and_zero_beyond(
     options: dict[str, Any],
 ) -> None:
     layer = net(**options)
     batch = layer(jnp.where(MASK[..., None], X, jnp.nan), mask=MASK)
-    for row, length in enumerate(LENGTHS):
+    for row, length in enumerate(LENGTHS[:2]):
         assert_close(batch[row : row + 1, :length], layer(X[row : row + 1, :length]))
         np.testing.assert_array_equal(batch[row, length:], 0)
 
 
-@pytest.mark.parametrize("padding", ["causal", "same"])
-def test_valid_is_the_middle_of_the_whole(padding: str) -> None:
-    layer = net(padding=padding, kernel_size=3, skip_connections=True)
+def test_valid_of_a_centred_net_is_the_middle_of_the_whole() -> None:
+    layer = net(padding="same", kernel_size=3, skip_connections=True)
     past, future = layer.receptive_field.past, layer.receptive_field.future
     valid = layer.valid(X[:2])
     assert valid.shape[1] == 24 - past - future

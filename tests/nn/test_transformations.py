@@ -19,7 +19,8 @@ def scalar(case: Case) -> tuple[Callable[[Any], Any], Any, Any]:
     """A layer as a function of everything that it is differentiable by, in float64; a place there, and a direction."""
     graph, weights = nnx.split(case.abstract_layer())
     _, x, extras = contract.of_type(case, NUM_SAMPLES, "float64")
-    labels = {"labels": extras.pop("labels")} if case.labels else {}
+    # Labels and diffusion steps are whole numbers.
+    whole = {name: extras.pop(name) for name in ("labels", "noise_step") if name in extras}
     rng = np.random.default_rng(0)
 
     def normal(leaf: Any) -> Any:
@@ -28,7 +29,7 @@ def scalar(case: Case) -> tuple[Callable[[Any], Any], Any, Any]:
     def function(arguments: Any) -> Any:
         weights, x_or_nothing, extras = arguments
         (signal,) = x_or_nothing or (x,)
-        return contract.loss(nnx.merge(graph, weights)(signal, **extras, **labels))
+        return contract.loss(nnx.merge(graph, weights)(signal, **extras, **whole))
 
     at = jax.tree.map(normal, weights), () if case.channels is None else (x,), extras
     return function, at, jax.tree.map(normal, at)
@@ -116,6 +117,26 @@ def test_a_vmap_over_batches_is_the_batch_of_them_all_with_its_gradients(name: s
 
     run = jax.jit(gradients_and_outputs, static_argnums=1)
     assert_close(run(weights, True), run(weights, False), rtol=2e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_a_checkpointed_layer_has_the_same_outputs_and_gradients(name: str) -> None:
+    case = LAYERS[name]
+    graph, weights = nnx.split(case.layer())
+    x, extras = case.signal(NUM_SAMPLES), case.extras(NUM_SAMPLES)
+
+    def loss(weights: Any, wrap: Callable[[Any], Any]) -> Any:
+        y = wrap(nnx.merge(graph, weights))(x, **extras)
+        return contract.loss(y), y
+
+    @jax.jit
+    def both(weights: Any) -> Any:
+        return [
+            jax.grad(loss, has_aux=True)(weights, wrap) for wrap in (jax.checkpoint, lambda f: f)
+        ]
+
+    actual, expected = both(weights)
+    assert_close(actual, expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", CAUSAL)

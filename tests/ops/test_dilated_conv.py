@@ -170,3 +170,42 @@ def test_gradients_of_mixed_types_come_back_in_each(signal: str, filters: str, g
     dx, dkernel = jax.eval_shape(jax.grad(lambda x, k: dilated_conv(x, k).sum(), (0, 1)), x, kernel)
     assert (dx.dtype, dkernel.dtype) == (signal, filters)
     assert dilated_conv(x, kernel).dtype == jnp.float32
+
+
+@pytest.mark.parametrize("num_taps", [3, 200], ids=["shifted sums", "general"])
+@pytest.mark.parametrize("num_axes", [1, 2])
+def test_a_depthwise_convolution_is_that_of_each_channel_with_its_gradients(
+    num_axes: int, num_taps: int
+) -> None:
+    rates = (2, 1)[:num_axes]
+    x = jax.random.normal(jax.random.key(0), (2, *(num_taps * 2 + 3, 4)[:num_axes], 3))
+    kernel = jax.random.normal(jax.random.key(1), (num_taps, *(2,) * (num_axes - 1), 1, 3))
+
+    def of_each(x: Any, kernel: Any) -> Any:
+        parts = [
+            dilated_conv(x[..., c : c + 1], kernel[..., c : c + 1], rates, "same") for c in range(3)
+        ]
+        return jnp.concatenate(parts, axis=-1)
+
+    def values_and_gradients(call: Any) -> Any:
+        return jax.jit(
+            jax.grad(lambda *a: (contract.loss(call(*a)), call(*a)), (0, 1), has_aux=True)
+        )
+
+    joined = values_and_gradients(lambda x, kernel: dilated_conv(x, kernel, rates, "same"))
+    expected = values_and_gradients(of_each)(x, kernel)
+    contract.assert_close(joined(x, kernel), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_a_padding_for_each_axis_is_that_along_each() -> None:
+    x, kernel = jnp.ones((1, 6, 6, 1)), jnp.ones((3, 3, 1, 1))
+    y = dilated_conv(x, kernel, (1, 2), ("causal", "same"))
+    along = [dilated_conv(x[:, :, 0], jnp.ones((3, 1, 1)), 1, "causal")[0, :, 0]]
+    along.append(dilated_conv(x[:, 0], jnp.ones((3, 1, 1)), 2, "same")[0, :, 0])
+    np.testing.assert_array_equal(y[0, :, :, 0], along[0][:, None] * along[1][None])
+    for padding, message in (
+        (("causal",), "of 1 axes, but the kernel has 2"),
+        (("causal", "full"), "padding 'full' is unknown"),
+    ):
+        with contract.unchecked(), pytest.raises(UserError, match=message):
+            dilated_conv(x, kernel, 1, padding)  # type: ignore[arg-type]

@@ -149,6 +149,14 @@ def test_downsampling_undoes_upsampling_but_not_the_other_way_round():
     assert down.then(up).stride == 1
 
 
+def test_the_period_is_the_inputs_after_which_outputs_see_alike_again():
+    up, down = ReceptiveField.upsample(4), ReceptiveField.conv(5, stride=6)
+    smoothed = up.then(ReceptiveField.conv(2))
+    held = ReceptiveField.conv(3, stride=3).then(ReceptiveField.upsample(3))
+    fields = (ReceptiveField.conv(3), up, down, smoothed, held, up.then(down))
+    assert [field.period for field in fields] == [1, 1, 6, 1, 3, 3]
+
+
 def test_milliseconds_are_those_of_the_size():
     assert ReceptiveField(past=3069).milliseconds(16000) == 191.875
 

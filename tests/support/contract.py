@@ -14,23 +14,31 @@ from flax import nnx
 from jax import lax
 
 from wavedil.models import (
+    TCN,
     AmpArrayConfig,
     AmpModel,
     AmpModelConfig,
     ContextStackConfig,
+    DiffWave,
+    DiffWaveConfig,
     Encoder,
     EncoderConfig,
     LocalConditioningConfig,
+    TCNConfig,
     WaveNet,
     WaveNetConfig,
 )
 from wavedil.nn import (
     AtrousPyramid,
+    AtrousWavelet,
+    AtrousWaveletSynthesis,
     ContextModule,
     ContextStack,
     Conv1d,
     Conv2d,
+    Delayed,
     DepthwiseSeparableBlock,
+    DiffusionBlock,
     DilatedStack,
     Downsample,
     FiLM,
@@ -62,6 +70,10 @@ class Case:
     labels: tuple[str, ...] = ()
     local: int | None = None
     """Channels of a WaveNet's local condition, which has a value at every sample too."""
+    embedding: int | None = None
+    """Channels of the embedding of a diffusion step, one for each signal."""
+    noise_step: bool = False
+    """Whether it is a model that takes the diffusion step of each signal."""
     dropout: bool = False
     """Whether a dropout key makes a difference."""
 
@@ -89,6 +101,11 @@ class Case:
             if channels is not None:
                 shape = (batch_size, num_samples, channels)
                 extras[name] = jax.random.normal(jax.random.key(9), shape)
+        if self.embedding is not None:
+            shape = (batch_size, 1, self.embedding)
+            extras["embedding"] = jax.random.normal(jax.random.key(8), shape)
+        if self.noise_step:
+            extras["noise_step"] = jnp.arange(batch_size) + 1
         if self.labels:
             extras["labels"] = {name: jnp.arange(batch_size) % 3 for name in self.labels}
         return extras
@@ -239,6 +256,14 @@ def _encoder(**settings: Any) -> Callable[[nnx.Rngs], Any]:
     return lambda rngs: Encoder(EncoderConfig(**{**sizes, **settings}), rngs=rngs)
 
 
+def _diffwave(rngs: nnx.Rngs) -> DiffWave:
+    config = DiffWaveConfig.tiny(dilations=(1, 3), channels=4, labels=_TWO_LABELS)
+    model = DiffWave(config, rngs=rngs)
+    # It begins with no guess at all.
+    model.output.kernel[...] = jnp.ones(model.output.kernel.shape)
+    return model
+
+
 class _FarAndNear(nnx.Module):
     """A stack that sees near, conditioned by one that sees far."""
 
@@ -295,6 +320,10 @@ def _amp(*arrays: dict[str, Any], **settings: Any) -> Callable[[nnx.Rngs], Any]:
     return lambda rngs: AmpModel(config, rngs=rngs)
 
 
+def _diffusion(**settings: Any) -> Callable[[nnx.Rngs], Any]:
+    return lambda rngs: DiffusionBlock(3, 4, **{"dilation": 2, **settings}, rngs=rngs)
+
+
 def _tcn(**settings: Any) -> Callable[[nnx.Rngs], Any]:
     return lambda rngs: TemporalConvNet(3, (4, 2), **{"kernel_size": 3, **settings}, rngs=rngs)
 
@@ -326,6 +355,13 @@ _EVERY_AMP_FEATURE = _amp(
     condition={"arrays": ({"channels": 2, "dilations": (2,), "head_channels": 2},)},
     head={"kernel_sizes": (2,)},
 )
+
+
+def _classifier(rngs: nnx.Rngs) -> TCN:
+    sizes = {"channels": 4, "kernel_size": 2, "dilations": (3,), "mean": 0.3, "deviation": 0.5}
+    return TCN(TCNConfig(in_channels=3, values=("a", "b"), **sizes), rngs=rngs)
+
+
 _LOCAL = LocalConditioningConfig(num_features=3, hop=4, channels=5)
 _FAR = ContextStackConfig(factor=4, channels=6, dilations=(1, 2))
 _TWO_LABELS = {"digit": ("0", "1"), "speaker": ("a", "b", "c")}
@@ -341,8 +377,7 @@ LAYERS = {
     "conv over frequencies": Case(
         lambda r: Conv2d(2, 3, num_frequencies=4, kernel_size=3, dilation=(2, 1), rngs=r), 2, 4
     ),
-    "context module same": Case(_scales(widths=(2, 4), padding="same"), 2),
-    "context module over frequencies": Case(_scales(num_frequencies=4), 2, 4),
+    "context module over frequencies": Case(_scales(widths=(2, 4), num_frequencies=4), 2, 4),
     "pyramid same": Case(_pyramid(padding="same"), 2),
     "pyramid over frequencies": Case(_pyramid(num_frequencies=4), 2, 4),
     "film": Case(lambda r: FiLM(3, 2, rngs=r), condition=2),
@@ -350,9 +385,9 @@ LAYERS = {
     "downsample": Case(lambda r: Downsample(3, 4, factor=4, kernel_size=6, rngs=r)),
     "downsample and up again": Case(
         lambda r: Sequential(
+            Conv1d(3, 3, kernel_size=2, rngs=r),
             Downsample(3, 4, factor=2, kernel_size=3, rngs=r),
-            Conv1d(4, 3, kernel_size=2, rngs=r),
-            RepeatUpsample(3, 2, factor=2, rngs=r),
+            RepeatUpsample(4, 2, factor=2, rngs=r),
         )
     ),
     "gated block": Case(_block(skip_channels=5)),
@@ -379,6 +414,10 @@ LAYERS = {
     "temporal block": Case(_temporal(dropout=0.5), dropout=True),
     "temporal block same": Case(_temporal(kernel_size=2, dilation=3, padding="same", norm="group")),
     "temporal net": Case(_tcn(activation="gated", norm="layer", skip_connections=True)),
+    "tcn": Case(_classifier, dropout=True),
+    "diffusion block conditioned": Case(
+        _diffusion(kernel_size=2, condition_channels=2), embedding=4, condition=2
+    ),
     "sequential": Case(
         lambda r: Sequential(
             Conv1d(3, 4, kernel_size=2, dilation=2, rngs=r),
@@ -391,6 +430,20 @@ LAYERS = {
             Conv1d(3, 4, kernel_size=2, dilation=3, rngs=r),
             Conv1d(4, 2, kernel_size=5, padding="same", rngs=r),
         )
+    ),
+    "delayed sequential": Case(
+        lambda r: Delayed(
+            Sequential(
+                Conv1d(3, 4, kernel_size=4, padding="same", rngs=r),
+                jax.nn.tanh,
+                Conv1d(4, 2, kernel_size=3, dilation=2, padding="same", rngs=r),
+            )
+        )
+    ),
+    "wavelet": Case(lambda _: AtrousWavelet(3, levels=2, wavelet="db2")),
+    "wavelet learnable": Case(lambda _: AtrousWavelet(3, levels=2, learnable=True)),
+    "wavelet synthesis": Case(
+        lambda _: AtrousWaveletSynthesis(2, levels=2, wavelet="db2", learnable=True), channels=6
     ),
     "repeat upsample": Case(_repeat()),
     "repeat upsample of many taps": Case(_repeat(kernel_size=10)),
@@ -419,21 +472,16 @@ LAYERS = {
         channels=1,
     ),
     "amp of every feature": Case(_EVERY_AMP_FEATURE, channels=1),
+    "diffwave": Case(_diffwave, channels=1, labels=tuple(_TWO_LABELS), noise_step=True),
     "wavenet": Case(_wavenet(), channels=None),
     "wavenet scalar": Case(
         _wavenet(input="scalar", kernel_size=3, gate_channels=5, dropout=0.3),
         channels=None,
         dropout=True,
     ),
-    "wavenet logistic": Case(
-        _wavenet(output="logistic", companding="linear", input="scalar"), channels=None
-    ),
     "wavenet gaussian": Case(_wavenet(output="gaussian", num_components=2), channels=None),
     "wavenet labelled": Case(
         _wavenet(labels=_TWO_LABELS), channels=None, labels=tuple(_TWO_LABELS)
-    ),
-    "wavenet with features": Case(
-        _wavenet(local_conditioning=_LOCAL), channels=None, local=_LOCAL.channels
     ),
     "wavenet with features and labels": Case(
         _wavenet(local_conditioning=_LOCAL, labels=_TWO_LABELS),

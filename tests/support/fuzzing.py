@@ -1,7 +1,7 @@
 """Damaged files through the functions that read them: `python fuzzing.py KIND COUNT SEED`, in a process of its own.
 
-Prints how many were read and how many refused. Any other exception, a hang, or memory without bounds ends it with a
-traceback.
+Prints how many were read and how many refused, the slowest in seconds, and the memory that they took in MiB. Any other
+exception, a hang, or memory without bounds ends it with a traceback.
 """
 
 import collections
@@ -13,6 +13,7 @@ import resource
 import signal
 import sys
 import tempfile
+import time
 import warnings
 from pathlib import Path
 
@@ -163,6 +164,7 @@ def main(kind, count, seed):
     warnings.simplefilter("ignore")
     rng = np.random.default_rng(seed)
     outcomes = collections.Counter()
+    slowest = 0.0
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         cases = KINDS[kind]()
@@ -170,12 +172,14 @@ def main(kind, count, seed):
             Path(name).write_bytes(data)
             read(Path(name).absolute())
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         resource.setrlimit(resource.RLIMIT_AS, (used + MOST_BYTES, resource.RLIM_INFINITY))
         for number in range(count):
             name, data, read = cases[number % len(cases)]
             damaged = mutate(rng, data)
             path = Path(name).absolute()
             path.write_bytes(damaged)
+            start = time.perf_counter()
             try:
                 with time_limit():
                     read(path)
@@ -188,8 +192,10 @@ def main(kind, count, seed):
                 keep.write_bytes(damaged)
                 print(f"{kind}: case {number} of seed {seed}, kept as {keep}", file=sys.stderr)
                 raise
+            slowest = max(slowest, time.perf_counter() - start)
         os.chdir("/")
-    print(json.dumps(outcomes))
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - resident) / 1024
+    print(json.dumps({**outcomes, "slowest": slowest, "memory": grown}))
 
 
 if __name__ == "__main__":

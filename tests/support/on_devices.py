@@ -74,7 +74,8 @@ def mesh(kind: AxisType) -> Any:
 
 def split(tree: Any, axis: str | None = "devices") -> Any:
     """Arrays, or their shapes, on the devices of the mesh that is set, each with its part of the first axis."""
-    sharding = NamedSharding(jax.sharding.get_mesh(), P(axis))
+    # Not P(None), which is of one axis at least.
+    sharding = NamedSharding(jax.sharding.get_mesh(), P() if axis is None else P(axis))
     return jax.tree.map(
         lambda leaf: (
             jax.device_put(leaf, sharding)
@@ -93,10 +94,15 @@ def types_agree(name: str) -> None:
     jax.eval_shape(in_shards(call), weights, x, extras)
     with jax.set_mesh(mesh(AxisType.Explicit)):
         x = split(x)
+        placed = split(weights, None), x, split(extras)
         for given in (split(extras), extras) if extras else (extras,):
             _, outputs = jax.eval_shape(call, weights, x, given)
             for leaf in jax.tree.leaves(outputs):
                 assert leaf.sharding.spec[0] == "devices", leaf
+    # The whole signal, placed on a mesh that is not set.
+    _, (y, _) = jax.eval_shape(functools.partial(run, graph, False, ()), *placed)
+    for leaf in jax.tree.leaves(y):
+        assert leaf.sharding.spec[0] == "devices", leaf
 
 
 def numbers_are_those_of_one_device(name: str) -> None:

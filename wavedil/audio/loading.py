@@ -16,6 +16,8 @@ from wavedil.full_scale import peak_above_1
 _LARGEST_PEAK = 2.0
 # Channels cancel where their mean has less than this share of their mean energy: -40 dB.
 _CANCELLED = 1e-4
+# What is made room for before anything is decoded; a piece is never longer.
+_FIRST_SAMPLES = 1 << 22
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -137,8 +139,9 @@ def _mono(path: FilePath, sound: OpenSound, start: int, stop: int, channel: str 
         chosen = column(channel, sound.num_channels)
     except UserError as error:
         raise AudioError(path, str(error)) from None
-    # One array, filled: a recording of hours is there once.
-    samples, end = np.empty(stop - start, np.float32), 0
+    # One array, filled: a recording of hours is there once. It grows with what is decoded, since a damaged header may
+    # promise any number of samples.
+    samples, end = np.empty(min(stop - start, _FIRST_SAMPLES), np.float32), 0
     num_values, num_bad, peak = 0, 0, 0.0
     energy = energy_mixed = 0.0
     for piece in sound.pieces(start, stop):
@@ -152,6 +155,8 @@ def _mono(path: FilePath, sound: OpenSound, start: int, stop: int, channel: str 
             channels, parts = channels.mean(axis=1, keepdims=True), channels
             energy += float(np.square(parts, dtype=np.float64).sum() / sound.num_channels)
             energy_mixed += float(np.square(channels, dtype=np.float64).sum())
+        if end + len(channels) > len(samples):
+            samples.resize(min(stop - start, 2 * len(samples)), refcheck=False)
         samples[end : end + len(channels)] = channels[:, 0]
         end += len(channels)
     if num_bad:

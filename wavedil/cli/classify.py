@@ -20,7 +20,7 @@ _BLOCK_SECONDS = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class Classify:
-    """Tell the value of a label of sound files, with its probability.
+    """Predict the value of a label of sound files, with its probability.
 
     Example: wavedil classify run a.wav b.wav
 

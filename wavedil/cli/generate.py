@@ -27,19 +27,24 @@ def generate(args: Generate) -> None:
     labels, files = labels_of(args), files_to_write(args)
 
     from wavedil.formats import load
-    from wavedil.generation import num_samples_of
+    from wavedil.generation import num_samples_of, require_diffusion
     from wavedil.models import wavenet_of
 
     model = load(args.run)
     config = wavenet_of(model).config
-    wanted = _conditions(args, model)
+    diffusion = require_diffusion(model, args.steps, args.temperature)
+    wanted = [] if diffusion else _conditions(args, model)
     counts = [item.num_samples for item in wanted]
     counts = counts or [num_samples_of(args.seconds, config.sample_rate)] * len(files)
     require_writable(files[0], 2 * sum(counts))
-    codes, stopped = _drawn(args, model, labels, wanted, counts)
-    sounds = [
-        config.quantizer.decode(row[:count]) for row, count in zip(codes, counts, strict=True)
-    ]
+    stopped = None
+    if diffusion:
+        sounds = _diffused(args, model, labels, counts)
+    else:
+        codes, stopped = _drawn(args, model, labels, wanted, counts)
+        sounds = [
+            config.quantizer.decode(row[:count]) for row, count in zip(codes, counts, strict=True)
+        ]
     _write(args, files, sounds, counts, config.sample_rate)
     if stopped is not None:
         raise stopped
@@ -81,6 +86,31 @@ def _drawn(
         except generation.Interrupted as stopped:
             return stopped.codes, stopped
     return list(codes), None
+
+
+def _diffused(
+    args: Generate, model: "Model", labels: dict[str, str], counts: list[int]
+) -> "list[np.ndarray]":
+    """The sounds of a diffusion model, all of which are there at its last step alone."""
+    from wavedil.generation import FAST_STEPS, diffuse
+    from wavedil.report import progress
+
+    if args.like or args.features or args.prompt is not None or args.between is not None:
+        raise UserError(
+            f"{args.run} is a diffusion model, which draws whole sounds from noise; leave --like, --features, "
+            "--between and --prompt out"
+        )
+    with progress("generating") as done:
+        sounds = diffuse(
+            model,
+            args.seed,
+            num_samples=counts[0],
+            batch_size=len(counts),
+            labels=labels,
+            steps=FAST_STEPS if args.steps is None else args.steps,
+            progress=done,
+        )
+    return list(sounds)
 
 
 def _write(

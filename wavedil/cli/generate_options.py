@@ -24,6 +24,8 @@ class Generate:
     Example: wavedil generate vocoder again.wav --like recording.wav
 
     Example: wavedil generate autoencoder way.wav --between flute.wav organ.wav
+
+    Example: wavedil generate diffusion pluck.wav --seconds 2 --steps 50
     """
 
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
@@ -55,6 +57,8 @@ class Generate:
     between: Annotated[tuple[Path, Path] | None, tyro.conf.arg(metavar="A B")] = None
     """Two recordings: an autoencoder makes sounds on the way from the one to the other, both included, as long as
     the shorter one."""
+    steps: int | None = None
+    """Steps in which a diffusion model turns noise into sound, 6 by default: more take longer and come nearer."""
     picture: Annotated[Path | None, tyro.conf.arg(metavar="FILE.png")] = None
     """Draw waveform and spectrogram."""
     overwrite: bool = False
@@ -112,6 +116,7 @@ def _count(args: Generate) -> int:
 
 def require_sane(args: Generate) -> None:
     """Refuses numbers out of range."""
+    require_positive(steps=args.steps)
     if args.seconds is not None and not 0 < args.seconds < float("inf"):
         raise UserError(f"seconds is {args.seconds:g}, but it must be above 0; 2, say")
     if not 0 < args.temperature < float("inf"):

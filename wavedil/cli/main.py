@@ -39,7 +39,7 @@ VERBS = {
     "train": Verb("train", "Train", "Train a model on a folder of recordings."),
     "generate": Verb("generate", "Generate", "Generate sound with a trained model."),
     "evaluate": Verb("evaluate", "Evaluate", "Scores of a trained model on held-out recordings."),
-    "classify": Verb("classify", "Classify", "Tell the value of a label of sound files."),
+    "classify": Verb("classify", "Classify", "Predict the value of a label of sound files."),
     "import": Verb("import_model", "ImportModel", "Take over a model from another program."),
     "export": Verb("export_model", "ExportModel", "Write a model for another program."),
     "rf": Verb("rf", "Rf", "Receptive field of a stack or model, and how to get one."),

@@ -56,7 +56,7 @@ def require_resynthesis(count: int, model: "WaveNet", config: "CorpusConfig") ->
     """
     if count < 0:
         raise UserError(f"resynthesize is {count}, but it must be at least 0")
-    if count and model.config.local_conditioning is None:
+    if count and getattr(model.config, "local_conditioning", None) is None:
         raise UserError(
             f"resynthesize is {count}, but the model is no vocoder and takes no features of a recording; leave "
             "--resynthesize out, or train one (wavedil train --task vocoder or autoencoder)"

@@ -81,10 +81,15 @@ def of_model(folder: Path) -> Answer:
     import jax.numpy as jnp
 
     from wavedil.formats import load
-    from wavedil.models import wavenet_of
+    from wavedil.models import WaveNet, wavenet_of
     from wavedil.receptive_field import trace
 
     model = wavenet_of(load(folder))
+    if not isinstance(model, WaveNet):
+        raise UserError(
+            f"{folder} is a {model.config.name}, no WaveNet; its field is model.receptive_field, and "
+            "wavedil.receptive_field.trace follows it through its code"
+        )
     answer = _of_network(model.config)
     declared = model.receptive_field
     # Twice the field, so that there are outputs with all of it inside the signal.

@@ -46,12 +46,13 @@ class Train:
     run here); other options change them."""
     start_from: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
     """Fine-tune: start a new run from the weights of another, and with its settings unless --config gives them."""
-    task: Annotated[str, tyro.conf.arg(metavar="generator|vocoder|autoencoder|classifier")] = (
-        "generator"
-    )
+    task: Annotated[
+        str, tyro.conf.arg(metavar="generator|vocoder|autoencoder|classifier|diffusion")
+    ] = "generator"
     """A generator draws sound by itself; a vocoder is conditioned on features, such as mel spectra; an autoencoder
-    learns latents, resynthesises sound from them, and mixes two; a classifier tells the value of a label, --target
-    NAME. Each task has options of its own, which --task NAME --help shows."""
+    learns latents, resynthesises sound from them, and mixes two; a classifier predicts the value of a label, --target
+    NAME; a diffusion model draws whole sounds from noise. Each task has options of its own, which
+    --task NAME --help shows."""
     corpus: Annotated[CorpusConfig, tyro.conf.arg(name="")]
     task_options: Annotated[Any, tyro.conf.arg(name="")]
     model: Any

@@ -1,4 +1,4 @@
-"""Batches of recordings as sequences, each with the value of a label that is to be told."""
+"""Batches of recordings as sequences, each with the value of a label that is to be predicted."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -111,6 +111,17 @@ def sequence_of(recording: Recording, quantizer: Quantizer) -> Float32[np.ndarra
     if recording.features is not None:
         return recording.features
     return quantizer.decode(recording.codes)[:, None].astype(np.float32)
+
+
+def moments(recordings: Sequence[Recording], quantizer: Quantizer) -> tuple[float, float]:
+    """Mean and standard deviation of all numbers of the sequences."""
+    sums = np.zeros(3)
+    for recording in recordings:
+        sequence = sequence_of(recording, quantizer).astype(np.float64)
+        sums += sequence.size, sequence.sum(), (sequence**2).sum()
+    mean = sums[1] / sums[0]
+    # Recordings are not silent, so that the numbers differ.
+    return float(mean), float(np.sqrt(sums[2] / sums[0] - mean**2))
 
 
 def rows_of(

@@ -154,11 +154,11 @@ class Follower:
 
 
 def require_classifier(model: Any) -> None:
-    """Refuses a model that tells no label of a sound."""
+    """Refuses a model that predicts no label of a sound."""
     config = getattr(model, "config", None)
     if not isinstance(config, TCNConfig) or not config.target:
         raise UserError(
-            f"the model is a {getattr(config, 'name', type(model).__name__)}, which tells no label of a sound; give "
+            f"the model is a {getattr(config, 'name', type(model).__name__)}, which predicts no label of a sound; give "
             "one that was trained for it: wavedil train --task classifier"
         )
 

@@ -5,6 +5,10 @@ from .conditions import between as between
 from .conditions import of_features as of_features
 from .conditions import of_sound as of_sound
 from .conditions import require_autoencoder as require_autoencoder
+from .diffusion import FAST_STEPS as FAST_STEPS
+from .diffusion import diffuse as diffuse
+from .diffusion import predicted_noise as predicted_noise
+from .diffusion import require_diffusion as require_diffusion
 from .drawing import Interrupted as Interrupted
 from .latents import as_vocoder as as_vocoder
 from .latents import encode_sounds as encode_sounds

@@ -77,7 +77,9 @@ def generate(
         )
     model = wavenet_of(model)
     if not hasattr(model, "conditioning"):
-        raise UserError(f"a {model.config.name} draws no samples; give a WaveNet or an autoencoder")
+        raise UserError(
+            f"a {model.config.name} draws no samples one by one; give a WaveNet or an autoencoder"
+        )
     config = model.config
     model.conditioning.require_features(features is not None)
     require_positive(batch_size=batch_size)

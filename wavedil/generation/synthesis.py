@@ -11,6 +11,7 @@ from wavedil import audio
 from wavedil.errors import UserError
 from wavedil.full_scale import within_full_scale
 from wavedil.generation import conditions
+from wavedil.generation.diffusion import FAST_STEPS, diffuse, require_diffusion
 from wavedil.generation.sampler import generate
 from wavedil.labels import num_labelled
 from wavedil.models.registry import Model
@@ -27,11 +28,12 @@ def synthesize(
     like: Any = None,
     features: Any = None,
     temperature: float = 1.0,
+    steps: int | None = None,
 ) -> Float32[np.ndarray, "sounds time"]:
     """Sound that a model draws: from nothing, from labels, from a recording, or from features.
 
     Args:
-      model: A WaveNet or an autoencoder, as `train` returns it or `load` reads it.
+      model: A WaveNet, an autoencoder or a DiffWave, as `train` returns it or `load` reads it.
       seconds: Length, 2 by default; left out where a recording or features say it.
       seed: The same seed gives the same sound.
       labels: Name -> a value for all sounds, or a list with one for each: {"digit": "7"}.
@@ -39,6 +41,7 @@ def synthesize(
         mel spectra, or an autoencoder.
       features: [frames, features] of a sound, or a list of them, for a vocoder.
       temperature: Below 1 likely samples become likelier.
+      steps: In which a DiffWave turns noise into sound, 6 by default; more take longer and come nearer.
 
     Returns:
       Samples in [-1, 1] at `model.config.sample_rate`; a sound that is shorter than the longest is silent after its
@@ -52,6 +55,19 @@ def synthesize(
       audio.save("seven.wav", sound[0], model.config.sample_rate)
     """
     config = model.config
+    if require_diffusion(model, steps, temperature):
+        if like is not None or features is not None:
+            raise UserError(
+                "a diffusion model takes neither a recording nor features; leave like and features out"
+            )
+        return diffuse(
+            model,
+            seed,
+            num_samples=num_samples_of(seconds, config.sample_rate),
+            batch_size=num_labelled(labels) or 1,
+            labels=labels,
+            steps=FAST_STEPS if steps is None else steps,
+        )
     if like is not None and features is not None:
         raise UserError("like and features both say what the sound is; leave one of them out")
     if like is not None:

@@ -15,6 +15,8 @@ from .autoencoder_config import EncoderConfig as EncoderConfig
 from .compilation import compiled as compiled
 from .conditioning import Conditioning as Conditioning
 from .context_stack import ContextStackConfig as ContextStackConfig
+from .diffwave import DiffWave as DiffWave
+from .diffwave_config import DiffWaveConfig as DiffWaveConfig
 from .encoder import Encoder as Encoder
 from .local_conditioning import LocalConditioningConfig as LocalConditioningConfig
 from .registry import MODELS as MODELS

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import jax.numpy as jnp
 from flax import nnx
@@ -19,7 +19,22 @@ Labels = Mapping[str, Any]
 Signal = Num[Array, "batch time channels"]
 
 
-def label_tables(config: WaveNetConfig, rngs: nnx.Rngs) -> nnx.Dict:
+class Labelled(Protocol):
+    """The config of a model with labels."""
+
+    @property
+    def labels(self) -> Mapping[str, tuple[str, ...]]:
+        """Label -> its values."""
+
+    @property
+    def label_channels(self) -> int:
+        """Size of an embedding."""
+
+    def label_indices(self, labels: Labels | None, num_signals: int = 1) -> dict[str, Any]:
+        """As `Vocabulary.rows`."""
+
+
+def label_tables(config: Labelled, rngs: nnx.Rngs) -> nnx.Dict:
     """The initial embeddings of every label's values."""
     return nnx.Dict(
         {
@@ -27,6 +42,18 @@ def label_tables(config: WaveNetConfig, rngs: nnx.Rngs) -> nnx.Dict:
             for name, values in config.labels.items()
         }
     )
+
+
+def embedded_labels(
+    config: Labelled, tables: nnx.Dict, batch_size: int, labels: Labels | None
+) -> Float[Array, "batch 1 label_channels"] | None:
+    """The embeddings of all labels side by side, or None for a model without labels."""
+    rows: dict[str, Int[Array, " batch"]] = config.label_indices(labels, batch_size)
+    if not config.labels:
+        return None
+    unlabelled = jnp.zeros(batch_size, jnp.int32)
+    embedded = [look_up(table[...], rows.get(name, unlabelled)) for name, table in tables.items()]
+    return jnp.concatenate(embedded, axis=-1)[:, None]
 
 
 class Conditioning(nnx.Module):
@@ -105,7 +132,7 @@ class Conditioning(nnx.Module):
           context: What the context stack gives; zero, as before its first frame is complete, if it is left out.
         """
         self.require_features(local is not None)
-        embedded = self._embed(batch_size, labels)
+        embedded = embedded_labels(self.config, self.label_embeddings, batch_size, labels)
         if embedded is not None and self.label_projection is not None:
             embedded = self.label_projection(embedded)
         parts = [part for part in (local, context, embedded) if part is not None]
@@ -147,17 +174,3 @@ class Conditioning(nnx.Module):
                 f"one every {hop} samples (wavedil generate RUN OUT.wav --features x.npy, or --like "
                 "recording.wav)"
             )
-
-    def _embed(
-        self, batch_size: int, labels: Labels | None
-    ) -> Float[Array, "batch 1 label_channels"] | None:
-        """The embeddings of all labels side by side, or None for a model without labels."""
-        rows: dict[str, Int[Array, " batch"]] = self.config.label_indices(labels, batch_size)
-        if not self.config.labels:
-            return None
-        unlabelled = jnp.zeros(batch_size, jnp.int32)
-        embedded = [
-            look_up(table[...], rows.get(name, unlabelled))
-            for name, table in self.label_embeddings.items()
-        ]
-        return jnp.concatenate(embedded, axis=-1)[:, None]

@@ -8,6 +8,7 @@ from flax import nnx
 from wavedil.config import Config, read_named
 from wavedil.models.amp import AmpModel
 from wavedil.models.autoencoder import Autoencoder
+from wavedil.models.diffwave import DiffWave
 from wavedil.models.tcn import TCN
 from wavedil.models.wavenet import WaveNet
 
@@ -19,6 +20,7 @@ MODELS: dict[str, type[nnx.Module]] = {
     "Autoencoder": Autoencoder,
     "TCN": TCN,
     "AmpModel": AmpModel,
+    "DiffWave": DiffWave,
 }
 """Name of a model's config -> the model. One of your own: `MODELS["MyNet"] = MyNet`."""
 

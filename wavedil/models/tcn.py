@@ -17,6 +17,8 @@ from wavedil.nn.mask import inner
 class TCN(nnx.Module):
     """Temporal blocks and a linear layer: at every step of a sequence, a logit for each value of a label.
 
+    The blocks are given (x - mean) / deviation, as the config says them, and zeros beyond the ends.
+
         y = model(x)                   [batch, time, values]: the answer at each step, from what it sees
         logits = model.logits(x)       [batch, values]: the answer to the sequence, their mean or the last of them
 
@@ -73,7 +75,9 @@ class TCN(nnx.Module):
         dropout_key: PRNGKeyArray | None = None,
     ) -> Float[Array, "batch time values"]:
         x, _ = enter(self, x, mask=mask, dropout_key=dropout_key)
-        return self.output(self.net(x, mask=mask, dropout_key=dropout_key), mask=mask)
+        return self.output(
+            self.net(self._standardised(x), mask=mask, dropout_key=dropout_key), mask=mask
+        )
 
     def logits(
         self,
@@ -94,7 +98,7 @@ class TCN(nnx.Module):
         dropout_key: PRNGKeyArray | None = None,
     ) -> Float[Array, "batch inner_time values"]:
         x, _ = enter_with_context(self, x, None, mask, dropout_key)
-        y = self.net.valid(x, mask=mask, dropout_key=dropout_key)
+        y = self.net.valid(self._standardised(x), mask=mask, dropout_key=dropout_key)
         return self.output.valid(y, mask=inner(mask, self.receptive_field.past, y))
 
     def init_state(self, batch_size: Size, dtype: DTypeLike = jnp.float32) -> dict[str, Any]:
@@ -107,6 +111,9 @@ class TCN(nnx.Module):
     ) -> tuple[Float[Array, "batch time values"], dict[str, Any]]:
         x, _ = enter(self, x)
         require_parts(self, state, ("net", "output"))
-        y, net = self.net.step(x, state["net"])
+        y, net = self.net.step(self._standardised(x), state["net"])
         y, output = self.output.step(y, state["output"])
         return y, {"net": net, "output": output}
+
+    def _standardised(self, x: Array) -> Array:
+        return (x - self.config.mean) / self.config.deviation

@@ -1,6 +1,7 @@
 """Settings of a temporal convolutional network that says which value of a label a sequence has."""
 
 import dataclasses
+import math
 from typing import ClassVar, Literal
 
 from wavedil.config import Config, decided
@@ -37,8 +38,12 @@ class TCNConfig(Config):
     """The answer to a sequence: the mean of those at all of its frames, or that at its last."""
     in_channels: int = decided(by="the recordings", default=1)
     """Channels of the sequence."""
+    mean: float = decided(by="the recordings", default=0.0)
+    """Of the numbers of the sequence, which is subtracted from them."""
+    deviation: float = decided(by="the recordings", default=1.0)
+    """Standard deviation of the numbers, by which they are divided then."""
     target: str = decided(by="the task", default="")
-    """Label that it tells."""
+    """Label that it predicts."""
     values: tuple[str, ...] = decided(by="the recordings", default=())
     """Values of the label, in the order of the outputs."""
     mel: MelConfig | None = decided(by="the task", default=None)
@@ -53,6 +58,8 @@ class TCNConfig(Config):
         sizes = ("channels", "kernel_size", "in_channels", "sample_rate")
         require_positive(dilation=min(self.dilations))
         require_positive(**{name: getattr(self, name) for name in sizes})
+        if not 0 < self.deviation < math.inf:
+            raise UserError(f"deviation is {self.deviation}, but it must be above 0 and finite")
         if len(set(self.values)) != len(self.values):
             raise UserError(f"values are {', '.join(self.values)}; leave each out but once")
 

@@ -175,12 +175,12 @@ class WaveNetConfig(Config):
     def training_bytes_per_sample(self) -> int:
         """Memory that a training step takes for each sample: float32 activations, and half as much around them.
 
-        Every layer keeps its filter and gate; the skip sum, the layer after it and the outputs are there with their
-        gradients.
+        Every layer keeps its filter and gate, and with dropout about three times as much; the skip sum, the layer after
+        it and the outputs are there with their gradients.
         """
         outputs = max(self.levels if self.output == "categorical" else 0, self.skip_channels)
         layers = len(self.layer_dilations) * 2 * (self.gate_channels or self.residual_channels)
-        return 4 * (layers * 3 // 2 + 8 * outputs)
+        return 4 * (layers * (10 if self.dropout else 3) // 2 + 8 * outputs)
 
     @property
     def frame_size(self) -> int:

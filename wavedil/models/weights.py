@@ -26,7 +26,7 @@ def with_weights(model: AnyModel, weights: Mapping[str, ArrayLike], source: str)
     Raises:
       UserError: If a weight is missing, unknown or of another shape than the model's.
     """
-    graph, state = nnx.split(model)
+    graph, state, *rest = nnx.split(model, nnx.Param, ...)
     leaves, tree = jax.tree_util.tree_flatten_with_path(state)
     names = [_name(path) for path, _ in leaves]
     if set(names) != set(weights):
@@ -40,7 +40,7 @@ def with_weights(model: AnyModel, weights: Mapping[str, ArrayLike], source: str)
                 f"{leaf.shape}; its files do not belong together"
             )
     values = [jnp.asarray(weights[name]) for name in names]
-    merged: AnyModel = nnx.merge(graph, jax.tree.unflatten(tree, values))
+    merged: AnyModel = nnx.merge(graph, jax.tree.unflatten(tree, values), *rest)
     return merged
 
 

@@ -6,6 +6,8 @@ from wavedil.nn.context_module import ContextModule as ContextModule
 from wavedil.nn.context_stack import ContextStack as ContextStack
 from wavedil.nn.conv import Conv1d as Conv1d
 from wavedil.nn.conv2d import Conv2d as Conv2d
+from wavedil.nn.delayed import Delayed as Delayed
+from wavedil.nn.diffusion_block import DiffusionBlock as DiffusionBlock
 from wavedil.nn.dilated_stack import DilatedStack as DilatedStack
 from wavedil.nn.downsample import Downsample as Downsample
 from wavedil.nn.film import FiLM as FiLM
@@ -20,3 +22,5 @@ from wavedil.nn.temporal_block import TemporalBlock as TemporalBlock
 from wavedil.nn.temporal_conv_net import TemporalConvNet as TemporalConvNet
 from wavedil.nn.upsample import RepeatUpsample as RepeatUpsample
 from wavedil.nn.upsample import SubPixelUpsample as SubPixelUpsample
+from wavedil.nn.wavelet import AtrousWavelet as AtrousWavelet
+from wavedil.nn.wavelet import AtrousWaveletSynthesis as AtrousWaveletSynthesis

@@ -22,16 +22,16 @@ class ContextModule(Sequential):
         dilation         1    1    2    4    8   16    1    1x1
         sees so far      3    5    9   17   33   65   67   67       samples
 
-    As many outputs as inputs, each of which sees 67 samples, and without loss of resolution. On an input that is nowhere
-    negative it starts as the identity; of any other it starts as max(x, 0). With wider layers the channels
-    start in copies of each other, which a little noise tells apart, so that this holds up to a few per cent.
+    As many outputs as inputs, each of which sees 67 samples. On an input that is nowhere negative it starts as the
+    identity; of any other it starts as max(x, 0). With wider layers channels start as copies of each other, which a
+    little noise tells apart, so that this holds up to a few per cent.
 
     Args:
       channels: Channels of the input and of the output.
       num_frequencies: Frequencies of a spectrogram, over which the convolutions run too; None: a signal of frames.
       dilations: Of the layers before the 1x1.
-      widths: Channels of each of these, in multiples of `channels`; 1 by default, the paper's basic form. Its large form
-        is (2, 2, 4, 8, 16, 32, 32).
+      widths: Channels of each of these, in multiples of `channels`; 1 by default, the paper's basic form. Its large
+        form is (2, 2, 4, 8, 16, 32, 32).
       padding: "same", centred as in the paper, or "causal": of the time axis.
       rngs: Source of the noise.
 

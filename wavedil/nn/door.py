@@ -107,9 +107,13 @@ def require_context(layer: Any, x: Array) -> None:
 
 
 def weights_dtype(layer: Any, *signals: Array | DTypeLike | None) -> Any:
-    """The type that standard promotion gives for signals, or their types, and the weights of a layer."""
+    """The type that standard promotion gives for signals, or their types, and the weights of a layer.
+
+    A layer without weights works in numbers of Python: integers become floats, and floats stay.
+    """
     types = {leaf.dtype for leaf in jax.tree.leaves(layer)}
-    return common_dtype(signals, [kind for kind in types if jnp.issubdtype(kind, jnp.floating)])
+    kinds = [kind for kind in types if jnp.issubdtype(kind, jnp.floating)]
+    return common_dtype(signals, kinds or float)
 
 
 def require_signal(

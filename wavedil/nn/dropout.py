@@ -7,7 +7,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from wavedil.errors import UserError
-from wavedil.errors import require_rate as require_rate
 from wavedil.ops.devices import split_alike
 
 

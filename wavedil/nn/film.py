@@ -1,5 +1,7 @@
 """Feature-wise linear modulation: a condition that scales and shifts channels."""
 
+from typing import Any
+
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
@@ -31,8 +33,8 @@ class FiLM(nnx.Module):
       state:     (), since every sample stands by itself.
 
     Raises:
-      UserError: If a size is no whole number of at least 1; when called, if a condition is missing, is for another batch
-        than the signal, or is as long as neither the signal nor one sample.
+      UserError: If a size is no whole number of at least 1; when called, if the condition is missing, is for
+        another batch than the signal, or is as long as neither the signal nor one sample.
 
     Example:
       >>> film = FiLM(16, 4, rngs=nnx.Rngs(0))
@@ -53,7 +55,7 @@ class FiLM(nnx.Module):
     def __call__(
         self,
         x: Num[Array, "batch time channels"],
-        condition: Condition,
+        condition: Condition | None = None,
         *,
         mask: Bool[Array, "batch time"] | None = None,
         dropout_key: PRNGKeyArray | None = None,
@@ -64,7 +66,7 @@ class FiLM(nnx.Module):
     def valid(
         self,
         x: Num[Array, "batch time channels"],
-        condition: Condition,
+        condition: Condition | None = None,
         *,
         mask: Bool[Array, "batch mask_time"] | None = None,
         dropout_key: PRNGKeyArray | None = None,
@@ -76,11 +78,14 @@ class FiLM(nnx.Module):
         return ()
 
     def step(
-        self, x: Num[Array, "batch time channels"], state: tuple[()], condition: Condition
+        self,
+        x: Num[Array, "batch time channels"],
+        state: tuple[()],
+        condition: Condition | None = None,
     ) -> tuple[Float[Array, "batch time channels"], tuple[()]]:
         x, condition = enter(self, x, condition)
         return self._modulated(x, condition), state
 
-    def _modulated(self, x: Array, condition: Array | None) -> Array:
+    def _modulated(self, x: Array, condition: Any) -> Array:
         scale, offset = jnp.split(self.modulation(condition), 2, axis=-1)
         return (1 + scale) * x + offset

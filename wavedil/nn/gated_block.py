@@ -7,11 +7,11 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Num, PRNGKeyArray
 
-from wavedil.errors import Size, require_positive
+from wavedil.errors import Size, require_positive, require_rate
 from wavedil.nn.activations import activation
 from wavedil.nn.conv import Conv1d
 from wavedil.nn.door import enter, enter_with_context
-from wavedil.nn.dropout import dropout, require_rate
+from wavedil.nn.dropout import dropout
 from wavedil.nn.layer import extend, initial_state
 from wavedil.nn.mask import inner, masked
 from wavedil.ops import GatedWeights, Gating, gated_block

@@ -71,16 +71,24 @@ def extend(
     layer: Any,
     x: Float[Array, "batch time *frequency channels"],
     past: Float[Array, "batch past *frequency channels"],
+    num_samples: int | None = None,
 ) -> tuple[
     Float[Array, "batch past_and_time *frequency channels"],
     Float[Array, "batch past *frequency channels"],
 ]:
     """The block with its past samples in front, and the past samples of the next block.
 
+    Args:
+      layer: Whose state this is, or a part of it.
+      x: The block.
+      past: The past samples.
+      num_samples: How many it keeps of them; None: as many as an output of the layer sees.
+
     Raises:
       UserError: If the past has another shape than the state of the layer.
     """
-    require_state(layer, past, (x.shape[0], layer.receptive_field.past, *x.shape[2:]))
+    length = layer.receptive_field.past if num_samples is None else num_samples
+    require_state(layer, past, (x.shape[0], length, *x.shape[2:]))
     # past         a b c
     # x                  d e
     # extended     a b c d e
@@ -96,7 +104,7 @@ def require_causal(field: ReceptiveField, what: str) -> None:
         delay = math.ceil(field.future / field.stride)
         raise UserError(
             f"{what} sees {field.future} samples of the future, so it has no step; delay its output by "
-            f"{delay} samples, or use padding='causal'"
+            f"{delay} samples, as nn.Delayed does, or use causal layers"
         )
 
 

@@ -20,7 +20,8 @@ from wavedil.receptive_field import ReceptiveField
 class Sequential(nnx.Module):
     """Layers one after the other: y = layer_n(... layer_1(x)).
 
-    Every layer sees zeros before its first sample. Streams if each layer does.
+    Every layer sees zeros before its first sample. Streams if each layer does; wrapped in `Delayed` it
+    does if layers see the future, too.
 
     Args:
       layers: Layers under the contract, and modules and functions that act on every sample by itself, such as
@@ -42,6 +43,7 @@ class Sequential(nnx.Module):
     def __init__(self, *layers: Any) -> None:
         modules: list[Any] = [layer if _is_layer(layer) else Pointwise(layer) for layer in layers]
         self.layers = nnx.List(modules)
+        self.in_channels = getattr(modules[0], "in_channels", None) if modules else None
         fields = [module.receptive_field for module in modules]
         self.receptive_field = functools.reduce(ReceptiveField.then, fields, ReceptiveField(past=0))
 
@@ -70,11 +72,18 @@ class Sequential(nnx.Module):
         require_mask("Sequential", mask, x, valid=True)
         require_key(dropout_key)
         signal = x = masked(x, mask)
+        start = 0  # which of the outputs of the layer before, in a call, is the first of x
         for layer, key in zip(self.layers, keys_of(dropout_key, len(self.layers)), strict=True):
+            field = layer.receptive_field
+            if x.shape[1] and (missing := start % field.period):
+                # A layer of frames begins with a frame. No output that is kept sees what is put before it.
+                x, start = _after_nothing(x, missing), start - missing
+                mask = None if mask is None else _after_nothing(mask, missing)
             x = layer.valid(x, mask=mask, dropout_key=key)
+            start = int(start / field.stride) + first_valid(field)
             if mask is not None:
-                field = layer.receptive_field
                 mask = at_stride(mask, field.stride)[:, first_valid(field) :][:, : x.shape[1]]
+        x = x[:, first_valid(self.receptive_field) - start :]
         if self.receptive_field.stride == 1:
             # A layer inside may have been given nothing, because those before it had no outputs. Asked last: the first
             # layer refuses what is no signal.
@@ -82,6 +91,7 @@ class Sequential(nnx.Module):
         return x
 
     def init_state(self, batch_size: Size, dtype: DTypeLike = jnp.float32) -> list[Any]:
+        # Asked of all layers together: the delay of the first that sees the future would not be enough.
         require_causal(self.receptive_field, type(self).__name__)
         states = []
         layers: list[Any] = list(self.layers)
@@ -101,6 +111,11 @@ class Sequential(nnx.Module):
             x, layer_state = layer.step(x, layer_state)
             after.append(layer_state)
         return x, after
+
+
+def _after_nothing(x: Array, num_samples: int) -> Array:
+    """x after so many zeros."""
+    return jnp.pad(x, [(0, 0), (num_samples, 0)] + [(0, 0)] * (x.ndim - 2))
 
 
 def _is_layer(layer: Any) -> bool:

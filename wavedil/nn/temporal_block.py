@@ -9,13 +9,14 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Num, PRNGKeyArray
 
-from wavedil.errors import Size, require_known, require_positive
+from wavedil.errors import Size, require_known, require_positive, require_rate
 from wavedil.nn.activations import ACTIVATIONS, activation
 from wavedil.nn.conv import Conv1d, LayerPadding
 from wavedil.nn.door import enter, enter_with_context, require_parts, weights_dtype
-from wavedil.nn.dropout import dropout, keys_of, require_rate
+from wavedil.nn.dropout import dropout, keys_of
 from wavedil.nn.frame_norm import FrameNorm
 from wavedil.nn.mask import inner, masked
+from wavedil.ops.gating import TANH_SIGMOID
 from wavedil.receptive_field import ReceptiveField
 
 Norm = Literal["weight", "layer", "group"]
@@ -195,8 +196,7 @@ class _Unit(nnx.Module):
         if self.norm is not None:
             y = self.norm(y)
         if self.activation == "gated":
-            signal, gate = jnp.split(y, 2, axis=-1)
-            y = jnp.tanh(signal) * jax.nn.sigmoid(gate)
+            y = TANH_SIGMOID(y)
         else:
             y = activation(self.activation)(y)
         return dropout(y, self.dropout, dropout_key)

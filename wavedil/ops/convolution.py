@@ -4,7 +4,7 @@ import functools
 import itertools
 import math
 from collections.abc import Sequence
-from typing import get_args
+from typing import Any, get_args
 
 import jax.numpy as jnp
 from jax import lax
@@ -17,6 +17,8 @@ from wavedil.receptive_field import Padding
 
 # Past this many taps, laying the shifted signals side by side costs more memory than it saves time.
 _MAX_JOINED_TAPS = 16
+# Past this many taps, a sum of shifted signals takes long to compile.
+_MAX_SUMMED_TAPS = 128
 
 
 def dilated_conv(
@@ -85,7 +87,8 @@ def dilated_conv(
         kernel = jnp.flip(kernel, range(num_axes))
     # A kernel for a third of the channels is one kernel for each of three groups.
     groups = x.shape[-1] // kernel.shape[-2]
-    if groups == x.shape[-1] == kernel.shape[-1]:
+    depthwise = groups == x.shape[-1] == kernel.shape[-1]
+    if depthwise and math.prod(kernel.shape[:-2]) <= _MAX_SUMMED_TAPS:
         return _sum_of_taps(jnp.pad(x, [(0, 0), *pads, (0, 0)]), kernel, rates)
     if num_axes == 1 and kernel.shape[0] <= _MAX_JOINED_TAPS:
         return _joined_taps(jnp.pad(x, [(0, 0), *pads, (0, 0)]), kernel, rates[0], groups)
@@ -136,7 +139,7 @@ def _sum_of_taps(x: Array, kernel: Array, rates: tuple[int, ...]) -> Array:
     for place in itertools.product(*map(range, sizes)):
         starts = [tap * rate for tap, rate in zip(place, rates, strict=True)]
         shifted = x[:, *(slice(start, start + n) for start, n in zip(starts, lengths, strict=True))]
-        # Spread to every sample here, and not by the product, the gradient of a weight is one sum over all axes at once.
+        # Spread to every sample here, and not by the product: the gradient of a weight is then one sum over all axes.
         product = shifted * jnp.broadcast_to(kernel[(*place, 0)], shifted.shape)
         y = product if y is None else y + product
     assert y is not None
@@ -145,7 +148,8 @@ def _sum_of_taps(x: Array, kernel: Array, rates: tuple[int, ...]) -> Array:
 
 def _paddings(padding: Padding | Sequence[Padding], num_axes: int) -> tuple[Padding, ...]:
     """The padding of every space axis."""
-    paddings = tuple(padding) if isinstance(padding, tuple | list) else (padding,) * num_axes
+    several = isinstance(padding, tuple | list)
+    paddings: tuple[Any, ...] = tuple(padding) if several else (padding,) * num_axes
     for kind in paddings:
         require_known("padding", kind, get_args(Padding))
     if len(paddings) != num_axes:

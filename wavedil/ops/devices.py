@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.sharding import PartitionSpec
+from jax.sharding import NamedSharding, PartitionSpec
 
 from wavedil.errors import UserError
 
@@ -32,22 +32,28 @@ def on_each_device(function: Callable, arguments: tuple[Any, ...], by_signal: An
             f"the signal is split as {(axes, *within)}, but outputs are computed from whole signals; split the batch "
             f"alone, with jax.sharding.reshard(x, jax.sharding.PartitionSpec({axes!r}))"
         )
-    if axes is None:
+    split = _by_batch(arguments[0])
+    if split is None:
         return function(*_varying_alike(arguments))
-    by_batch = PartitionSpec(axes)
     return jax.shard_map(
         lambda *arguments: function(*_varying_alike(arguments)),
         in_specs=jax.tree.map(
-            lambda is_split: by_batch if is_split else PartitionSpec(), by_signal
+            lambda is_split: split.spec if is_split else PartitionSpec(), by_signal
         ),
-        out_specs=by_batch,
+        out_specs=split.spec,
+        mesh=split.mesh,
         axis_names={axes} if isinstance(axes, str) else set(axes),
     )(*arguments)
 
 
-def _batch_axes(x: Array) -> Any:
-    """The axes of the mesh that split the first axis of x, where its type says so (`AxisType.Explicit`)."""
-    return next(iter(jax.typeof(x).sharding.spec), None)
+def _by_batch(x: Array) -> NamedSharding | None:
+    """How the mesh splits the first axis of x, and that alone, where its type says so (`AxisType.Explicit`).
+
+    With the signal's own mesh: that of `jax.set_mesh` need not be there.
+    """
+    sharding = jax.typeof(x).sharding
+    axes = next(iter(sharding.spec), None)
+    return None if axes is None else NamedSharding(sharding.mesh, PartitionSpec(axes))
 
 
 def _varying_alike(arguments: Any) -> Any:
@@ -64,20 +70,18 @@ def _varying_alike(arguments: Any) -> Any:
 
 def split_alike(signals: Any, like: Array) -> Any:
     """A tree of arrays with their first axis on the devices that hold the first axis of another array."""
-    axes = _batch_axes(like)
-    if axes is None:
+    split = _by_batch(like)
+    if split is None:
         return signals
-    return jax.tree.map(lambda leaf: jax.sharding.reshard(leaf, PartitionSpec(axes)), signals)
+    return jax.tree.map(lambda leaf: jax.sharding.reshard(leaf, split), signals)
 
 
 def reshaped(x: Array, *shape: int) -> Array:
     """Every signal of x [batch, ...] in another shape, on the devices that hold it."""
-    axes = _batch_axes(x)
-    sharding = None if axes is None else PartitionSpec(axes)
-    return jnp.reshape(x, (x.shape[0], *shape), out_sharding=sharding)
+    return jnp.reshape(x, (x.shape[0], *shape), out_sharding=_by_batch(x))
 
 
 def rows_of(table: Array, rows: Array) -> Array:
     """table[rows], on the devices that hold the rows."""
-    axes = _batch_axes(rows)
-    return table[rows] if axes is None else table.at[rows].get(out_sharding=PartitionSpec(axes))
+    split = _by_batch(rows)
+    return table[rows] if split is None else table.at[rows].get(out_sharding=split)

@@ -41,6 +41,9 @@ def own_backward(definition: Callable, forward: Callable, backward: Callable) ->
     @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
     def function(static: tuple, *arguments: Any) -> Any:
         leaves, tree = jax.tree.flatten(arguments)
+        if not any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+            # Outside `jit`, operation by operation: a loop of the forward pass would be compiled at every call.
+            return definition(*static, *arguments)
 
         def define(*leaves: Any) -> Any:
             return definition(*static, *jax.tree.unflatten(tree, leaves))
@@ -159,7 +162,7 @@ def _batch(
     return outputs, [0] * len(types)
 
 
-_function.def_impl(_evaluate)
+_function.def_impl(lambda *operands, jaxpr, **_: jaxpr_as_fun(jaxpr)(*operands))
 _function.def_abstract_eval(lambda *_, jaxpr, **__: jaxpr.out_avals)
 batching.primitive_batchers[_function] = _batch_function
 mlir.register_lowering(_function, mlir.lower_fun(_evaluate, multiple_results=True))

@@ -222,6 +222,11 @@ class ReceptiveField:
         return Taps(taps.first, unseen).offsets
 
     @property
+    def period(self) -> int:
+        """Inputs after which outputs see alike again: the stride of a strided layer, 1 of most others."""
+        return int(self.stride * math.lcm(len(self._phases), self.stride.denominator))
+
+    @property
     def causal(self) -> bool:
         """Whether no output looks past its own time."""
         return self.future <= 0

@@ -18,7 +18,7 @@ def draw_confusion(
     *,
     target: str = "value",
 ) -> None:
-    """Draw how often recordings of each value, a row, were told to have each value, a column.
+    """Draw how often recordings of each value, a row, were predicted to have each value, a column.
 
     A square is as dark as its share of its row.
 
@@ -41,7 +41,7 @@ def draw_confusion(
         places, values, rotation=0 if max(map(len, values)) < 4 else 90, parse_math=False
     )
     axes.set_yticks(places, values, parse_math=False)
-    axes.set_xlabel("told")
+    axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     right, total = int(np.trace(counts)), int(counts.sum())
     set_title(axes, f"{target}: {right} of {total} right")

@@ -1,4 +1,4 @@
-"""The task of a classifier: tell which value of a label a recording has."""
+"""The task of a classifier: predict which value of a label a recording has."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import numpy as np
 
 from wavedil.config import Config
 from wavedil.data.corpus import Corpus
-from wavedil.data.labelled_windows import LabelledBatch, LabelledWindows, rows_of
+from wavedil.data.labelled_windows import LabelledBatch, LabelledWindows, moments, rows_of
 from wavedil.data.recording import Recording
 from wavedil.errors import UserError, suggestion
 from wavedil.features import MelConfig
@@ -24,7 +24,7 @@ _WINDOW_SECONDS = 4
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClassifierTask(Config):
-    r"""A TCN that tells the value of one label of a recording, which it is not told.
+    r"""A TCN that predicts the value of one label of a recording, on which it is not conditioned.
 
     Example:
       >>> labels = r"(?P<digit>\d)_(?P<speaker>\w+)_"
@@ -36,16 +36,16 @@ class ClassifierTask(Config):
     name: ClassVar[str] = "classifier"
 
     target: str = ""
-    """Label that it learns to tell: a group of --labels, or a column of the manifest. It may be left out where there is
-    one label alone."""
+    """Label that it learns to predict: a group of --labels, or a column of the manifest. It may be left out where
+    there is one label alone."""
     input: Literal["mel", "samples"] = "mel"
     """Whether it is given mel spectra or the samples themselves."""
-    mel: MelConfig = dataclasses.field(default_factory=MelConfig)
-    """The mel spectra."""
+    mel: MelConfig = MelConfig(num_mels=40)
+    """The mel spectra, of fewer bands than a vocoder's: the pitch of a voice says little."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.input == "samples" and self.mel != MelConfig():
+        if self.input == "samples" and self.mel != type(self).mel:
             raise UserError(
                 "input is 'samples', and mel settings are given too; leave one of them out"
             )
@@ -59,16 +59,20 @@ class ClassifierTask(Config):
     def resolve(self, config: RunConfig, corpus: Corpus) -> RunConfig:
         config = sound.with_corpus(config, corpus)
         target = self._target(corpus)
-        values = Vocabulary.of([item.labels for item in corpus.train], [target])[target]
+        trained = [item.labels for item in corpus.train]
+        values = Vocabulary.of(trained, corpus.label_values)[target]
         if len(values) < 2:
             raise UserError(
                 f"target {target!r} has {'the value ' + values[0] + ' alone' if values else 'no value'} among the "
                 "recordings to train on, so there is nothing to tell apart; choose a label of at least two values "
                 f"(known: {', '.join(corpus.label_values)}), or hold out other recordings"
             )
+        mean, deviation = moments(corpus.train, config.model.quantizer)
         model: TCNConfig = dataclasses.replace(
             config.model,
             in_channels=corpus.num_features or 1,
+            mean=mean,
+            deviation=deviation,
             target=target,
             values=values,
             mel=corpus.mel,
@@ -86,8 +90,8 @@ class ClassifierTask(Config):
         labels = corpus.label_values
         if not labels:
             raise UserError(
-                "the recordings have no labels, so there is none to tell; name some in their paths with labels, or in "
-                "a manifest"
+                "the recordings have no labels, so there is none to predict; name some in their paths with labels, or "
+                "in a manifest"
             )
         if self.target in labels:
             return self.target
@@ -95,7 +99,7 @@ class ClassifierTask(Config):
             return next(iter(labels))
         if not self.target:
             raise UserError(
-                f"target is missing; say which label to tell: one of {', '.join(labels)}"
+                f"target is missing; say which label to predict: one of {', '.join(labels)}"
             )
         raise UserError(f"target {self.target!r} is no label; {suggestion(self.target, labels)}")
 
@@ -113,14 +117,21 @@ class ClassifierTask(Config):
         )
 
     def loss(self, model: Any, batch: LabelledBatch, key: Any) -> Any:
-        """Nats of the true values, and their number; the metrics are these and the share that is told right."""
+        """Nats of the true values, and their number; the metrics are these and the share that is predicted right."""
         import jax
         import jax.numpy as jnp
 
-        rows = jnp.asarray(batch.rows)
-        logits = model.logits(
-            jnp.asarray(batch.inputs), mask=jnp.asarray(batch.mask), dropout_key=key
+        from wavedil.tasks.augmentation import augmented
+
+        inputs, mask, rows = (
+            jnp.asarray(batch.inputs),
+            jnp.asarray(batch.mask),
+            jnp.asarray(batch.rows),
         )
+        dropout_key, other_key = jax.random.split(key)
+        if self.input == "mel":
+            inputs = augmented(inputs, mask, other_key)
+        logits = model.logits(inputs, mask=mask, dropout_key=dropout_key)
         log_prob = jax.nn.log_softmax(logits)
         counted, chosen = rows >= 0, jnp.maximum(rows, 0)
         of_true = jnp.take_along_axis(log_prob, chosen[:, None], axis=1)[:, 0]
@@ -132,12 +143,12 @@ class ClassifierTask(Config):
     def evaluate(
         self, model: Any, recordings: Sequence[Recording], progress: Progress | None = None
     ) -> dict[str, tuple[Any, Any]]:
-        """The share of the recordings with the label whose value is told right; whole recordings, each once."""
+        """The share of the recordings with the label whose value is predicted right; whole recordings, each once."""
         from wavedil.evaluation.classification import probabilities
 
         config = model.config
-        told = probabilities(model, recordings, progress).argmax(axis=1)
-        right = told == rows_of(recordings, config.target, config.values)
+        predicted = probabilities(model, recordings, progress).argmax(axis=1)
+        right = predicted == rows_of(recordings, config.target, config.values)
         labelled = np.array([config.target in item.labels for item in recordings])
         return {"accuracy": (right.astype(float), labelled.astype(float))}
 

@@ -6,6 +6,7 @@ from wavedil.config import read_named
 from wavedil.errors import require_known
 from wavedil.tasks.autoencoder import AutoencoderTask
 from wavedil.tasks.classifier import ClassifierTask
+from wavedil.tasks.diffusion import DiffusionTask
 from wavedil.tasks.generator import GeneratorTask
 from wavedil.tasks.vocoder import VocoderTask
 from wavedil.training.task import Task
@@ -15,6 +16,7 @@ TASKS: dict[str, Any] = {
     "vocoder": VocoderTask,
     "autoencoder": AutoencoderTask,
     "classifier": ClassifierTask,
+    "diffusion": DiffusionTask,
 }
 """Name -> the task's class. One of your own: `TASKS["my task"] = MyTask`."""
 
