@@ -20,6 +20,7 @@ FLOORS = [
     {"ops", "data"},
     {"nn", "distributions"},
     {"models"},
+    {"engine"},
     {"generation"},
     {"evaluation"},
     {"training"},

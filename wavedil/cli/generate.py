@@ -1,9 +1,16 @@
 """`wavedil generate`: a trained model writes sound files."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wavedil.cli.generate_options import Generate, files_to_write, labels_of, require_sane
+from wavedil.cli.generate_options import (
+    Generate,
+    files_to_write,
+    labels_of,
+    record_of,
+    require_sane,
+)
 from wavedil.errors import UserError
 from wavedil.files import require_writable
 
@@ -27,12 +34,13 @@ def generate(args: Generate) -> None:
     labels, files = labels_of(args), files_to_write(args)
 
     from wavedil.formats import load
-    from wavedil.generation import num_samples_of, require_diffusion
+    from wavedil.generation import choose_engine, num_samples_of, require_diffusion
     from wavedil.models import wavenet_of
 
     model = load(args.run)
     config = wavenet_of(model).config
     diffusion = require_diffusion(model, args.steps, args.temperature)
+    engine = "diffusion" if diffusion else str(choose_engine(model, args.engine, args.weights))
     wanted = [] if diffusion else _conditions(args, model)
     counts = [item.num_samples for item in wanted]
     counts = counts or [num_samples_of(args.seconds, config.sample_rate)] * len(files)
@@ -46,6 +54,7 @@ def generate(args: Generate) -> None:
             config.quantizer.decode(row[:count]) for row, count in zip(codes, counts, strict=True)
         ]
     _write(args, files, sounds, counts, config.sample_rate)
+    _record(args, files, engine)
     if stopped is not None:
         raise stopped
     if args.picture is not None:
@@ -81,6 +90,8 @@ def _drawn(
                 labels=labels,
                 temperature=args.temperature,
                 progress=done,
+                engine=args.engine,
+                weights=args.weights,
                 **asked,
             )
         except generation.Interrupted as stopped:
@@ -130,6 +141,23 @@ def _write(
             audio.save(file, sound, sample_rate)
             missing = f" of {count / sample_rate:g} s" if len(sound) < count else ""
             print(f"{file}: {len(sound) / sample_rate:g} s{missing} at {sample_rate} Hz{note}")
+
+
+def _record(args: Generate, files: list[Path], engine: str) -> None:
+    """Says which engine drew, how long it compiled, and writes beside the sounds how they were made."""
+    from wavedil.engine import compile_seconds
+
+    seconds = compile_seconds()
+    print(f"drawn by: {engine}" + (f"; compiled in {seconds:.1f} s" if seconds else ""))
+    made = {
+        "sounds": [file.name for file in files],
+        "model": str(args.run),
+        "engine": engine,
+        "seed": args.seed,
+        "temperature": args.temperature,
+        "labels": labels_of(args),
+    }
+    record_of(args).write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
 
 
 def _conditions(args: Generate, model: "Model") -> "list[Condition]":

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -59,6 +59,10 @@ class Generate:
     the shorter one."""
     steps: int | None = None
     """Steps in which a diffusion model turns noise into sound, 6 by default: more take longer and come nearer."""
+    engine: Literal["auto", "scan", "compiled"] = "auto"
+    """What draws: compiled loops, JAX's scan, or the compiled ones wherever they serve the model."""
+    weights: Literal["float32", "bfloat16", "int8"] = "float32"
+    """How the compiled engine keeps the weights: bfloat16 is read in half the time, and the sound hardly differs."""
     picture: Annotated[Path | None, tyro.conf.arg(metavar="FILE.png")] = None
     """Draw waveform and spectrogram."""
     overwrite: bool = False
@@ -83,12 +87,17 @@ def files_to_write(args: Generate) -> list[Path]:
         raise UserError(f"cannot draw {args.picture}: its suffix must be .png, .svg or .pdf")
     numbers = [""] if count == 1 else [f"-{i}" for i in range(1, count + 1)]
     files = [args.out.with_stem(args.out.stem + number) for number in numbers]
-    for file in [*files, *([args.picture] if args.picture else [])]:
+    for file in [*files, record_of(args), *([args.picture] if args.picture else [])]:
         # Found out now rather than after the work of generation.
         require_writable(file)
         if file.exists() and not args.overwrite:
             raise UserError(f"{file} exists; give another name, or --overwrite")
     return files
+
+
+def record_of(args: Generate) -> Path:
+    """The file beside the sounds that says how they were made."""
+    return args.out.with_suffix(".json")
 
 
 def _count(args: Generate) -> int:

@@ -1,6 +1,7 @@
 """Any distribution over the levels: one logit for each."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -77,7 +78,13 @@ class Categorical:
           temperature: Logits are divided by it; below 1 likely levels become likelier.
         """
         logits = checked(self, parameters)
-        return draw(logits, jax.random.uniform(key, logits.shape[:-1], logits.dtype), temperature)
+        return draw(logits, self.noise(key, logits.shape[:-1], logits.dtype)[0], temperature)
+
+    def noise(
+        self, key: PRNGKeyArray, shape: tuple[int, ...] = (), dtype: Any = jnp.float32
+    ) -> Float[Array, "1 ..."]:
+        """What `sample` draws with: a uniform number in [0, 1)."""
+        return jax.random.uniform(key, shape, dtype)[None]
 
     def mean(self, parameters: Float[Array, "..."]) -> Float[Array, "..."]:
         """Expected amplitude of the level, in [-1, 1]."""

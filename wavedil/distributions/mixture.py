@@ -130,18 +130,21 @@ class Mixture(abc.ABC):
         """
         parameters = checked(self, parameters)
         logits, means, log_scales = self._components(parameters)
-        # Never 0, where the quantile would be infinite; the other end is as far from 1.
-        uniform = jax.random.uniform(
-            key, (2, *logits.shape[:-1]), logits.dtype, minval=2.0**-24, maxval=1.0
-        )
-        chosen = draw(logits, uniform[0], temperature)[..., None]
+        uniform, deviate = self.noise(key, logits.shape[:-1], logits.dtype)
+        chosen = draw(logits, uniform, temperature)[..., None]
         mean = jnp.take_along_axis(means, chosen, axis=-1)[..., 0]
         scale = jnp.exp(jnp.take_along_axis(log_scales, chosen, axis=-1)[..., 0])
-        codes = _nearest_code(
-            self.quantizer, mean + temperature * scale * self._quantile(uniform[1])
-        )
+        codes = _nearest_code(self.quantizer, mean + temperature * scale * deviate)
         unknown = jnp.isnan(parameters).any(axis=-1) | (chosen[..., 0] < 0)
         return jnp.where(unknown, -1, codes)
+
+    def noise(
+        self, key: PRNGKeyArray, shape: tuple[int, ...] = (), dtype: Any = jnp.float32
+    ) -> Float[Array, "2 ..."]:
+        """What `sample` draws with: a uniform number that chooses a component, and a deviate of one of scale 1."""
+        # Never 0, where the quantile would be infinite; the other end is as far from 1.
+        uniform = jax.random.uniform(key, (2, *shape), dtype, minval=2.0**-24, maxval=1.0)
+        return jnp.stack([uniform[0], self._quantile(uniform[1])])
 
     def mean(self, parameters: Float[Array, "..."]) -> Float[Array, "..."]:
         """Expected amplitude, clipped to [-1, 1] as recordings are but not rounded to a level.
@@ -163,22 +166,26 @@ class Mixture(abc.ABC):
     def _components(self, parameters: Float[Array, "..."]) -> list[Float[Array, "..."]]:
         """Logits of the weights, means, and logarithms of the scales."""
         logits, means, log_scales = jnp.split(parameters, 3, axis=-1)
-        number = self.num_components
-        centres = (2.0 * np.arange(number) + 1.0) / number - 1.0
-        # Every component begins in the middle of its own K-th part of the levels, as broad as that part.
-        parts = np.diff(self._expanded(np.linspace(-1.0, 1.0, number + 1), np))
-        start = np.log(0.5 * parts / self.unit_deviation)
-        smallest = math.log(_NARROWEST * _narrowest_width(self.quantizer))
+        centres, start, smallest = self.starts()
 
         def beside_means(values: Any) -> Array:
             return jnp.broadcast_to(jnp.asarray(values, means.dtype), means.shape)
 
         # log s = log(smallest + exp(c) s_0), with c + log s_0 taken relative to log smallest.
-        above = jnp.minimum(log_scales, _MAX_LOG_SCALE) + beside_means(start - smallest)
+        above = jnp.minimum(log_scales, _MAX_LOG_SCALE) + beside_means(start)
         # log(smallest + exp(c) s_0); jnp.logaddexp, which minds infinities, would double the time of the loss.
         log_scales = smallest + jnp.maximum(above, 0.0) + jnp.log1p(jnp.exp(-jnp.abs(above)))
         means = self._expanded(means + beside_means(centres), jnp)
         return [logits, means, log_scales]
+
+    def starts(self) -> tuple[np.ndarray, np.ndarray, float]:
+        """b and log(s_0 / smallest) of every component at zero outputs, and log(smallest)."""
+        number = self.num_components
+        centres = (2.0 * np.arange(number) + 1.0) / number - 1.0
+        # Every component begins in the middle of its own K-th part of the levels, as broad as that part.
+        parts = np.diff(self._expanded(np.linspace(-1.0, 1.0, number + 1), np))
+        smallest = math.log(_NARROWEST * _narrowest_width(self.quantizer))
+        return centres, np.log(0.5 * parts / self.unit_deviation) - smallest, smallest
 
     def _expanded(self, y: Any, numpy: Any) -> Any:
         """C(y), within 10000 times full scale; of arrays of NumPy or JAX."""

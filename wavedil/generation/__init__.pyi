@@ -10,6 +10,7 @@ from .diffusion import diffuse as diffuse
 from .diffusion import predicted_noise as predicted_noise
 from .diffusion import require_diffusion as require_diffusion
 from .drawing import Interrupted as Interrupted
+from .engines import choose_engine as choose_engine
 from .latents import as_vocoder as as_vocoder
 from .latents import encode_sounds as encode_sounds
 from .latents import interpolate as interpolate

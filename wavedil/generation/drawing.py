@@ -1,8 +1,7 @@
 """The loop that draws: slots side by side, sample by sample, each layer with the few samples it needs."""
 
-import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +11,9 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from wavedil.errors import UserError
 from wavedil.frames import BEYOND, num_frames
+from wavedil.generation.chunk import Chunk, Sounds, condition_of, keys_of
+from wavedil.generation.engines import Engine
+from wavedil.generation.live import Compiled
 from wavedil.generation.slots import Timeline, assign_slots, timeline
 from wavedil.generation.step import Loop, rings_of, step_function
 from wavedil.models.compilation import compiled
@@ -34,48 +36,13 @@ class Interrupted(KeyboardInterrupt):
         self.codes = codes
 
 
-@dataclasses.dataclass(frozen=True)
-class Sounds:
-    """The sounds to draw.
-
-    Attributes:
-      num_samples: Samples of each.
-      keys: [sounds]; sample t of sound i is drawn with `fold_in(keys[i], t)`, whatever slot it is in.
-      labels: Rows of each label, [sounds].
-      features: Those of each sound, where the model takes them: a frame for every `hop` samples.
-      before: Codes [sounds, time] that come before, at least one; silence where nothing does.
-    """
-
-    num_samples: Sequence[int]
-    keys: PRNGKeyArray
-    labels: dict[str, np.ndarray]
-    features: Sequence[Float[np.ndarray, "frames features"]] | None
-    before: Int[np.ndarray, "sounds time"]
-
-
-class _Chunk(NamedTuple):
-    """The draws of one call of the loop in every slot: arrays of NumPy, of JAX where it is compiled."""
-
-    keys: PRNGKeyArray
-    """[slots, frames]"""
-    times: Any
-    """[slots, time]: the number of each sample in its sound; negative before it."""
-    given: Any
-    """[slots, time]: the code of each sample that is not drawn; BEYOND for those that are."""
-    labels: dict[str, Any]
-    """[slots*frames] each."""
-    windows: Float[Array, "slots frames width features"] | None
-    """Each frame of features with its context."""
-    age: Any
-    """`times`, where slots draw one sound after the other; None where each draws one."""
-
-
 def draw(
     model: WaveNet,
     sounds: Sounds,
     num_slots: int,
     temperature: float,
     progress: Callable[[int, int], None] | None,
+    engine: Engine,
 ) -> list[Int[np.ndarray, " time"]]:
     """The codes of each sound; n sounds in n slots are one sound a slot.
 
@@ -86,12 +53,16 @@ def draw(
     plan = _Plan(model, sounds, num_slots)
     drawn = [np.zeros((len(plan.slots), 0), np.int32)]
     try:
-        loop = _absorb(model, sounds, plan.slots)
-        draw_chunk = compiled(_draw, model, donate=(0,))
+        absorbed = (sounds.before.shape[1] - 1) // _CHUNK * _CHUNK
+        first = [slot[0] for slot in plan.slots]
+        loop = (
+            _Scan(model, sounds.before[first], absorbed, sounds.labels_of(first))
+            if engine.name == "scan"
+            else Compiled(model, sounds.before[first], absorbed, engine.weights)
+        )
         for number in range(plan.num_chunks):
             chunk = plan.chunk(number)
-            loop, codes = draw_chunk(loop, chunk, temperature)
-            drawn.append(np.asarray(codes).T)
+            drawn.append(loop.draw(chunk, temperature))
             plan.require_codes(number, chunk, drawn[-1])
             if progress is not None:
                 progress(plan.done_after(number), plan.total)
@@ -126,14 +97,14 @@ class _Plan:
             None if local is None else _Windows(sounds.features or (), local.lookaround_frames)
         )
 
-    def chunk(self, number: int) -> _Chunk:
+    def chunk(self, number: int) -> Chunk:
         frames = self._frames(number)
         times = frames.frame[:, :, None] * self.hop + np.arange(self.hop) - self.lead
         before = self.sounds.before[frames.sound[..., None], np.minimum(times, -1)]
         given = np.where(times < 0, before, BEYOND)
         times, given = (rows.reshape(len(rows), -1).astype(np.int32) for rows in (times, given))
         labels = {name: rows[frames.sound.ravel()] for name, rows in self.sounds.labels.items()}
-        return _Chunk(
+        return Chunk(
             keys=self.sounds.keys[frames.sound],
             times=times,
             given=given,
@@ -143,7 +114,7 @@ class _Plan:
         )
 
     def require_codes(
-        self, number: int, chunk: _Chunk, codes: Int[np.ndarray, "slots time"]
+        self, number: int, chunk: Chunk, codes: Int[np.ndarray, "slots time"]
     ) -> None:
         """Refuses samples of the sounds that the model gave NaN for."""
         sounds = np.repeat(self._frames(number).sound, self.hop, axis=1)
@@ -184,18 +155,24 @@ class _Windows:
         return jnp.asarray(self._all[first[..., None] + np.arange(self._width)])
 
 
-def _absorb(model: WaveNet, sounds: Sounds, slots: list[list[int]]) -> Loop:
-    """The loop after the whole chunks of what comes before the first sound of each slot."""
-    first = np.array([slot[0] for slot in slots])
-    before = sounds.before[first]
-    labels = {name: rows[first] for name, rows in sounds.labels.items()}
-    absorb = compiled(_state_after, model)
-    state = absorb(before[:, :0], labels, None)
-    end = (before.shape[1] - 1) // _CHUNK * _CHUNK
-    for start in range(0, end, _CHUNK):
-        state = absorb(before[:, start : start + _CHUNK], labels, state)
-    rings = compiled(rings_of, model)(state)
-    return Loop(rings, jnp.zeros((), jnp.int32), jnp.asarray(before[:, end]))
+class _Scan:
+    """The loop as `lax.scan`, after the whole chunks of what comes before the first sound of each slot."""
+
+    def __init__(
+        self, model: WaveNet, before: np.ndarray, absorbed: int, labels: dict[str, np.ndarray]
+    ) -> None:
+        absorb = compiled(_state_after, model)
+        state = absorb(before[:, :0], labels, None)
+        for start in range(0, absorbed, _CHUNK):
+            state = absorb(before[:, start : start + _CHUNK], labels, state)
+        rings = compiled(rings_of, model)(state)
+        self._loop = Loop(rings, jnp.zeros((), jnp.int32), jnp.asarray(before[:, absorbed]))
+        self._draw = compiled(_draw, model, donate=(0,))
+
+    def draw(self, chunk: Chunk, temperature: float) -> Int[np.ndarray, "slots time"]:
+        """The codes of the next chunk."""
+        self._loop, codes = self._draw(self._loop, chunk, temperature)
+        return np.asarray(codes).T
 
 
 def _state_after(model: WaveNet, codes: Array, labels: dict[str, Array], state: Any) -> Any:
@@ -205,27 +182,14 @@ def _state_after(model: WaveNet, codes: Array, labels: dict[str, Array], state: 
 
 
 def _draw(
-    model: WaveNet, loop: Loop, chunk: _Chunk, temperature: Array
+    model: WaveNet, loop: Loop, chunk: Chunk, temperature: Array
 ) -> tuple[Loop, Int[Array, "time slots"]]:
     """The codes of one chunk."""
-    num_slots, num_samples = chunk.times.shape
-    count = chunk.keys.shape[1]
-    hop = num_samples // count
-    conditioning, local = model.conditioning, None
-    if chunk.windows is None:
-        condition = conditioning(num_slots, chunk.labels)
-    else:
-        # Every frame by itself: neighbours in a slot may be of two sounds.
-        windows = chunk.windows.reshape(-1, *chunk.windows.shape[2:])
-        features = conditioning.upsample(windows, hop)
-        condition = conditioning(num_slots * count, chunk.labels, features)
-        assert condition is not None
-        local = condition.reshape(num_slots, num_samples, -1).swapaxes(0, 1)
-    step = step_function(model, condition, chunk.windows is not None)
+    condition, local = condition_of(model, chunk)
+    step = step_function(model, condition, local)
     sample = jax.vmap(model.distribution.sample, (0, 0, None))
-    # All keys at once: inside the loop they would cost more than the draws.
-    keys = jax.vmap(jax.vmap(jax.random.fold_in))(jnp.repeat(chunk.keys, hop, axis=1), chunk.times)
     age = None if chunk.age is None else chunk.age.T
+    varying = condition.swapaxes(0, 1) if condition is not None and local else None
 
     def body(loop: Loop, now: tuple[PRNGKeyArray, Array, Any, Any]) -> tuple[Loop, Array]:
         keys, given, local, age = now
@@ -235,4 +199,4 @@ def _draw(
         code = jnp.where(given == BEYOND, sample(keys, parameters, temperature), given)
         return Loop(rings, loop.position + 1, code), code
 
-    return lax.scan(body, loop, (keys.T, chunk.given.T, local, age))
+    return lax.scan(body, loop, (keys_of(chunk).T, chunk.given.T, varying, age))

@@ -8,8 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, PRNGKeyArray
 
+from wavedil.engine import Weights
 from wavedil.errors import UserError, require_positive
-from wavedil.generation.drawing import Sounds, draw
+from wavedil.generation.chunk import Sounds
+from wavedil.generation.drawing import draw
+from wavedil.generation.engines import EngineName, choose_engine
 from wavedil.generation.remarks import remark
 from wavedil.generation.slots import fitting_slots
 from wavedil.models.registry import Model, wavenet_of
@@ -30,6 +33,8 @@ def generate(
     | Sequence[Float[np.ndarray, "frames features"]]
     | None = None,
     progress: Callable[[int, int], None] | None = None,
+    engine: EngineName = "auto",
+    weights: Weights = "float32",
 ) -> Int[np.ndarray, "batch num_samples"]:
     """Codes drawn one after the other, each from the model's distribution given all before it.
 
@@ -52,6 +57,10 @@ def generate(
       labels: A value for all signals, or one for each (`Vocabulary.rows`); unlabelled by default.
       features: Those of each sound; of one sound, or a list.
       progress: Called with the samples drawn so far and in all.
+      engine: "compiled", loops of our own for the processor; "scan", JAX's; "auto", the compiled one on a CPU where it
+        serves the model (`generation.choose_engine`). A seed repeats on the same engine and machine; the draws of both
+        are from the same noise, and differ where rounding decides.
+      weights: How the compiled engine keeps them: "float32", "bfloat16" or "int8"; fewer bits are read faster.
 
     Returns:
       Codes; `model.config.quantizer.decode` makes them sound. With features, as many as the longest sound has; a
@@ -61,7 +70,8 @@ def generate(
 
     Raises:
       UserError: If a number is out of range, a prompt holds codes the model does not know, or features are missing,
-        of another kind than the model's, or given to a model that takes none; or if the model gives NaN.
+        of another kind than the model's, or given to a model that takes none; if the compiled engine is asked for and
+        does not serve the model, with the reason; or if the model gives NaN.
       Interrupted: On Ctrl-C, a KeyboardInterrupt with the codes of each sound as far as drawn.
 
     Example:
@@ -106,7 +116,9 @@ def generate(
     num_slots = (
         len(counts) if frames is None else batch_size or fitting_slots(list(map(len, frames)))
     )
-    drawn = draw(model, sounds, num_slots, temperature, progress)
+    drawn = draw(
+        model, sounds, num_slots, temperature, progress, choose_engine(model, engine, weights)
+    )
     remark(config.quantizer, drawn, temperature)
     codes = np.full((len(counts), max(counts)), config.quantizer.silence)
     for row, sound in zip(codes, drawn, strict=True):

@@ -8,10 +8,12 @@ import numpy as np
 from jaxtyping import Float32
 
 from wavedil import audio
+from wavedil.engine import Weights
 from wavedil.errors import UserError
 from wavedil.full_scale import within_full_scale
 from wavedil.generation import conditions
 from wavedil.generation.diffusion import FAST_STEPS, diffuse, require_diffusion
+from wavedil.generation.engines import EngineName
 from wavedil.generation.sampler import generate
 from wavedil.labels import num_labelled
 from wavedil.models.registry import Model
@@ -29,6 +31,8 @@ def synthesize(
     features: Any = None,
     temperature: float = 1.0,
     steps: int | None = None,
+    engine: EngineName = "auto",
+    weights: Weights = "float32",
 ) -> Float32[np.ndarray, "sounds time"]:
     """Sound that a model draws: from nothing, from labels, from a recording, or from features.
 
@@ -42,6 +46,8 @@ def synthesize(
       features: [frames, features] of a sound, or a list of them, for a vocoder.
       temperature: Below 1 likely samples become likelier.
       steps: In which a DiffWave turns noise into sound, 6 by default; more take longer and come nearer.
+      engine: As of `generate`.
+      weights: As of `generate`.
 
     Returns:
       Samples in [-1, 1] at `model.config.sample_rate`; a sound that is shorter than the longest is silent after its
@@ -78,7 +84,7 @@ def synthesize(
         names = [f"features of sound {number}" for number in range(len(arrays))]
         wanted = conditions.of_features(model, arrays, names)
     else:
-        return _unconditional(model, seconds, seed, labels, temperature)
+        return _unconditional(model, seconds, seed, labels, temperature, engine, weights)
     if seconds is not None:
         raise UserError("a recording or features say how long the sound is; leave seconds out")
     codes = generate(
@@ -87,6 +93,8 @@ def synthesize(
         labels=labels,
         features=[item.features for item in wanted],
         temperature=temperature,
+        engine=engine,
+        weights=weights,
     )
     sounds = np.zeros((len(wanted), max(item.num_samples for item in wanted)), np.float32)
     for row, item in enumerate(wanted):
@@ -123,6 +131,8 @@ def _unconditional(
     seed: int,
     labels: Mapping[str, Any] | None,
     temperature: float,
+    engine: EngineName,
+    weights: Weights,
 ) -> Float32[np.ndarray, "sounds time"]:
     codes = generate(
         model,
@@ -131,6 +141,8 @@ def _unconditional(
         batch_size=num_labelled(labels),
         labels=labels,
         temperature=temperature,
+        engine=engine,
+        weights=weights,
     )
     sounds: np.ndarray = model.config.quantizer.decode(codes)
     return sounds

@@ -1,0 +1,121 @@
+"""The compiled loops: codes drawn one after the other, and blocks of a signal."""
+
+from typing import Any
+
+from wavedil.engine.compilation import Cached
+from wavedil.engine.draws import drawn
+from wavedil.engine.interpreter import next_block, next_sample, run_blocks, run_samples
+from wavedil.engine.program import BLOCK
+
+CODE, PHASE, CHANGED = range(3)
+"""Columns of the status of a signal: its newest code, those of the frame under way, whether its condition changed."""
+CONDITION, FRAME, SAMPLE = range(3)
+
+
+@Cached
+def draw_samples(
+    first: int, count: int, program: Any, world: Any, arena: Any, scratch: Any, now: Any,
+    status: Any, table: Any, conditions: Any, given: Any, noise: Any, restart: Any, family: Any,
+    tables: Any, temperature: float, work: Any, codes: Any, parameters: Any,
+) -> None:  # fmt: skip
+    """Draws the codes of `count` signals from number `first` on.
+
+    Args:
+      first: The first signal.
+      count: Signals, side by side.
+      program: Sections, operators, inputs, buffers, weights and numbers.
+      world: Buffers of x, parameters, condition and frame; samples of a frame; numbers of a signal; silence.
+      arena: Every signal's buffers.
+      scratch: As `Program.scratch`.
+      now: [1 + signals, buffers]: where the newest samples lie, and for each signal where those of its frames do.
+      status: [signals, 3].
+      table: [levels + 1, in_channels]: every level as it enters, and NaN.
+      conditions: [signals, 1 or time, channels].
+      given: [signals, time]: codes, or below 0 where one is drawn.
+      noise: [signals, time, numbers].
+      restart: [signals, time]: whether a sound begins.
+      family: As `draws.family`.
+      tables: As `draws.family`.
+      temperature: Of the draws.
+      work: Room for exponentials.
+      codes: [signals, time], to be written.
+      parameters: [signals, time or 0, num_outputs], to be written.
+    """
+    sections, operators, inputs, buffers, weights, numbers = program
+    x, y, condition, frame, factor, size, silence = world
+    levels, in_channels, varying = len(table) - 1, table.shape[1], conditions.shape[1] > 1
+    origin = first * size
+    for t in range(given.shape[1]):
+        for signal in range(first, first + count):
+            if restart[signal, t]:
+                arena[signal * size : (signal + 1) * size] = 0.0
+                status[signal, CODE], status[signal, PHASE] = silence, 0
+            if restart[signal, t] or varying:
+                status[signal, CHANGED] = 1
+            code = status[signal, CODE]
+            code = code if 0 <= code < levels else levels
+            start = now[0, x] + signal * size
+            for k in range(in_channels):
+                arena[start + k] = table[code, k]
+            if factor > 0:
+                start = buffers[frame, 0] + signal * size + status[signal, PHASE] * in_channels
+                for k in range(in_channels):
+                    arena[start + k] = table[code, k]
+                status[signal, PHASE] += 1
+                if status[signal, PHASE] == factor:
+                    run_samples(
+                        FRAME, sections, operators, inputs, buffers, now[1 + signal], weights,
+                        numbers, arena, scratch, signal * size, 1, 0,
+                    )  # fmt: skip
+                    next_sample(FRAME, buffers, now[1 + signal])
+                    status[signal, PHASE], status[signal, CHANGED] = 0, 1
+            if status[signal, CHANGED] and condition >= 0:
+                start = buffers[condition, 0] + signal * size
+                for k in range(conditions.shape[2]):
+                    arena[start + k] = conditions[signal, t if varying else 0, k]
+                run_samples(
+                    CONDITION, sections, operators, inputs, buffers, now[0], weights, numbers,
+                    arena, scratch, signal * size, 1, 0,
+                )  # fmt: skip
+                status[signal, CHANGED] = 0
+        run_samples(
+            SAMPLE, sections, operators, inputs, buffers, now[0], weights, numbers, arena, scratch,
+            origin, count, 0,
+        )  # fmt: skip
+        next_sample(SAMPLE, buffers, now[0])
+        for signal in range(first, first + count):
+            start = buffers[y, 0] + signal * size
+            if parameters.shape[1] > 0:
+                for k in range(parameters.shape[2]):
+                    parameters[signal, t, k] = arena[start + k]
+            code = given[signal, t]
+            if code < 0:
+                code = drawn(family, tables, arena, start, noise[signal, t], temperature, work)
+            codes[signal, t] = code
+            status[signal, CODE] = code
+
+
+@Cached
+def run_block(program: Any, world: Any, arena: Any, scratch: Any, now: Any, x: Any, y: Any) -> None:
+    """The outputs y [batch, time, channels] of a block x [batch, time, channels]."""
+    sections, operators, inputs, buffers, weights, numbers = program
+    entry, out, size = world
+    reach = (BLOCK + 31) // 32 * 32
+    for start in range(0, x.shape[1], BLOCK):
+        columns = min(BLOCK, x.shape[1] - start)
+        whole = (columns + 31) // 32 * 32
+        for signal in range(len(x)):
+            origin = signal * size
+            for channel in range(x.shape[2]):
+                at = now[entry] + origin + channel * buffers[entry, 3]
+                for k in range(columns):
+                    arena[at + k] = x[signal, start + k, channel]
+            run_blocks(
+                0, sections, operators, inputs, buffers, now, weights, numbers, arena, scratch,
+                origin, 0, whole,
+            )  # fmt: skip
+            for channel in range(y.shape[2]):
+                at = now[out] + origin + channel * buffers[out, 3]
+                for k in range(columns):
+                    y[signal, start + k, channel] = arena[at + k]
+        next_block(buffers, now, arena, columns, reach, size, len(x))

@@ -1,0 +1,52 @@
+"""The loop of the compiled engine: as the scan, from the same noise."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int
+
+from wavedil.engine import Samples, Weights
+from wavedil.generation.chunk import Chunk, condition_of, keys_of
+from wavedil.models.compilation import compiled
+from wavedil.models.wavenet import WaveNet
+
+
+class Compiled:
+    """The compiled loop, after the whole chunks of what comes before the first sound of each slot.
+
+    Args:
+      model: A WaveNet.
+      before: Codes [slots, time] that come before.
+      absorbed: How many of them are absorbed before the first chunk.
+      weights: How the weights are kept.
+    """
+
+    def __init__(self, model: WaveNet, before: np.ndarray, absorbed: int, weights: Weights) -> None:
+        self._samples = Samples(model, len(before), weights)
+        self._surroundings = compiled(_surroundings, model)
+        # Of a long beginning what an output sees is enough, whole frames of it.
+        frame, past = model.config.frame_size, model.receptive_field.past
+        start = max(0, absorbed - past) // frame * frame
+        self._samples.begin(before[:, start])
+        self._before = before[:, start + 1 : absorbed + 1]
+
+    def draw(self, chunk: Chunk, temperature: float) -> Int[np.ndarray, "slots time"]:
+        """The codes of the next chunk."""
+        condition, noise = self._surroundings(chunk)
+        if self._before.shape[1]:
+            silent = np.zeros((*self._before.shape, noise.shape[2]), np.float32)
+            self._samples.run(condition, self._before, silent)
+            self._before = self._before[:, :0]
+        restart = None if chunk.age is None else chunk.age == 0
+        codes, _ = self._samples.run(
+            condition, chunk.given, noise, restart=restart, temperature=temperature
+        )
+        return codes
+
+
+def _surroundings(model: WaveNet, chunk: Chunk) -> tuple[Any, Array]:
+    """What a chunk is conditioned on, and the noise that it is drawn with."""
+    noise = jax.vmap(jax.vmap(lambda key: model.distribution.noise(key, (), jnp.float32)))
+    return condition_of(model, chunk)[0], noise(keys_of(chunk))
