@@ -1,4 +1,4 @@
-"""Generation: samples a second beside a PyTorch queue generator, and what a later sample or a batch costs."""
+"""Generation by the scan: samples a second beside a PyTorch queue generator; what a later sample or a batch costs."""
 
 import time
 from typing import Any
@@ -32,7 +32,7 @@ def _against_pytorch(model: WaveNet, sizes: Sizes) -> dict[str, Any]:
     generator = peers.QueueGenerator(peer)
     times = alternate(
         {
-            "wavedil": lambda: generate(model, 0, num_samples=sizes.drawn),
+            "wavedil": lambda: generate(model, 0, num_samples=sizes.drawn, engine="scan"),
             "pytorch": lambda: generator.draw(sizes.peer_drawn, silence),
         },
         sizes.rounds,
@@ -57,7 +57,7 @@ def _early_and_late(model: WaveNet, sizes: Sizes) -> dict[str, Any]:
             ends.append(done)
             clock.append(time.perf_counter())
 
-        generate(model, 0, num_samples=sizes.late, progress=note)
+        generate(model, 0, num_samples=sizes.late, progress=note, engine="scan")
         window = ends[2] - ends[1]
         # Not the first, which also sets up, and not the last, which may be cut short.
         times["early"].append((clock[2] - clock[1]) / window)
@@ -74,7 +74,9 @@ def _early_and_late(model: WaveNet, sizes: Sizes) -> dict[str, Any]:
 
 def _batch_sizes(model: WaveNet, sizes: Sizes) -> dict[str, Any]:
     def draw(batch_size: int) -> Any:
-        return lambda: generate(model, 0, num_samples=sizes.batch_steps, batch_size=batch_size)
+        return lambda: generate(
+            model, 0, num_samples=sizes.batch_steps, batch_size=batch_size, engine="scan"
+        )
 
     times = alternate({str(size): draw(size) for size in sizes.batch_sizes}, sizes.rounds)
     *_, second_largest, largest = times

@@ -5,7 +5,7 @@ From the repository's root, with the `bench` extra, on a machine that does nothi
     python experiments/speed/run.py [SECTION ...] [--smoke]
 
 Sections are training, layers, temporal, corpora, folders, outputs, conditioning, generation,
-wavelets, memory and startup.
+engine_generation, engine_effects, wavelets, memory and startup.
 Without a name it measures all of them. It prints Markdown tables and writes results.json beside this file,
 where the parts not measured this time stay as they were. `--smoke` takes tiny sizes and writes elsewhere.
 """
@@ -22,7 +22,8 @@ from timing import machine, seconds
 
 SECTIONS = (
     *("training", "layers", "temporal", "corpora", "folders", "outputs"),
-    *("conditioning", "generation", "wavelets", "memory", "startup"),
+    *("conditioning", "generation", "engine_generation", "engine_effects"),
+    *("wavelets", "memory", "startup"),
 )
 FOLDER = Path(__file__).parent
 

@@ -57,6 +57,15 @@ class Sizes:
     """Samples of a sound whose last stretch is timed against its first."""
     batch_sizes: tuple[int, ...] = (1, 8, 32)
     batch_steps: int = 1000
+    small: WaveNetConfig = dataclasses.field(
+        default_factory=lambda: WaveNetConfig(cycles=2, residual_channels=32, skip_channels=128)
+    )
+    """The smaller net that the engine draws from."""
+    engine_drawn: int = 2000
+    engine_batch: int = 16
+    effect_blocks: tuple[int, ...] = (64, 2048)
+    effect_seconds: float = 60.0
+    """Sound that an effect is played for."""
     starts: int = 7
     ragged: tuple[tuple[tuple[int, ...], int], ...] = (
         ((8, 9, 11, 12, 12, 13, 15, 16), 8),
@@ -106,6 +115,10 @@ class Sizes:
             late=5000,
             batch_sizes=(1, 2),
             batch_steps=20,
+            small=WaveNetConfig.tiny(cycles=1),
+            engine_drawn=50,
+            engine_batch=5,
+            effect_seconds=0.2,
             starts=1,
             ragged=(((1, 3), 2),),
             wavelets=(("haar", 2), ("db2", 1)),

@@ -44,7 +44,6 @@ def draw_samples(
     sections, operators, inputs, buffers, weights, numbers = program
     x, y, condition, frame, factor, size, silence = world
     levels, in_channels, varying = len(table) - 1, table.shape[1], conditions.shape[1] > 1
-    origin = first * size
     for t in range(given.shape[1]):
         for signal in range(first, first + count):
             if restart[signal, t]:
@@ -55,34 +54,36 @@ def draw_samples(
             code = status[signal, CODE]
             code = code if 0 <= code < levels else levels
             start = now[0, x] + signal * size
-            for k in range(in_channels):
-                arena[start + k] = table[code, k]
+            arena[start : start + in_channels] = table[code]
             if factor > 0:
                 start = buffers[frame, 0] + signal * size + status[signal, PHASE] * in_channels
-                for k in range(in_channels):
-                    arena[start + k] = table[code, k]
+                arena[start : start + in_channels] = table[code]
                 status[signal, PHASE] += 1
-                if status[signal, PHASE] == factor:
-                    run_samples(
-                        FRAME, sections, operators, inputs, buffers, now[1 + signal], weights,
-                        numbers, arena, scratch, signal * size, 1, 0,
-                    )  # fmt: skip
-                    next_sample(FRAME, buffers, now[1 + signal])
-                    status[signal, PHASE], status[signal, CHANGED] = 0, 1
-            if status[signal, CHANGED] and condition >= 0:
+            if condition >= 0:
                 start = buffers[condition, 0] + signal * size
-                for k in range(conditions.shape[2]):
-                    arena[start + k] = conditions[signal, t if varying else 0, k]
-                run_samples(
-                    CONDITION, sections, operators, inputs, buffers, now[0], weights, numbers,
-                    arena, scratch, signal * size, 1, 0,
-                )  # fmt: skip
+                channels = conditions.shape[2]
+                arena[start : start + channels] = conditions[signal, t if varying else 0]
+        # Frames and conditions of each signal by itself, where they are due; then a sample of all. In one place, so
+        # that the interpreter is compiled once.
+        for job in range(2 * count + 1):
+            signal, section = first + job // 2, FRAME if job % 2 == 0 else CONDITION
+            rows, rings = 1, 0
+            if job == 2 * count:
+                signal, section, rows = first, SAMPLE, count
+            elif section == FRAME:
+                if factor == 0 or status[signal, PHASE] < factor:
+                    continue
+                rings = 1 + signal
+                status[signal, PHASE], status[signal, CHANGED] = 0, 1
+            else:
+                if condition < 0 or not status[signal, CHANGED]:
+                    continue
                 status[signal, CHANGED] = 0
-        run_samples(
-            SAMPLE, sections, operators, inputs, buffers, now[0], weights, numbers, arena, scratch,
-            origin, count, 0,
-        )  # fmt: skip
-        next_sample(SAMPLE, buffers, now[0])
+            run_samples(
+                section, sections, operators, inputs, buffers, now[rings], weights, numbers, arena,
+                scratch, signal * size, rows, 0,
+            )  # fmt: skip
+            next_sample(section, buffers, now[rings])
         for signal in range(first, first + count):
             start = buffers[y, 0] + signal * size
             if parameters.shape[1] > 0:
