@@ -1,6 +1,7 @@
 """`wavedil generate` loses no work: what cannot be written is found out first, and what was drawn is kept."""
 
 import errno
+import json
 import os
 import warnings
 from pathlib import Path
@@ -55,7 +56,16 @@ def test_ctrl_c_keeps_what_was_drawn(capsys, monkeypatch, tmp_path, model):
     assert err.splitlines()[-1] == "wavedil: interrupted"
     for number, expected in zip((1, 2), whole, strict=True):
         np.testing.assert_array_equal(audio.load(tmp_path / f"a-{number}.wav")[0], expected)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a-1.wav", "a-2.wav"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a-1.wav", "a-2.wav", "a.json"]
+
+
+@pytest.mark.parametrize("engine", ["scan", "compiled"])
+def test_the_engine_that_drew_is_said_and_written_beside_the_sound(capsys, tmp_path, model, engine):
+    assert generate(model, tmp_path / "a.wav", "--seconds=0.01", "--engine", engine) == 0
+    assert f"drawn by: {engine}" in capsys.readouterr().out
+    record = json.loads((tmp_path / "a.json").read_text())
+    assert record["engine"].startswith(engine) and record["sounds"] == ["a.wav"]
+    assert record["seed"] == 0 and record["model"] == str(model)
 
 
 def test_a_place_without_room_for_the_sound_is_refused_before_it_is_drawn(

@@ -4,6 +4,7 @@ import itertools
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
@@ -71,7 +72,7 @@ def pushed(made: Any, x: Any, ends: list[int]) -> Any:
 @pytest.mark.parametrize("config", [EVERYTHING, AmpModelConfig.nano()], ids=["everything", "nano"])
 def test_blocks_of_any_length_give_the_outputs_of_the_model(config: AmpModelConfig) -> None:
     model, x = make_amp(config), signal(2, 900)
-    want = np.asarray(model(x))
+    want = np.asarray(model(jnp.asarray(x)))
     made = player(model, 2)
 
     @settings(max_examples=25, deadline=None)
@@ -87,7 +88,7 @@ def test_blocks_that_divide_the_past_of_the_model_give_its_outputs() -> None:
     model = make_amp(AmpModelConfig.a2(3))
     past = model.receptive_field.past
     x = signal(1, 2 * past + 1)
-    want = np.asarray(model(x))
+    want = np.asarray(model(jnp.asarray(x)))
     for block in (1, 167, 334, 3173, past):
         if past % block:
             continue
@@ -99,7 +100,9 @@ def test_blocks_that_divide_the_past_of_the_model_give_its_outputs() -> None:
 def test_knobs_are_set_when_the_player_is_made() -> None:
     model, x = make_amp(KNOBS), signal(1, 50)
     got = player(model, knobs={"gain": 0.3}).push(x)
-    np.testing.assert_allclose(got, model(x, knobs={"gain": 0.3}), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        got, model(jnp.asarray(x), knobs={"gain": 0.3}), rtol=1e-5, atol=1e-6
+    )
     with pytest.raises(UserError, match="knobs set are none"):
         player(model)
     with pytest.raises(UnservedError, match="one setting of the knobs"):
@@ -110,7 +113,7 @@ def test_a_wavenet_gives_the_parameters_of_the_sample_after_each() -> None:
     model = WaveNet(WaveNetConfig.tiny(labels={"digit": ("0", "1")}), rngs=nnx.Rngs(0))
     codes = np.random.default_rng(0).integers(0, 256, (2, 80))
     made = player(model, 2, labels={"digit": ["0", "1"]})
-    want = model(codes.astype(np.int32), {"digit": ["0", "1"]})
+    want = model(jnp.asarray(codes, jnp.int32), {"digit": ["0", "1"]})
     for _ in range(2):
         got = pushed(made, codes, [0, 1, 30, 30])
         np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)

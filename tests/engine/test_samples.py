@@ -55,7 +55,7 @@ def drawn_after(model: WaveNet, codes: Any, labels: Any, keys: Any, temperature:
     """What the whole forward pass draws after every beginning of the codes, and its cumulative distribution there."""
     silence = np.full((len(codes), 1), model.config.quantizer.silence)
     seen = np.concatenate([silence, codes[:, :-1]], axis=1).astype(np.int32)
-    parameters = compiled(WaveNet.__call__, model)(seen, labels)
+    parameters = compiled(WaveNet.__call__, model)(jnp.asarray(seen), labels)
     sample = functools.partial(model.distribution.sample, temperature=temperature)
     return np.asarray(jax.jit(jax.vmap(jax.vmap(sample)))(keys, parameters)), parameters
 
@@ -67,7 +67,7 @@ def test_outputs_along_a_sound_are_those_of_the_model(name: str) -> None:
     codes, labels, condition = inputs(model, 5, 60)
     samples = Samples(model, 5)
     blocks = [samples.outputs(condition, codes[:, a:b]) for a, b in ((0, 0), (0, 1), (1, 60))]
-    want = model(codes, labels)
+    want = model(jnp.asarray(codes), labels)
     np.testing.assert_allclose(np.concatenate(blocks, axis=1), want, rtol=1e-5, atol=1e-5)
     log_prob = functools.partial(model.distribution.log_prob, codes=codes)
     got = log_prob(jnp.asarray(np.concatenate(blocks, axis=1)))
@@ -115,7 +115,7 @@ def test_activations_are_those_of_the_model(activation: str) -> None:
     )  # fmt: skip
     codes, _, _ = inputs(model, 1, 30)
     got = Samples(model, 1).outputs(None, codes)
-    np.testing.assert_allclose(got, model(codes), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(got, model(jnp.asarray(codes)), rtol=1e-5, atol=1e-5)
 
 
 def test_bfloat16_weights_give_the_outputs_of_the_rounded_model() -> None:
@@ -129,14 +129,17 @@ def test_bfloat16_weights_give_the_outputs_of_the_rounded_model() -> None:
 
     reference = nnx.merge(graph, jax.tree_util.tree_map_with_path(rounded, weights))
     got = Samples(model, 2, "bfloat16").outputs(condition, codes)
-    np.testing.assert_allclose(got, reference(codes, labels), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(got, reference(jnp.asarray(codes), labels), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.long
 def test_int8_weights_give_nearly_the_outputs_of_the_model() -> None:
     model = make_model("labels")
     codes, labels, condition = inputs(model, 2, 40)
-    got, want = Samples(model, 2, "int8").outputs(condition, codes), model(codes, labels)
+    got, want = (
+        Samples(model, 2, "int8").outputs(condition, codes),
+        model(jnp.asarray(codes), labels),
+    )
     assert np.std(got - want) < 0.05 * np.std(want)
 
 

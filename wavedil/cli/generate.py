@@ -1,6 +1,5 @@
 """`wavedil generate`: a trained model writes sound files."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from wavedil.cli.generate_options import (
     require_sane,
 )
 from wavedil.errors import UserError
-from wavedil.files import require_writable
+from wavedil.files import require_writable, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -157,7 +156,7 @@ def _record(args: Generate, files: list[Path], engine: str) -> None:
         "temperature": args.temperature,
         "labels": labels_of(args),
     }
-    record_of(args).write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
+    write_json(record_of(args), made)
 
 
 def _conditions(args: Generate, model: "Model") -> "list[Condition]":

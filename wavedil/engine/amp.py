@@ -8,7 +8,6 @@ import numpy as np
 from wavedil.engine.plan import Part, Plan, Pointwise, Product, convolution
 from wavedil.models.amp import AmpModel
 from wavedil.models.amp_array_config import AmpActivationConfig
-from wavedil.models.amp_layers import AmpLayer
 from wavedil.nn import Conv1d
 
 
@@ -36,6 +35,7 @@ class _Amp:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.remembered: list[int] = []
+        self._channels = 0
 
     def network(self, model: AmpModel, x: int) -> int:
         """The output of a network whose input is the buffer x."""
@@ -73,7 +73,7 @@ class _Amp:
             first = summed
         return y, self.convolve(array.head, heads, scale)
 
-    def residual(self, layer: AmpLayer | None) -> int:
+    def residual(self, layer: Any) -> int:
         """A buffer for the residual signal before a layer, which its convolution sees unless a FiLM comes first."""
         if layer is None:
             return self.plan.buffer(self._channels)
@@ -81,9 +81,7 @@ class _Amp:
         past = layer.conv.receptive_field.past if layer.conv_pre_film is None else 0
         return self.plan.buffer(layer.conv.in_channels, past=past)
 
-    def layer(
-        self, layer: AmpLayer, y: int, condition: int, following: AmpLayer | None
-    ) -> tuple[int, Part]:
+    def layer(self, layer: Any, y: int, condition: int, following: Any) -> tuple[int, Part]:
         """The residual signal after a layer, and what it adds to the head."""
         plan, seen = self.plan, y
         if layer.conv_pre_film is not None:
@@ -115,7 +113,7 @@ class _Amp:
             self.modulate(layer.head1x1_post_film, a.buffer, condition)
         return after, a
 
-    def sum_of(self, layer: AmpLayer, seen: int, condition: int) -> int:
+    def sum_of(self, layer: Any, seen: int, condition: int) -> int:
         """The convolution and the condition, in one product where no FiLM comes between them."""
         plan = self.plan
         parts = 1 if layer.gating == "none" else 2
@@ -141,7 +139,7 @@ class _Amp:
             plan.add(Pointwise("add", part, part, Part(added, number)))
         return z
 
-    def gate(self, layer: AmpLayer, z: int) -> None:
+    def gate(self, layer: Any, z: int) -> None:
         """The activation in the first part of z."""
         straight, share = Part(z, 0), Part(z, 1)
         if layer.gating == "none":

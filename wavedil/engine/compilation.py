@@ -8,6 +8,7 @@ process compiles for itself.
 import functools
 import hashlib
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,14 +30,7 @@ class Cached:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
-        folder = numba.config.CACHE_DIR
-        numba.config.CACHE_DIR = str(_folder(folder))
-        try:
-            self._compiled = njit(nogil=True, error_model="numpy", cache=True)(function)
-        except RuntimeError:  # there is no place to write
-            self._compiled = self._uncached()
-        finally:
-            numba.config.CACHE_DIR = folder
+        self._compiled = self._kept() or self._uncached()
 
     def compiled(self, *args: Any) -> Any:
         """The function, compiled for arguments like these."""
@@ -48,6 +42,20 @@ class Cached:
             self._compiled.compile(types)
         _seconds.append(time.perf_counter() - start)
         return self._compiled
+
+    def _kept(self) -> Any:
+        """The function, to be kept in the folder; None where that cannot be written."""
+        given = numba.config.CACHE_DIR
+        folder = _folder(given)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+            numba.config.CACHE_DIR = str(folder)
+            return njit(nogil=True, error_model="numpy", cache=True)(self._function)
+        except (OSError, RuntimeError):
+            return None
+        finally:
+            numba.config.CACHE_DIR = given
 
     def _uncached(self) -> Any:
         return njit(nogil=True, error_model="numpy")(self._function)

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -50,7 +51,7 @@ class Samples:
         self._program = program = pack(self._made.plan, weights=weights)
         config = model.config
         levels = np.arange(config.levels, dtype=np.int32)
-        entered = np.asarray(model.enter(levels)).astype(np.float32)
+        entered = np.asarray(model.enter(jnp.asarray(levels))).astype(np.float32)
         self._table = np.concatenate([entered, np.full_like(entered[:1], np.nan)])
         self._silence, self.num_outputs = config.quantizer.silence, model.distribution.num_outputs
         self._world = (
@@ -72,6 +73,11 @@ class Samples:
         ]
         self._work = [aligned(max(config.levels, 64) + 64, np.float32) for _ in range(groups)]
         self._threads = ThreadPoolExecutor(groups) if groups > 1 else None
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of weights, all of which are read for a sample."""
+        return int(self._program.weights.nbytes)
 
     def begin(self, codes: np.ndarray) -> None:
         """The first code that every signal enters with; silence by default."""

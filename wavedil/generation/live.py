@@ -48,5 +48,6 @@ class Compiled:
 
 def _surroundings(model: WaveNet, chunk: Chunk) -> tuple[Any, Array]:
     """What a chunk is conditioned on, and the noise that it is drawn with."""
-    noise = jax.vmap(jax.vmap(lambda key: model.distribution.noise(key, (), jnp.float32)))
+    distribution: Any = model.distribution
+    noise = jax.vmap(jax.vmap(lambda key: distribution.noise(key, (), jnp.float32)))
     return condition_of(model, chunk)[0], noise(keys_of(chunk))
