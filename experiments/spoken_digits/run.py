@@ -3,6 +3,7 @@
     python experiments/spoken_digits/run.py unconditional     about 30 minutes on two cores
     python experiments/spoken_digits/run.py conditional       the same again, conditioned on digit and speaker
     python experiments/spoken_digits/run.py speak             under a minute, after both
+    python experiments/spoken_digits/run.py weights           a minute, after the first: what fewer bits a weight cost
 
 Each part adds its row to results.json. A part that is interrupted goes on where it was.
 """
@@ -19,6 +20,7 @@ import numpy as np
 
 import wavedil as wd
 from wavedil.data import CorpusConfig, read_corpus
+from wavedil.engine import Samples
 from wavedil.evaluation import bigram_bits, histogram_bits
 from wavedil.report import loss_curve, waveform_and_spectrogram
 from wavedil.runs import RunFolder
@@ -54,7 +56,12 @@ SPEAKER = "theo"
 
 def main(parts: list[str]) -> None:
     for part in parts or ["unconditional", "conditional", "speak"]:
-        speak() if part == "speak" else train_and_score(part)
+        if part == "speak":
+            speak()
+        elif part == "weights":
+            weights()
+        else:
+            train_and_score(part)
 
 
 def train_and_score(name: str) -> None:
@@ -94,6 +101,26 @@ def train_and_score(name: str) -> None:
     for baseline, bits in baselines.items():
         _write(baseline, {"bits_per_sample": round(bits, 4)})
     loss_curve(RunFolder(RUNS / name).metrics.path, HERE / f"loss_{name}.png", baselines=baselines)
+
+
+def weights(run: Path = RUNS / "unconditional") -> None:
+    """Bits per sample with the weights as the compiled engine may keep them, on a fifth of the held-out recordings."""
+    model = wd.load(run)
+    held_out = [
+        r.codes.astype(np.int32) for r in read_corpus(_corpus_settings("unconditional")).test
+    ]
+    held_out, silence = held_out[::5], model.config.quantizer.silence
+    row = {}
+    for kind in ("float32", "bfloat16", "int8"):
+        samples = Samples(model, 1, kind)
+        total = 0.0
+        for codes in held_out:
+            samples.reset()
+            outputs = samples.outputs(None, np.append(silence, codes[:-1])[None])
+            total -= float(model.distribution.log_prob(outputs[0], codes).sum()) / np.log(2.0)
+        row[kind] = round(total / sum(map(len, held_out)), 5)
+    print(row)
+    _write("weights", row)
 
 
 def speak() -> None:

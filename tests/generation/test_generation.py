@@ -66,9 +66,12 @@ def test_cached_generation_draws_the_codes_of_naive_generation(
     model, labels = make_model(config), make_labels(config, 2)
     rng = np.random.default_rng(0)
     prompt = rng.integers(0, config.levels, (2, prompt_samples))
-    cached = generate(
-        model, KEY, num_samples=50, batch_size=2, prompt=prompt, labels=labels, temperature=0.9
-    )
+    settings: dict[str, Any] = {"num_samples": 50, "batch_size": 2, "temperature": 0.9}
+    settings |= {"prompt": prompt, "labels": labels}
+    cached = generate(model, KEY, engine="scan", **settings)
+    compiled = generate(model, KEY, engine="compiled", **settings)
+    if config.levels <= 256:
+        np.testing.assert_array_equal(compiled, cached)
     # What the whole forward pass draws after every beginning of what was generated. It is causal, so one pass over
     # all of it has the parameters after each beginning.
     start = 1 + prompt_samples

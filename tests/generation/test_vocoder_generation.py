@@ -61,7 +61,9 @@ def test_cached_generation_from_features_draws_the_codes_of_naive_generation(cha
     features = make_features(*lengths)
     labels = {name: jnp.array([1, 3, 0]) for name in model.config.labels}
     # Two slots: one draws two sounds, the second of which must not depend on the first.
-    cached = generate(model, KEY, features=features, labels=labels, batch_size=2, temperature=0.9)
+    settings = {"features": features, "labels": labels, "batch_size": 2, "temperature": 0.9}
+    cached = generate(model, KEY, engine="scan", **settings)
+    np.testing.assert_array_equal(generate(model, KEY, engine="compiled", **settings), cached)
     assert cached.shape == (3, 9 * HOP)
     forward = jax.jit(model)
     keys = jax.random.split(KEY, 3)
@@ -85,24 +87,28 @@ def test_cached_generation_from_features_draws_the_codes_of_naive_generation(cha
         )
 
 
+@pytest.mark.parametrize("engine", ["scan", "compiled"])
 @pytest.mark.parametrize(
     ("config", "slots"),
     [("labelled", None), ("labelled", 1), ("labelled", 2), ("context", None), ("context", 2)],
 )
-def test_each_sound_of_a_ragged_batch_equals_the_one_drawn_alone(config, slots, monkeypatch):
+def test_each_sound_of_a_ragged_batch_equals_the_one_drawn_alone(
+    config, slots, engine, monkeypatch
+):
     monkeypatch.setattr("wavedil.generation.drawing._CHUNK", 10 * HOP)
     model = make_model(CONFIGS[config])
     lengths = [12, 30, 3, 11, 10]
     features = make_features(*lengths)
     labels = {"digit": jnp.array([0, 1, 2, 3, 1])}
     keys = jax.random.split(KEY, 5)
-    together = generate(model, keys, features=features, labels=labels, batch_size=slots)
-    np.testing.assert_array_equal(
-        together, generate(model, KEY, features=features, labels=labels, batch_size=slots)
-    )
+    settings = {"features": features, "labels": labels, "batch_size": slots, "engine": engine}
+    together = generate(model, keys, **settings)
+    np.testing.assert_array_equal(together, generate(model, KEY, **settings))
     for sound in range(5):
         rows = {"digit": labels["digit"][sound : sound + 1]}
-        alone = generate(model, keys[sound : sound + 1], features=features[sound], labels=rows)
+        alone = generate(
+            model, keys[sound : sound + 1], features=features[sound], labels=rows, engine=engine
+        )
         assert alone.shape == (1, lengths[sound] * HOP)
         np.testing.assert_array_equal(together[sound, : alone.size], alone[0])
         assert (together[sound, alone.size :] == 8).all()

@@ -86,15 +86,12 @@ class WaveNetPlayer:
             )
         condition = model.conditioning(batch_size, labels)
         self._condition = None if condition is None else np.asarray(condition)
-        self._begin = lambda: Samples(model, batch_size)
-        self._levels = model.config.levels
+        self._samples = Samples(model, batch_size)
         self._batch_size = batch_size
-        self._noise = np.zeros((batch_size, 0, 0), np.float32)
-        self.reset()
 
     def reset(self) -> None:
         """Begins again."""
-        self._samples = self._begin()
+        self._samples.reset()
 
     def push(self, block: np.ndarray) -> np.ndarray:
         """The outputs [batch, time, num_outputs] of the next codes [batch, time]."""

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from wavedil.engine.functions import POINTWISE
-from wavedil.engine.plan import Buffer, Operator, Part, Plan, Product
+from wavedil.engine.plan import Buffer, Operator, Part, Plan, Product, UnservedError
 
 Weights = Literal["float32", "bfloat16", "int8"]
 # Columns of an operator's row; its kind is 0 for a product, 1 for what is done to each number by itself.
@@ -216,6 +216,10 @@ def _quantised(kernel: np.ndarray, kind: Weights) -> tuple[np.ndarray, np.ndarra
     if kind == "float32":
         return kernel, scales
     if kind == "int8":
+        if not np.isfinite(kernel).all():
+            raise UnservedError(
+                "the weights are not all finite, so int8 cannot hold them; use weights='float32'"
+            )
         largest = np.abs(kernel).max(axis=0, initial=0.0)
         scales = np.where(largest > 0, largest / 127.0, 1.0).astype(np.float32)
         return np.rint(kernel / scales).clip(-127, 127).astype(np.int8), scales

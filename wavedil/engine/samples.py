@@ -83,6 +83,13 @@ class Samples:
         """The first code that every signal enters with; silence by default."""
         self._status[:, loop.CODE] = codes
 
+    def reset(self) -> None:
+        """Begins again, every signal after silence."""
+        self._arena[:] = 0.0
+        self._status[:] = self._silence, 0, 1
+        for _, _, _, now in self._groups:
+            now[:] = self._program.start(len(now))
+
     def outputs(self, conditions: Any, codes: np.ndarray) -> np.ndarray:
         """The outputs of the network [signals, time, num_outputs] after each of the next codes [signals, time]."""
         if not codes.shape[1]:
