@@ -92,7 +92,7 @@ class _Amp:
         self.modulate(layer.activation_pre_film, z, condition)
         a = Part(z, 0)
         self.gate(layer, z)
-        self.modulate(layer.activation_post_film, z, condition)
+        self.modulate(layer.activation_post_film, z, condition, 1)
         if layer.layer1x1 is not None:
             inputs, bias = convolution(layer.layer1x1, z)
             after = self.residual(following)
@@ -166,21 +166,24 @@ class _Amp:
             case name:
                 self.plan.activate(name, a, out)
 
-    def modulate(self, film: Conv1d | None, x: int, condition: int) -> None:
-        """A FiLM of all parts of a buffer, in its place."""
+    def modulate(
+        self, film: Conv1d | None, x: int, condition: int, parts: int | None = None
+    ) -> None:
+        """A FiLM of the first parts of a buffer, or all of them, in their place."""
         if film is not None:
             buffer = self.plan.buffers[x]
-            made = self.modulation(film, condition, buffer.size, buffer.parts)
-            for number in range(buffer.parts):
+            parts = buffer.parts if parts is None else parts
+            made = self.modulation(film, condition, buffer.size)
+            for number in range(parts):
                 part = Part(x, number)
-                self._modulate(made, part, part, number, buffer.parts)
+                self._modulate(made, part, part, number, parts)
 
     def film(self, film: Conv1d, x: Part, out: Part, condition: int) -> None:
         """A FiLM from one buffer to another, of one part."""
-        made = self.modulation(film, condition, self.plan.buffers[x.buffer].size, 1)
+        made = self.modulation(film, condition, self.plan.buffers[x.buffer].size)
         self._modulate(made, x, out, 0, 1)
 
-    def modulation(self, film: Conv1d, condition: int, size: int, parts: int) -> int:
+    def modulation(self, film: Conv1d, condition: int, size: int) -> int:
         """The scales of every part, and perhaps its offsets after them."""
         inputs, bias = convolution(film, condition)
         made = self.plan.buffer(size, parts=len(bias) // size)
