@@ -114,9 +114,10 @@ def _reading(model: WaveNet, weights: Any) -> Any:
 def _read(array: Any, times: int) -> float:
     total = np.float32(0.0)
     for n in range(times):
-        for x in array:
-            # Another sum each time, or one would do.
-            total += x * np.float32(n)
+        # Another sum each time, or one would do.
+        factor = np.float32(n)
+        for i in range(len(array)):
+            total += array[i] * factor
     return total
 
 
