@@ -80,7 +80,7 @@ class Train:
         if given is None or name not in (None, given.task.name):
             chosen = named_task(name or "generator")
             corpus = CorpusConfig(folder=".") if given is None else given.corpus
-            training = TrainingConfig() if given is None else given.training
+            training = chosen.training() if given is None else given.training
             config = RunConfig(task=chosen, corpus=corpus, training=training)
         else:
             config = given

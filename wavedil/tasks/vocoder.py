@@ -13,6 +13,7 @@ from wavedil.features import MelConfig
 from wavedil.models.local_conditioning import LocalConditioningConfig
 from wavedil.models.wavenet_config import WaveNetConfig
 from wavedil.tasks import sound
+from wavedil.training.config import TrainingConfig
 from wavedil.training.task import Progress, RunConfig
 
 
@@ -45,6 +46,9 @@ class VocoderTask(Config):
 
     def model(self) -> WaveNetConfig:
         return WaveNetConfig(local_conditioning=LocalConditioningConfig())
+
+    def training(self) -> TrainingConfig:
+        return TrainingConfig()
 
     def read(self, config: RunConfig, progress: Progress | None = None) -> Corpus:
         hop = self.features_hop
