@@ -257,7 +257,7 @@ def _diffwave(rngs: nnx.Rngs) -> DiffWave:
     config = DiffWaveConfig.tiny(dilations=(1, 3), channels=4, labels=_TWO_LABELS)
     model = DiffWave(config, rngs=rngs)
     # It begins with no guess at all.
-    model.output.kernel[...] = jnp.ones(model.output.kernel.shape)
+    model.output.kernel[...] = jnp.ones_like(model.output.kernel[...])
     return model
 
 
