@@ -76,6 +76,8 @@ class Case:
     """Whether it is a model that takes the diffusion step of each signal."""
     dropout: bool = False
     """Whether a dropout key makes a difference."""
+    long: bool = False
+    """Whether it takes so long that its tests are marked `long`."""
 
     @functools.cache  # noqa: B019  the cases live as long as the tests
     def layer(self) -> Any:
@@ -466,12 +468,12 @@ LAYERS = {
     "encoder of two taps": Case(_encoder(kernel_size=2, hop=3, cycles=2), channels=1),
     "amp": Case(
         _amp(
-            {"dilations": (1, 2), "head_channels": 2},
-            {"channels": 2, "dilations": (4,), "head_bias": True},
+            {"dilations": (2,), "head_channels": 2},
+            {"channels": 2, "dilations": (3,), "head_bias": True},
         ),
         channels=1,
     ),
-    "amp of every feature": Case(_EVERY_AMP_FEATURE, channels=1),
+    "amp of every feature": Case(_EVERY_AMP_FEATURE, channels=1, long=True),
     "diffwave": Case(_diffwave, channels=1, labels=tuple(_TWO_LABELS), noise_step=True),
     "wavenet": Case(_wavenet(), channels=None),
     "wavenet scalar": Case(
