@@ -1,4 +1,4 @@
-"""Drawing sound from a model, sample by sample."""
+"""Drawing sound from a model, sample by sample, and playing sound through one, block by block."""
 
 from .conditions import Condition as Condition
 from .conditions import between as between
@@ -15,6 +15,8 @@ from .latents import encode_sounds as encode_sounds
 from .latents import interpolate as interpolate
 from .sampler import generate as generate
 from .sampler import state_bytes as state_bytes
+from .stream import Player as Player
+from .stream import Stream as Stream
 from .synthesis import num_samples_of as num_samples_of
 from .synthesis import read_recording as read_recording
 from .synthesis import synthesize as synthesize
