@@ -5,6 +5,7 @@ from pathlib import Path
 
 import amplifier
 import numpy as np
+from scipy import signal
 
 from wavedil import audio
 
@@ -18,19 +19,21 @@ TRAINED = {
 }
 # Never heard in training: a slide.
 HELD_OUT = "guit_e_slide"
-# Peaks of the takes, for an amplifier is another one when it is played softly.
-LEVELS = (0.9, 0.3)
+# Every take is there at several peaks, for an amplifier is another one when it is played softly, and at several
+# speeds, which are other notes.
+VERSIONS = ((0.9, (1, 1)), (0.6, (4, 5)), (0.4, (5, 4)), (0.2, (3, 2)))
+LOUD = VERSIONS[0][0]
 GAINS = (0.0, 0.25, 0.5, 0.75, 1.0)
 BETWEEN = (0.125, 0.375, 0.625, 0.875)
 
 
 def held_out(data: Path) -> np.ndarray:
     """The dry signal that models are scored on."""
-    return _take(data, HELD_OUT, "mix", LEVELS[0])
+    return _take(data, HELD_OUT, "mix", LOUD, (1, 1))
 
 
 def write(data: Path, folder: Path, gain: float) -> float:
-    """One pair at a setting, whose end is the recording that is held out; its share of the pair."""
+    """One pair at a setting, whose end is the recording that is held out; returns that share of it."""
     test = held_out(data)
     dry = np.concatenate([_to_train_on(data), test])
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,18 +60,22 @@ def write_settings(data: Path, folder: Path) -> Path:
 
 def _to_train_on(data: Path) -> np.ndarray:
     takes = [
-        _take(data, name, channel, level)
-        for level in LEVELS
+        _take(data, name, channel, peak, speed)
+        for peak, speed in VERSIONS
         for name, channels in TRAINED.items()
         for channel in channels
     ]
     return np.concatenate(takes)
 
 
-def _take(data: Path, name: str, channel: str, peak: float) -> np.ndarray:
+def _take(
+    data: Path, name: str, channel: str, peak: float, speed: tuple[int, int]
+) -> np.ndarray:
     samples, rate = audio.load(data / "music-cc0" / f"{name}.flac", channel=channel)
     assert rate == SAMPLE_RATE
-    return samples * np.float32(peak / np.abs(samples).max())
+    faster, slower = speed
+    samples = signal.resample_poly(samples, slower, faster)
+    return (samples * (peak / np.abs(samples).max())).astype(np.float32)
 
 
 def _write(stem: Path, dry: np.ndarray, gain: float) -> tuple[str, str]:

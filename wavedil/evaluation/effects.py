@@ -6,10 +6,9 @@ import numpy as np
 from jaxtyping import Float
 
 from wavedil.data.pair import Pair
+from wavedil.generation.file_player import play_blocks
 from wavedil.generation.stream import Stream
 from wavedil.models.amp import AmpModel
-
-_BLOCK = 1 << 16
 
 
 def squared_errors(
@@ -22,22 +21,20 @@ def squared_errors(
     Args:
       model: An amp model, at each pair's setting of its knobs.
       pairs: What is scored of them.
-      progress: Called with the samples that are done, and their number.
+      progress: Called with the pairs that are done, and their number.
     """
     errors, energies = np.zeros(len(pairs)), np.zeros(len(pairs))
-    done, total = 0, sum(pair.num_scored for pair in pairs)
     for number, pair in enumerate(pairs):
-        stream = Stream(model, knobs=pair.knobs) if model.config.knobs else Stream(model)
+        # Of a model without knobs all settings are one.
+        stream = Stream(model, knobs=pair.knobs if model.config.knobs else {})
         first, end = pair.scored or (0, pair.num_samples)
-        # What the first of them see, from silence on.
+        # With what the first of them see.
         start = max(0, first - model.receptive_field.past)
-        stream.push(pair.dry[None, start:first, None])
-        for at in range(first, end, _BLOCK):
-            stop = min(at + _BLOCK, end)
-            played = stream.push(pair.dry[None, at:stop, None])[0, :, 0]
-            errors[number] += np.sum((played - pair.wet[at:stop]) ** 2, dtype=np.float64)
-            energies[number] += np.sum(pair.wet[at:stop] ** 2, dtype=np.float64)
-            done += stop - at
-            if progress is not None:
-                progress(done, total)
+        blocks = play_blocks(stream, [pair.dry[start:end, None]], 1)
+        played = np.concatenate(list(blocks))[first - start :, 0]
+        wet = pair.wet[first:end]
+        errors[number] = np.sum((played - wet) ** 2, dtype=np.float64)
+        energies[number] = np.sum(wet**2, dtype=np.float64)
+        if progress is not None:
+            progress(number + 1, len(pairs))
     return errors, energies

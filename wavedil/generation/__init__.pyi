@@ -10,6 +10,9 @@ from .diffusion import diffuse as diffuse
 from .diffusion import predicted_noise as predicted_noise
 from .diffusion import require_diffusion as require_diffusion
 from .drawing import Interrupted as Interrupted
+from .file_player import Played as Played
+from .file_player import play_blocks as play_blocks
+from .file_player import play_file as play_file
 from .latents import as_vocoder as as_vocoder
 from .latents import encode_sounds as encode_sounds
 from .latents import interpolate as interpolate

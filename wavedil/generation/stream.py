@@ -84,7 +84,7 @@ class Stream:
                 f"{'channels' if self._quantizer is None else 1}]"
             )
         if self._quantizer is not None:
-            block = self._quantizer.encode(block[..., 0])
+            block = self._quantizer.encode(block[..., 0]).astype(np.int32)
         return self._player.play(block)
 
     def reset(self) -> None:

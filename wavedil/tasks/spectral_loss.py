@@ -45,7 +45,8 @@ def _distance(predicted: Array, target: Array, fft_size: int, hop: int, window: 
 def _magnitudes(x: Array, fft_size: int, hop: int, window: int) -> Array:
     """[batch, frames, frequencies], of frames inside the signal."""
     starts = np.arange(0, x.shape[1] - fft_size + 1, hop)
-    frames = x[:, starts[:, None] + np.arange(window)]
+    # The window lies in the middle of the frame; where it lies changes no magnitude.
+    frames = x[:, starts[:, None] + (fft_size - window) // 2 + np.arange(window)]
     shape = np.hanning(window + 1)[:-1].astype(np.float32)
     spectra = jnp.fft.rfft(frames * shape[None, None], fft_size)
     power = jnp.square(spectra.real) + jnp.square(spectra.imag)
