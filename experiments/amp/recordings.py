@@ -68,9 +68,7 @@ def _to_train_on(data: Path) -> np.ndarray:
     return np.concatenate(takes)
 
 
-def _take(
-    data: Path, name: str, channel: str, peak: float, speed: tuple[int, int]
-) -> np.ndarray:
+def _take(data: Path, name: str, channel: str, peak: float, speed: tuple[int, int]) -> np.ndarray:
     samples, rate = audio.load(data / "music-cc0" / f"{name}.flac", channel=channel)
     assert rate == SAMPLE_RATE
     faster, slower = speed

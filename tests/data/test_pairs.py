@@ -38,8 +38,8 @@ def amp(dry: np.ndarray, gain: float = 4.0, late: int = 0) -> np.ndarray:
 
 def write(folder: Path, **sounds: Any) -> None:
     """Files by name, with another rate where it is given beside the sound."""
-    for name, given in sounds.items():
-        sound, rate = given if isinstance(given, tuple) else (given, RATE)
+    for name, value in sounds.items():
+        sound, rate = value if isinstance(value, tuple) else (value, RATE)
         soundfile.write(folder / f"{name.replace('_', '-')}.wav", sound, rate, subtype="FLOAT")
 
 
@@ -103,7 +103,11 @@ def test_the_fingerprint_is_another_for_another_setting_or_sound(pairs: Path) ->
         return read_pairs(config, knobs=("gain",)).fingerprint
 
     low, high = files | {"gain": 1}, files | {"gain": 2}
-    found = {fingerprint(low, high), fingerprint(low, files | {"gain": 3}), fingerprint(low, other | {"gain": 2})}
+    found = {
+        fingerprint(low, high),
+        fingerprint(low, files | {"gain": 3}),
+        fingerprint(low, other | {"gain": 2}),
+    }
     assert len(found) == 3 and fingerprint(low, high) in found
 
 

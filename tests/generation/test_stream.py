@@ -1,5 +1,6 @@
 """Streams: blocks of any lengths give what the whole signal gives, in files too, and few lengths are compiled."""
 
+import itertools
 import tracemalloc
 from typing import Any
 
@@ -52,9 +53,7 @@ def noise(*shape: int, seed: int = 0) -> np.ndarray:
 
 def in_blocks(stream: wd.Stream, x: np.ndarray, lengths: list[int]) -> np.ndarray:
     cuts = np.cumsum([0, *lengths, max(0, x.shape[1] - sum(lengths))])
-    return np.concatenate(
-        [stream.push(x[:, a:b]) for a, b in zip(cuts, cuts[1:], strict=False)], axis=1
-    )
+    return np.concatenate([stream.push(x[:, a:b]) for a, b in itertools.pairwise(cuts)], axis=1)
 
 
 @settings(max_examples=15)
@@ -131,11 +130,16 @@ def test_what_does_not_stream_is_refused_with_the_remedy(amp: Any) -> None:
     with pytest.raises(UserError, match="delay its output by 2 samples"):
         wd.Stream(centred)
     wd.Stream(Delayed(centred))
-    with pytest.raises(UserError, match="knob is nothing that the model takes; did you mean 'knobs'"):
+    with pytest.raises(
+        UserError, match="knob is nothing that the model takes; did you mean 'knobs'"
+    ):
         wd.Stream(amp, knob={})
     with pytest.raises(UserError, match="a dict plays no blocks"):
         wd.Stream({})
-    with contract.unchecked(), pytest.raises(UserError, match=r"\[2, 5, 1\], but this stream takes"):
+    with (
+        contract.unchecked(),
+        pytest.raises(UserError, match=r"\[2, 5, 1\], but this stream takes"),
+    ):
         wd.Stream(amp).push(np.zeros((2, 5, 1), np.float32))
 
 

@@ -19,7 +19,7 @@ from wavedil.data import Pair, PairBatch
 from wavedil.formats import nam
 from wavedil.models import make_model, num_weights
 from wavedil.runs import train_as
-from wavedil.tasks import EffectTask
+from wavedil.tasks import EffectTask, effect
 from wavedil.tasks.spectral_loss import RESOLUTIONS, multi_resolution_stft
 
 RATE = 8000
@@ -72,7 +72,9 @@ def run(manifest: str, tmp_path_factory: Any) -> wd.Run:
 
 
 def test_it_learns_the_amp_at_its_settings_and_between_them(run: wd.Run, manifest: str) -> None:
-    assert [(knob.knob, knob.least, knob.most) for knob in run.model.config.knobs] == [("gain", 2, 8)]
+    assert [(knob.knob, knob.least, knob.most) for knob in run.model.config.knobs] == [
+        ("gain", 2, 8)
+    ]
     assert run.model.config.sample_rate == RATE
     scores = wd.evaluate(run.model, manifest)
     by_gain = {float(gain): share["esr"] for gain, share in scores.by_label["gain"].items()}
@@ -112,8 +114,10 @@ def test_a_run_is_exported_at_a_setting_and_played_as_the_model_itself(
 
 
 def test_the_command_line_trains_resumes_and_says_how_to_play(
-    manifest: str, tmp_path: Path, capsys: Any
+    manifest: str, tmp_path: Path, capsys: Any, monkeypatch: Any
 ) -> None:
+    for size, model in (("nano", SMALL), ("lite", dataclasses.replace(SMALL, head_scale=0.4))):
+        monkeypatch.setitem(effect.SIZES, size, lambda model=model: model)
     folder = str(tmp_path / "run")
     options = ["--task=effect", "--knobs=gain", "--stft-weight=0", "--training.batch-size=1",
                "--training.window-size=256", "--training.steps=1"]  # fmt: skip
@@ -121,7 +125,7 @@ def test_the_command_line_trains_resumes_and_says_how_to_play(
     out = capsys.readouterr().out
     assert "train: 3 pairs" in out and "latency: the wet signals come 0 samples" in out
     assert f"wavedil apply {folder} in.wav out.wav --knob gain=5" in out
-    assert num_weights(wd.load(folder).config) == 842
+    assert wd.load(folder).config.arrays == SMALL.arrays
     assert main(["train", manifest, folder, "--size=lite", *options]) == 2
     assert "another configuration" in capsys.readouterr().err
     assert main(["evaluate", folder, "--json"]) == 0

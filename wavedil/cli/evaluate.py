@@ -103,7 +103,11 @@ def evaluate(args: Evaluate) -> None:
         print(json.dumps(facts))
         return
     levels = _levels(model)
-    kind = f" of {levels['levels']:,} {levels['companding'].replace('_', '-')} levels" if levels else ""
+    kind = (
+        f" of {levels['levels']:,} {levels['companding'].replace('_', '-')} levels"
+        if levels
+        else ""
+    )
     print(f"{scores.num_recordings} recordings, {scores.num_samples:,} samples{kind}")
     print("\n".join(score_table(scores, baselines)))
     for name, values in {**({"": apart} if apart else {}), **scores.by_label}.items():

@@ -51,9 +51,9 @@ class Train:
     ] = "generator"
     """A generator draws sound by itself; a vocoder is conditioned on features, such as mel spectra; an autoencoder
     learns latents, resynthesises sound from them, and mixes two; a classifier predicts the value of a label, --target
-    NAME; a diffusion model draws whole sounds from noise; an effect plays what an amp makes of a dry signal, learnt from
-    pairs: NAME-dry.wav beside NAME-wet.wav, or a manifest with columns dry and wet. Each task has options of its own,
-    which --task NAME --help shows."""
+    NAME; a diffusion model draws whole sounds from noise; an effect plays what an amp makes of a dry signal, learnt
+    from pairs: NAME-dry.wav beside NAME-wet.wav, or a manifest with columns dry and wet. Each task has options of its
+    own, which --task NAME --help shows."""
     corpus: Annotated[CorpusConfig, tyro.conf.arg(name="")]
     task_options: Annotated[Any, tyro.conf.arg(name="")]
     model: Any

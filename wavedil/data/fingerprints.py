@@ -37,7 +37,9 @@ class Fingerprint:
         return self.split, self.num_samples, self.sound, self.about
 
 
-def fingerprints(train: Iterable[Recording | Pair], test: Iterable[Recording | Pair]) -> tuple[Fingerprint, ...]:
+def fingerprints(
+    train: Iterable[Recording | Pair], test: Iterable[Recording | Pair]
+) -> tuple[Fingerprint, ...]:
     """Those of recordings that are trained on and held out."""
     both: tuple[tuple[Literal["train", "test"], Iterable[Recording | Pair]], ...] = (
         ("train", train),

@@ -45,12 +45,14 @@ def latency(
     longest = min(longest, max(1, len(dry) // 2))
     size = 1 << math.ceil(math.log2(4 * longest))
     window = np.hanning(size)
-    cross, dry_power, wet_power = 0j, 0.0, 0.0
+    cross = np.zeros(size // 2 + 1, complex)
+    dry_power, wet_power = np.zeros((2, size // 2 + 1))
     for start in range(0, max(1, len(dry) - size // 2), size // 2):
         pieces = (signal[start : start + size] for signal in (dry, wet))
         x, y = (np.fft.rfft(piece * window[: len(piece)], size) for piece in pieces)
-        cross = cross + np.conj(x) * y
-        dry_power, wet_power = dry_power + np.abs(x) ** 2, wet_power + np.abs(y) ** 2
+        cross += np.conj(x) * y
+        dry_power += np.abs(x) ** 2
+        wet_power += np.abs(y) ** 2
     power = np.sqrt(dry_power * wet_power)
     response = np.abs(np.fft.irfft(cross / (power + _FLOOR * np.mean(power)), size))
     lags = np.arange(-longest, longest)

@@ -100,9 +100,7 @@ def _setting(where: str, name: str, value: object) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise UserError(
-            f"{where} has {name} {value!r}, but the setting of a knob must be a number"
-        )
+        raise UserError(f"{where} has {name} {value!r}, but the setting of a knob must be a number")
     return number
 
 

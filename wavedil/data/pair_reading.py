@@ -55,9 +55,7 @@ def read_pairs(
     entries = list_pairs(config.folder, knobs)
     if config.held_out < 1:
         require_ranges(entries, knobs)
-    headers = {
-        file: audio.read_info(file) for entry in entries for file in (entry.dry, entry.wet)
-    }
+    headers = {file: audio.read_info(file) for entry in entries for file in (entry.dry, entry.wet)}
     sample_rate = config.sample_rate or _one_rate(headers)
     seconds = np.cumsum([headers[entry.wet].seconds for entry in entries])
     pairs, late = [], []
@@ -67,7 +65,9 @@ def read_pairs(
             for file, recorded in ((entry.dry, False), (entry.wet, True))
         )
         _require_alike(entry, dry, wet)
-        samples = _found(entry, dry, wet, sample_rate) if latency_samples is None else latency_samples
+        samples = (
+            _found(entry, dry, wet, sample_rate) if latency_samples is None else latency_samples
+        )
         pairs.append(_together(entry, dry, wet, samples))
         late.append(samples)
         if progress is not None:
@@ -98,8 +98,8 @@ def _one_rate(headers: Mapping[Path, audio.AudioInfo]) -> int:
     for other, header in headers.items():
         if header.sample_rate != rate:
             raise UserError(
-                f"{other} is at {header.sample_rate} Hz, but {file} at {rate} Hz; both signals of all pairs have one sample rate: "
-                f"record it again, or resample all of them with sample_rate {rate}"
+                f"{other} is at {header.sample_rate} Hz, but {file} at {rate} Hz; all signals have one "
+                f"sample rate: record it again, or resample all of them with sample_rate {rate}"
             )
     return rate
 

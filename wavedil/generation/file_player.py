@@ -136,9 +136,7 @@ def play_blocks(stream: Stream, blocks: Iterable[Block], channels: int) -> Itera
     yield stream.push(filled.T[..., None])[..., 0].T[: len(waiting)]
 
 
-def _resampled(
-    blocks: Iterator[Block], channels: int, before: int, after: int
-) -> Iterator[Block]:
+def _resampled(blocks: Iterator[Block], channels: int, before: int, after: int) -> Iterator[Block]:
     """The sound at another rate."""
     if before == after:
         yield from blocks

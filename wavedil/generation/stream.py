@@ -57,7 +57,9 @@ class Stream:
         known = [name for name in inspect.signature(model.step).parameters if name not in _SIGNAL]
         for name in condition:
             if name not in known:
-                raise UserError(f"{name} is nothing that the model takes; {suggestion(name, known)}")
+                raise UserError(
+                    f"{name} is nothing that the model takes; {suggestion(name, known)}"
+                )
         if isinstance(model, AmpModel) and condition.get("knobs") is not None:
             model, condition = model.at(condition["knobs"]), {}
         if isinstance(model, WaveNet):

@@ -18,7 +18,7 @@ from wavedil.training.memory import require_memory
 from wavedil.training.task import Progress, RunConfig
 
 _WINDOW_SIZE, _BATCH_SIZE = 8192, 16
-_SIZES: dict[str, Callable[[], AmpModelConfig]] = {
+SIZES: dict[str, Callable[[], AmpModelConfig]] = {
     "standard": AmpModelConfig.standard,
     "lite": AmpModelConfig.lite,
     "feather": AmpModelConfig.feather,
@@ -76,7 +76,7 @@ class EffectTask(Config):
         return tuple(name.strip() for name in self.knobs.split(",")) if self.knobs else ()
 
     def model(self) -> AmpModelConfig:
-        return _SIZES[self.size or "standard"]()
+        return SIZES[self.size or "standard"]()
 
     def read(self, config: RunConfig, progress: Progress | None = None) -> Corpus[Pair]:
         return read_pairs(
@@ -91,15 +91,14 @@ class EffectTask(Config):
             settings = [pair.knobs[name] for pair in corpus.train]
             knobs.append(KnobConfig(knob=name, least=min(settings), most=max(settings)))
         model = dataclasses.replace(model, knobs=tuple(knobs), sample_rate=corpus.sample_rate)
-        training = config.training
         shortest = min(pair.num_samples for pair in corpus.train)
+        window_size = config.training.window_size or min(_WINDOW_SIZE, shortest)
+        batch_size = config.training.batch_size or _BATCH_SIZE
+        past = model.receptive_field.past
+        require_memory(window_size, batch_size, past, model.training_bytes_per_sample)
         training = dataclasses.replace(
-            training,
-            window_size=training.window_size or min(_WINDOW_SIZE, shortest),
-            batch_size=training.batch_size or _BATCH_SIZE,
+            config.training, window_size=window_size, batch_size=batch_size
         )
-        sizes = training.window_size, training.batch_size, model.receptive_field.past
-        require_memory(*sizes, model.training_bytes_per_sample)
         return dataclasses.replace(config, model=model, training=training)
 
     def windows(self, config: RunConfig, corpus: Corpus[Pair]) -> PairWindows:
