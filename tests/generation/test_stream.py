@@ -231,5 +231,5 @@ def test_memory_does_not_grow_with_the_file(amp: Any, tmp_path: Any, monkeypatch
 @pytest.mark.long
 def test_memory_is_flat_over_ten_minutes(tmp_path: Any) -> None:
     model = make_model(AmpModelConfig.nano(sample_rate=RATE))
-    short, long = (peak_bytes(model, tmp_path, seconds) for seconds in (150, 600))
-    assert long < short + 200_000
+    short, long = (peak_bytes(model, tmp_path, seconds) for seconds in (300, 600))
+    assert long < short + 1_000_000  # of 9,600,000 bytes of sound

@@ -51,7 +51,7 @@ def apply(args: Apply) -> None:
     from wavedil.report import progress, say
 
     model = load(args.run)
-    with progress("playing") as done:
+    with progress("playing (samples)") as done:
         played = play_file(
             model, args.source, args.target, knobs=knobs, resample=args.resample, progress=done
         )

@@ -97,7 +97,7 @@ def play_file(
             block = block[: num_samples - done]
             peak, done = max(peak, float(np.abs(block).max(initial=0))), done + len(block)
             write(block)
-            if progress is not None:
+            if progress is not None and len(block):
                 progress(done, num_samples)
         # Resampled, it may be a sample short.
         write(np.zeros((num_samples - done, channels), np.float32))

@@ -25,6 +25,7 @@ SIZES: dict[str, Callable[[], AmpModelConfig]] = {
     "nano": AmpModelConfig.nano,
     "a2": AmpModelConfig.a2,
 }
+"""Name of a size -> the model's config."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
