@@ -99,6 +99,27 @@ def test_however_many_lengths_come_few_are_compiled(amp: Any, monkeypatch: Any) 
     assert lengths == {0, 1, 2, 4, 8}
 
 
+def test_the_graph_of_a_model_is_hashed_once_and_not_with_every_block(
+    amp: Any, monkeypatch: Any
+) -> None:
+    """Which would take longer than to play it."""
+    graph, hashed = type(nnx.graphdef(amp)), []
+    original = graph.__hash__
+
+    def counted(self: Any) -> int:
+        hashed.append(self)
+        return original(self)
+
+    stream, block = wd.Stream(amp), noise(1, 8, 1)
+    stream.push(block)
+    monkeypatch.setattr(graph, "__hash__", counted)
+    for _ in range(5):
+        stream.push(block)
+    assert not hashed
+    wd.Stream(amp)
+    assert hashed
+
+
 def test_a_setting_of_knobs_is_that_of_the_whole_stream(knobbed: Any) -> None:
     x, knobs = noise(1, 32, 1), {"gain": 0.25, "tone": 0.5}
     streamed = in_blocks(wd.Stream(knobbed, knobs=knobs), x, [8, 8, 16])
