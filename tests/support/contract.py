@@ -15,6 +15,9 @@ from jax import lax
 
 from wavedil.models import (
     TCN,
+    AmpArrayConfig,
+    AmpModel,
+    AmpModelConfig,
     ContextStackConfig,
     DiffWave,
     DiffWaveConfig,
@@ -73,6 +76,8 @@ class Case:
     """Whether it is a model that takes the diffusion step of each signal."""
     dropout: bool = False
     """Whether a dropout key makes a difference."""
+    long: bool = False
+    """Whether it takes so long that its tests are marked `long`."""
 
     @functools.cache  # noqa: B019  the cases live as long as the tests
     def layer(self) -> Any:
@@ -311,12 +316,47 @@ def _temporal(**settings: Any) -> Callable[[nnx.Rngs], Any]:
     return lambda rngs: TemporalBlock(3, 4, **{**sizes, **settings}, rngs=rngs)
 
 
+def _amp(*arrays: dict[str, Any], **settings: Any) -> Callable[[nnx.Rngs], Any]:
+    made = tuple(AmpArrayConfig.from_dict({"channels": 3, **array}) for array in arrays)
+    config = AmpModelConfig.from_dict({"arrays": made, "head_scale": 0.5, **settings})
+    return lambda rngs: AmpModel(config, rngs=rngs)
+
+
 def _diffusion(**settings: Any) -> Callable[[nnx.Rngs], Any]:
     return lambda rngs: DiffusionBlock(3, 4, **{"dilation": 2, **settings}, rngs=rngs)
 
 
 def _tcn(**settings: Any) -> Callable[[nnx.Rngs], Any]:
     return lambda rngs: TemporalConvNet(3, (4, 2), **{"kernel_size": 3, **settings}, rngs=rngs)
+
+
+_EVERY_AMP_FEATURE = _amp(
+    {
+        "dilations": (1, 3),
+        "kernel_sizes": (3, 2),
+        "bottleneck": 2,
+        "gating": ("gated", "blended"),
+        "activations": ({"function": "softsign"}, {"function": "leaky_relu"}),
+        "mixin_groups": 2,
+        "head1x1_channels": 4,
+        "head1x1_groups": 2,
+        "head_channels": 4,
+        "head_kernel_size": 2,
+        "head_dilation": 2,
+        "head_bias": True,
+        "conv_pre_film": {},
+        "conv_post_film": {"groups": 2},
+        "input_mixin_pre_film": {"shift": False, "groups": 2},
+        "input_mixin_post_film": {},
+        "activation_pre_film": {"shift": False},
+        "activation_post_film": {},
+        "layer1x1_post_film": {},
+        "head1x1_post_film": {"groups": 2},
+    },
+    {"channels": 4, "dilations": (2,), "conv_groups": 2, "layer1x1_groups": None},
+    condition={"arrays": ({"channels": 2, "dilations": (2,), "head_channels": 2},)},
+    head={"kernel_sizes": (2,)},
+)
 
 
 def _classifier(rngs: nnx.Rngs) -> TCN:
@@ -426,6 +466,14 @@ LAYERS = {
     "stack conditioned by a context stack": Case(_FarAndNear),
     "encoder": Case(_encoder(), channels=1),
     "encoder of two taps": Case(_encoder(kernel_size=2, hop=3, cycles=2), channels=1),
+    "amp": Case(
+        _amp(
+            {"dilations": (2,), "head_channels": 2},
+            {"channels": 2, "dilations": (3,), "head_bias": True},
+        ),
+        channels=1,
+    ),
+    "amp of every feature": Case(_EVERY_AMP_FEATURE, channels=1, long=True),
     "diffwave": Case(_diffwave, channels=1, labels=tuple(_TWO_LABELS), noise_step=True),
     "wavenet": Case(_wavenet(), channels=None),
     "wavenet scalar": Case(

@@ -117,6 +117,22 @@ def models(name):
     return [(f"model/{name}", Path("model", name).read_bytes(), read)]
 
 
+def amps():
+    from wavedil.formats import nam
+    from wavedil.models import AmpModelConfig, make_model
+
+    array = {"channels": 2, "dilations": (1, 2)}
+    configs = {
+        "older": AmpModelConfig(arrays=(array | {"head_channels": 2}, array)),
+        "newer": AmpModelConfig(arrays=(array | {"gating": ("gated",), "conv_pre_film": {}},)),
+    }
+    cases = []
+    for name, config in configs.items():
+        nam.save(make_model(config), f"{name}.nam")
+        cases.append((f"{name}.nam", Path(f"{name}.nam").read_bytes(), nam.load))
+    return cases
+
+
 KINDS = {
     "wav": lambda: sound("WAV", "PCM_16"),
     "flac": lambda: sound("FLAC", "PCM_16"),
@@ -125,6 +141,7 @@ KINDS = {
     "npy": arrays,
     "manifest": manifests,
     "config": lambda: models("config.json"),
+    "nam": amps,
     "safetensors": lambda: models("model.safetensors"),
 }
 

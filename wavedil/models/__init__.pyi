@@ -1,5 +1,14 @@
 """Whole models: settings without JAX, and the networks they describe."""
 
+from .amp import AmpModel as AmpModel
+from .amp_array_config import AmpActivationConfig as AmpActivationConfig
+from .amp_array_config import AmpArrayConfig as AmpArrayConfig
+from .amp_array_config import AmpFiLMConfig as AmpFiLMConfig
+from .amp_config import AmpHeadConfig as AmpHeadConfig
+from .amp_config import AmpModelConfig as AmpModelConfig
+from .amp_config import KnobConfig as KnobConfig
+from .amp_weights import num_weights as num_weights
+from .amp_weights import weights_in_order as weights_in_order
 from .autoencoder import Autoencoder as Autoencoder
 from .autoencoder_config import AutoencoderConfig as AutoencoderConfig
 from .autoencoder_config import EncoderConfig as EncoderConfig

@@ -6,6 +6,7 @@ from typing import Any
 from flax import nnx
 
 from wavedil.config import Config, read_named
+from wavedil.models.amp import AmpModel
 from wavedil.models.autoencoder import Autoencoder
 from wavedil.models.diffwave import DiffWave
 from wavedil.models.tcn import TCN
@@ -18,6 +19,7 @@ MODELS: dict[str, type[nnx.Module]] = {
     "WaveNet": WaveNet,
     "Autoencoder": Autoencoder,
     "TCN": TCN,
+    "AmpModel": AmpModel,
     "DiffWave": DiffWave,
 }
 """Name of a model's config -> the model. One of your own: `MODELS["MyNet"] = MyNet`."""
