@@ -61,6 +61,11 @@ class TracedField:
         return () if seen is None else seen.offsets
 
     @property
+    def exact(self) -> bool:
+        """Whether the answer is what is seen, no more; else `upper_bounds` says where it may be more."""
+        return not self.upper_bounds
+
+    @property
     def depends(self) -> bool:
         """Whether any output sees any input."""
         return bool(self._reading.parts)

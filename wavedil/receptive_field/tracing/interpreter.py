@@ -1,6 +1,7 @@
 """Abstract interpretation of a jaxpr: on the inputs that its arrays see, instead of on numbers."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from jax.extend.core import Literal as JaxprLiteral
@@ -36,7 +37,6 @@ class Interpreter:
         self._rules = rules
         self._unknown = unknown
         self._calls: list[Any] = []
-        self._upper_bounds: dict[str, None] = {}
 
     def run(self, jaxpr: Any, constants: Sequence[Seen], inputs: Sequence[Seen]) -> list[Seen]:
         """The inputs that the outputs of a jaxpr see."""
@@ -73,7 +73,9 @@ class Interpreter:
         self._calls.pop()
         # One answer for all outputs.
         if isinstance(outputs, Value | Constant):
-            outputs = [outputs] * len(eqn.outvars)
+            outputs = [self._located(outputs, eqn)] * len(eqn.outvars)
+        else:
+            outputs = [self._located(value, eqn) for value in outputs]
         return [
             _or_constant(value, getattr(var.aval, "shape", ()))
             for value, var in zip(outputs, eqn.outvars, strict=True)
@@ -82,36 +84,43 @@ class Interpreter:
     def without_rule(self, eqn: Any) -> Sequence[Seen]:
         """The outputs of a primitive that has no rule: all of the signal, or an error."""
         if self._unknown == "all":
-            self.note(f"the primitive {eqn.primitive.name!r}, which no rule knows", eqn)
-            return [self.everything(var.aval.shape) for var in eqn.outvars]
+            reason = f"the primitive {eqn.primitive.name!r}, which no rule knows"
+            return [self.everything(var.aval.shape, reason) for var in eqn.outvars]
         name = eqn.primitive.name
         raise UserError(
             f"no rule says which samples the primitive {name!r} reads{self._source_line(eqn)}; "
             "use unknown='all' to let it see the whole signal, or probe() to measure"
         )
 
-    @property
-    def upper_bounds(self) -> tuple[str, ...]:
-        """The places where the answer may be more than is seen."""
-        return tuple(self._upper_bounds)
-
-    def note(self, what: str, eqn: Any) -> None:
-        """Notes that an equation may see less than its rule answers."""
-        self._upper_bounds[f"{what}{self._source_line(eqn)}"] = None
-
     def _source_line(self, eqn: Any) -> str:
         """Where the user wrote the equation, or called the function that it belongs to."""
         return next(filter(None, map(source_line, (eqn, *self._calls[::-1]))), "")
 
-    def everything(self, shape: Sequence[int]) -> Value:
-        """An array whose every element sees all of the signal."""
+    def everything(self, shape: Sequence[int], reason: str) -> Value:
+        """An array whose every element is said to see all of the signal, and why."""
+        all_inputs = Term({}, Taps.between(0, self.num_inputs - 1), self.window)
+        return Value(new_axes(shape), (all_inputs,)).because(reason)
+
+    def _located(self, value: Seen, eqn: Any) -> Seen:
+        """A value that names this equation where it has been widened by it."""
+        if not isinstance(value, Value):
+            return value
+        new = {w for term in value.terms for w in term.widened if w.line is None}
+        if not new:
+            return value
+        line = self._source_line(eqn)
+        named = {w: w._replace(line=line) for w in new}
         return Value(
-            new_axes(shape), (Term({}, Taps.between(0, self.num_inputs - 1), self.window),)
+            value.axes,
+            tuple(
+                replace(t, widened=frozenset(named.get(w, w) for w in t.widened))
+                for t in value.terms
+            ),
         )
 
 
 def _or_constant(value: Seen, shape: Sequence[int]) -> Seen:
-    """A value that sees nothing, or has no elements, is a constant whose numbers are unknown."""
-    if isinstance(value, Value) and (not value.terms or 0 in shape):
+    """A value without elements is a constant."""
+    if isinstance(value, Value) and 0 in shape:
         return Constant(shape, None)
     return value

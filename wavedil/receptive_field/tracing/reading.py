@@ -45,9 +45,7 @@ class Reading:
     upper_bounds: tuple[str, ...] = ()
 
     @classmethod
-    def of(
-        cls, num_inputs: int, num_outputs: int, terms: Sequence[Term], bounds: Sequence[str]
-    ) -> "Reading":
+    def of(cls, num_inputs: int, num_outputs: int, terms: Sequence[Term]) -> "Reading":
         """The reading of terms over no factor but output time."""
         parts = []
         for term in terms:
@@ -56,7 +54,9 @@ class Reading:
             constant = AxisMap.of(num_outputs, int(num_outputs == 1), [term.base])
             parts.append((maps[0].plus_set(term.base) if maps else constant, term.window))
         grows = (any(t.grows[0] for t in terms), any(t.grows[1] for t in terms))
-        return cls(num_inputs, num_outputs, tuple(parts), grows, tuple(bounds))
+        widenings = dict.fromkeys(w for term in terms for w in sorted(term.widened))
+        bounds = tuple(f"{w.what}{w.line}" for w in widenings)
+        return cls(num_inputs, num_outputs, tuple(parts), grows, bounds)
 
     def inputs(self, t: int) -> Set:
         """The inputs that output t sees."""

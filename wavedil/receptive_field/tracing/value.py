@@ -67,6 +67,10 @@ class Value:
         """The union of what every term becomes."""
         return united(new for term in self.terms for new in change(term))
 
+    def because(self, what: str) -> "Value":
+        """The same array, which is said to be an upper bound: a widening, and its reason."""
+        return Value(self.axes, tuple(term.because(what) for term in self.terms))
+
     def single(self, *which: int) -> "Value":
         """The same array, with no more than one factor to each of these axes."""
         value = self

@@ -5,11 +5,10 @@ from wavedil.receptive_field.tracing.rules import (
     control,
     elementwise,
     gathering,
+    loops,
     reduction,
-    scan,
     scattering,
     shape,
-    while_loop,
     windows,
 )
 
@@ -21,6 +20,5 @@ RULES: dict[str, Rule] = {
     **gathering.RULES,
     **scattering.RULES,
     **control.RULES,
-    **scan.RULES,
-    **while_loop.RULES,
+    **loops.RULES,
 }

@@ -29,13 +29,19 @@ def cond(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
     chosen = index.numpy if isinstance(index, Constant) else None
     if chosen is not None:
         branches = [branches[min(max(int(chosen), 0), len(branches) - 1)]]
-    elif isinstance(index, Constant) and len(branches) > 1:
-        tracer.note("cond by a choice that is not known here", eqn)
     results = [tracer.run_closed(branch, operands) for branch in branches]
     if len(results) == 1:
         return results[0]
     deciding = [index] if isinstance(index, Value) else []
-    return [either([*deciding, *outputs]) for outputs in zip(*results, strict=True)]
+    joined = [either([*deciding, *outputs]) for outputs in zip(*results, strict=True)]
+    if deciding:
+        return joined
+    return [because(value, "cond by a choice that is not known here") for value in joined]
+
+
+def because(value: Seen, reason: str) -> Seen:
+    """A value that is an upper bound, and why; a constant is none."""
+    return value.because(reason) if isinstance(value, Value) else value
 
 
 def either(outcomes: list[Seen]) -> Seen:

@@ -61,7 +61,8 @@ def product(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
             # Zeros of some channels hide nothing, for the others see the same times.
             moving = {id for term in value.terms for id, seen in term.maps.items() if seen.moves}
             if any(part.id in moving for axis in value.axes for part in axis):
-                tracer.note("product with a known window or mask that has zeros", eqn)
+                value = value.because("product with a known window or mask that has zeros")
+                return elementwise(tracer, eqn, [value])
     return elementwise(tracer, eqn, inputs)
 
 
@@ -72,14 +73,13 @@ def select(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     chosen = which.numpy if isinstance(which, Constant) else None
     values = [which] if isinstance(which, Value) else []
     # A mask that depends on the signal is seen itself, and both cases; that is exact.
-    if chosen is None and not values:
-        tracer.note("where by a mask that is not known here", eqn)
     for i, case in enumerate(cases):
         if isinstance(case, Value):
             kept = case if chosen is None else _where(case, chosen == i)
             if kept is None:
-                tracer.note("where by a mask of several dimensions", eqn)
-                kept = case
+                kept = case.because("where by a mask of several dimensions")
+            if chosen is None and not isinstance(which, Value):
+                kept = kept.because("where by a mask that is not known here")
             values += [kept] if kept.terms else []
     return together(values, shape) if values else Constant(shape, None)
 

@@ -39,7 +39,7 @@ def dynamic_slice(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     sizes = value.shape
     starts = [start_of(*triple) for triple in zip(indices, sizes, shape, strict=True)]
     if isinstance(value, Value):
-        note_unknown(tracer, eqn, indices, starts)
+        value = unless_known(value, eqn, indices, starts)
         for i, start in enumerate(starts):
             if start is None:
                 value = read_anywhere(value, i, shape[i])
@@ -50,13 +50,14 @@ def dynamic_slice(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     return union_of(values) if values else Constant(shape, None)
 
 
-def note_unknown(
-    tracer: Interpreter, eqn: Any, indices: Sequence[Seen], starts: Sequence[int | None]
-) -> None:
-    """Notes a slice whose place does not depend on the signal, and is not known all the same."""
+def unless_known(
+    value: Value, eqn: Any, indices: Sequence[Seen], starts: Sequence[int | None]
+) -> Value:
+    """An upper bound for a slice whose place does not depend on the signal, and is not known all the same."""
     for index, start in zip(indices, starts, strict=True):
         if start is None and isinstance(index, Constant):
-            tracer.note(f"{eqn.primitive.name} at an index that is not known here", eqn)
+            return value.because(f"{eqn.primitive.name} at an index that is not known here")
+    return value
 
 
 def read_anywhere(value: Value, i: int, size: int) -> Value:
@@ -91,7 +92,7 @@ def gather(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     if isinstance(operand, Value):
         known = indices.numpy if isinstance(indices, Constant) else None
         if known is None and isinstance(indices, Constant):
-            tracer.note("gather at indices that are not known here", eqn)
+            operand = operand.because("gather at indices that are not known here")
         parts.append(_of_operand(eqn, operand, known, batch))
     return union_of(parts)
 

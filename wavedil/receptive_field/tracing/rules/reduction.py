@@ -50,16 +50,15 @@ def running_term(term: Term, factor: Factor) -> Iterable[Term | None]:
     # other map of the term moves inputs about.
     alone = all(seen.bounds == (0, 0) for seen in maps.values())
     own = term.maps[factor.id].plus_set(term.base)
-    for seen, window, grows in folding.running_union(own, term.window if alone else None):
-        yield tidied(
-            replace(
-                term,
-                maps={**maps, factor.id: seen},
-                base=ZERO,
-                window=window or term.window,
-                grows=(term.grows[0] or grows < 0, term.grows[1] or grows > 0),
-            )
+    for part in folding.running_union(own, term.window if alone else None):
+        joined = replace(
+            term,
+            maps={**maps, factor.id: part.seen},
+            base=ZERO,
+            window=part.window or term.window,
+            grows=(term.grows[0] or part.grows < 0, term.grows[1] or part.grows > 0),
         )
+        yield tidied(joined if part.exact else joined.because("running sum of an irregular signal"))
 
 
 def mixed(value: Value, axes: Sequence[int], shape: Sequence[int]) -> Value:
@@ -111,7 +110,10 @@ def matrices(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
                 batch = value.axes[: len(value.axes) - 2]
                 inside = [factor for axis in value.axes[len(batch) :] for factor in axis]
                 new = tuple(new_axis(size) for size in shape[len(batch) :])
-                parts.append(Value((*batch, *new), value.terms_over(inside)))
+                part = Value((*batch, *new), value.terms_over(inside))
+                parts.append(
+                    part.because(f"{eqn.primitive.name}, of which every element is said to see all")
+                )
         outputs.append(together(parts, shape))
     return outputs
 

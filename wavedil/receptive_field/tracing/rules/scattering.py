@@ -12,11 +12,11 @@ from wavedil.receptive_field.tracing.constants import Constant
 from wavedil.receptive_field.tracing.formula import Formula, Piece
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.rules.gathering import (
-    note_unknown,
     read_any,
     read_anywhere,
     scalars_for,
     start_of,
+    unless_known,
     varying,
 )
 from wavedil.receptive_field.tracing.rules.relations import affine, listed, mask
@@ -28,15 +28,16 @@ def dynamic_update_slice(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> S
     operand, update, *indices = inputs
     shape, sizes = operand.shape, update.shape
     starts = [start_of(*triple) for triple in zip(indices, shape, sizes, strict=True)]
-    note_unknown(tracer, eqn, indices, starts)
     values = []
     if isinstance(operand, Value):
+        operand = unless_known(operand, eqn, indices, starts)
         covered = [
             None if start is None else np.isin(np.arange(n), np.arange(start, start + size))
             for start, n, size in zip(starts, shape, sizes, strict=True)
         ]
         values += _outside(operand, covered)
     if isinstance(update, Value):
+        update = unless_known(update, eqn, indices, starts)
         for i, start in enumerate(starts):
             if start is None:
                 update = read_anywhere(update, i, shape[i])
@@ -68,15 +69,20 @@ def scatter(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     operand, indices, updates = inputs
     shape = operand.shape
     known = indices.numpy if isinstance(indices, Constant) else None
-    if known is None and isinstance(indices, Constant):
-        tracer.note("scatter at indices that are not known here", eqn)
     window, places = _windows(eqn, shape, updates.shape)
     values = []
+    # Added updates leave the operand to be seen; only those that replace it cover it.
+    replaces = eqn.primitive.name == "scatter"
+    unknown = "scatter at indices that are not known here"
     if isinstance(operand, Value):
-        # Added updates leave the operand to be seen; only those that replace it cover it.
-        covered = _covered(eqn, shape, known, window) if eqn.primitive.name == "scatter" else [None]
+        covered = _covered(eqn, shape, known, window) if replaces else [None]
+        anywhere = any(along is None for along in covered)
+        if replaces and anywhere and isinstance(indices, Constant):
+            operand = operand.because(unknown if known is None else "scatter over no box of places")
         values += _outside(operand, covered)
     if isinstance(updates, Value):
+        if known is None and isinstance(indices, Constant):
+            updates = updates.because(unknown)
         values.append(_of_updates(eqn, updates, shape, known, window, places))
     if isinstance(indices, Value):
         chosen = indices.over(*range(len(indices.shape)))
@@ -156,6 +162,8 @@ def _of_updates(
         if known is None or any(scattered[i] not in left for i in moving):
             # Not known, or the axis has already placed another one of the operand: anywhere.
             axes[d], terms = new_axis(shape[d]), _over(terms, own)
+            if known is not None:
+                terms = tuple(t.because("scatter to places along two axes") for t in terms)
             continue
         pick = tuple(slice(None) if i in moving else 0 for i in range(starts.ndim))
         flat = (starts[pick][..., None] + np.arange(window[d])).reshape(-1)

@@ -115,10 +115,11 @@ def dot(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
             #     output    batch | free of the left | free of the right
             placed[:num_batch] = [value.axes[i] for i in shared]
             placed[start : start + len(free)] = [value.axes[i] for i in free]
-            if _may_leave_out(value, own, inputs[1 - side]):
-                tracer.note("product with a known matrix that has zeros", eqn)
             terms = value.terms_over(factor for i in own for factor in value.axes[i])
-            parts.append(Value(tuple(placed), terms))
+            part = Value(tuple(placed), terms)
+            if _may_leave_out(value, own, inputs[1 - side]):
+                part = part.because("product with a known matrix that has zeros")
+            parts.append(part)
     return union_of(parts)
 
 

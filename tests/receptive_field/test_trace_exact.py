@@ -1,0 +1,102 @@
+"""An answer without upper bounds is what a measurement finds, whatever the function is made of."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from wavedil.receptive_field import TracedField, probe, trace
+
+N = 24
+
+
+def spec(num_samples: int = N) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct((1, num_samples, 1), jnp.float32)
+
+
+def assert_exact(fn: Callable[[Any], Any], by: str = "nan", num_samples: int = N) -> TracedField:
+    field = trace(fn, spec(num_samples))
+    found = probe(fn, jax.random.normal(jax.random.key(0), (1, num_samples, 1)), by=by)
+    assert field.upper_bounds == ()
+    for t in range(field.num_outputs):
+        assert field.inputs(t) == found.inputs(t), t
+    return field
+
+
+def recurrence(draw: random.Random) -> Callable[[Any], Any]:
+    """A delay line that is read at places, fed back or not, one or several of them, perhaps backwards."""
+    length, reverse = draw.randint(1, 7), draw.random() < 0.3
+    places = sorted(draw.sample(range(length), draw.randint(1, min(2, length))))
+    delay, fed_back = draw.randint(1, 4), draw.random() < 0.8
+
+    def fn(x: Any) -> Any:
+        def step(carry: Any, sample: Any) -> Any:
+            line, past = carry
+            y = past[0] + sum(line[place] for place in places)
+            line = jnp.concatenate([line[1:], (y if fed_back else sample)[None]])
+            return (line, jnp.concatenate([past[1:], sample[None]])), y
+
+        start = jnp.zeros((length, 1, 1)), jnp.zeros((delay, 1, 1))
+        return lax.scan(step, start, x.swapaxes(0, 1), reverse=reverse)[1].swapaxes(0, 1)
+
+    return fn
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_recurrences_with_delay_lines_are_exact(seed: int) -> None:
+    assert_exact(recurrence(random.Random(seed)))
+
+
+def comb(x: Any) -> Any:
+    """y[t] = x[t] + 0.7 y[t - 5]"""
+
+    def step(line: Any, sample: Any) -> Any:
+        y = sample + 0.7 * line[0]
+        return jnp.concatenate([line[1:], y[None]]), y
+
+    return lax.scan(step, jnp.zeros((5, 1, 1)), x.swapaxes(0, 1))[1].swapaxes(0, 1)
+
+
+def rounds(x: Any, num_rounds: int = 60) -> Any:
+    """A scan over another axis than time, whose carry shifts by one sample each round."""
+
+    def step(carry: Any, one: Any) -> Any:
+        return jnp.pad(carry, ((0, 0), (1, 0), (0, 0)))[:, :-1] + one, None
+
+    return lax.scan(step, jnp.zeros_like(x), jnp.broadcast_to(x, (num_rounds, *x.shape)))[0]
+
+
+def test_a_comb_filter_sees_every_fifth_sample_at_any_length() -> None:
+    assert_exact(comb)
+    field = trace(comb, spec(10_000))
+    assert field.upper_bounds == () and field.causal
+    assert field.inputs(9_999) == tuple(range(4, 10_000, 5))
+
+
+def test_a_scan_over_another_axis_keeps_the_field_along_time() -> None:
+    assert_exact(rounds)
+    field = trace(lambda x: rounds(x, 200), spec(1000))
+    assert (field.past, field.future, field.causal, field.upper_bounds) == (199, 0, True, ())
+
+
+def test_what_is_widened_names_the_line_only_if_the_output_sees_it() -> None:
+    def fn(x: Any, used: bool) -> Any:
+        widened = lax.while_loop(lambda y: y[0, 0, 0] > 1, lambda y: y / 2, x)
+        return x + widened if used else x + 0 * x
+
+    assert trace(lambda x: fn(x, False), spec()).upper_bounds == ()
+    (bound,) = trace(lambda x: fn(x, True), spec()).upper_bounds
+    assert "while" in bound and "test_trace_exact.py" in bound
+
+
+def test_writing_on_a_diagonal_of_the_signal_is_an_upper_bound() -> None:
+    places = np.arange(4)
+    field = trace(
+        lambda x: x.reshape(1, 6, 4, 1).at[:, places, places].set(0.0).reshape(x.shape), spec()
+    )
+    assert any("scatter" in bound for bound in field.upper_bounds)
