@@ -35,7 +35,7 @@ def evaluate(eqn: Any, values: Sequence[Any]) -> list[Any]:
     name, params = eqn.primitive.name, eqn.params
     arrays = [_as_numpy(value) for value in values]
     if all(array is not None for array in arrays):
-        function = _ELEMENTWISE.get(name)
+        function = ELEMENTWISE.get(name)
         if function is not None:
             return [_elementwise(lambda *xs: function(params, *xs), arrays, eqn.outvars[0].aval)]
         shape = eqn.outvars[0].aval.shape if eqn.outvars else ()
@@ -116,7 +116,7 @@ def _binary(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     return lambda params, a, b: function(a, b)
 
 
-_ELEMENTWISE: dict[str, Callable[..., Any]] = {
+ELEMENTWISE: dict[str, Callable[..., Any]] = {
     **{
         name: _unary(function)
         for name, function in {

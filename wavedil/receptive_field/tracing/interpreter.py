@@ -1,6 +1,6 @@
 """Abstract interpretation of a jaxpr: on the inputs that its arrays see, instead of on numbers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -28,14 +28,22 @@ class Interpreter:
     Args:
       num_inputs: Samples of the signal.
       rules: The rule of each primitive, by its name.
+      looking_at_known: Primitives whose rules look at the numbers that are known of a value.
       unknown: "error", or "all": a primitive without a rule sees all of the signal.
     """
 
-    def __init__(self, num_inputs: int, rules: dict[str, Rule], unknown: Unknown) -> None:
+    def __init__(
+        self,
+        num_inputs: int,
+        rules: dict[str, Rule],
+        unknown: Unknown,
+        looking_at_known: Collection[str] = (),
+    ) -> None:
         self.num_inputs = num_inputs
         self.window = (0, num_inputs)
         self._rules = rules
         self._unknown = unknown
+        self._looking_at_known = looking_at_known
         self._calls: list[Any] = []
 
     def run(self, jaxpr: Any, constants: Sequence[Seen], inputs: Sequence[Seen]) -> list[Seen]:
@@ -69,6 +77,8 @@ class Interpreter:
         # Rules of jit and of loops run inner jaxprs; the equations they are in say where the user called
         # them, if a library wrote the inner ones.
         self._calls.append(eqn)
+        if eqn.primitive.name not in self._looking_at_known:
+            inputs = [self._located(released(value), eqn) for value in inputs]
         outputs = rule(self, eqn, inputs)
         self._calls.pop()
         # One answer for all outputs.
@@ -110,13 +120,15 @@ class Interpreter:
             return value
         line = self._source_line(eqn)
         named = {w: w._replace(line=line) for w in new}
-        return Value(
-            value.axes,
-            tuple(
-                replace(t, widened=frozenset(named.get(w, w) for w in t.widened))
-                for t in value.terms
-            ),
+        terms = (
+            replace(t, widened=frozenset(named.get(w, w) for w in t.widened)) for t in value.terms
         )
+        return replace(value, terms=tuple(terms))
+
+
+def released(value: Seen) -> Seen:
+    """A value that says all by its terms."""
+    return value.released() if isinstance(value, Value) else value
 
 
 def _or_constant(value: Seen, shape: Sequence[int]) -> Seen:

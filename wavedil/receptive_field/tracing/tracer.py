@@ -11,7 +11,7 @@ from wavedil.receptive_field.tracing.field import TracedField
 from wavedil.receptive_field.tracing.formula import INFINITY, Formula, Piece
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Seen, Unknown
 from wavedil.receptive_field.tracing.reading import Reading
-from wavedil.receptive_field.tracing.rules import RULES
+from wavedil.receptive_field.tracing.rules import LOOKING_AT_KNOWN, RULES
 from wavedil.receptive_field.tracing.sets import ZERO
 from wavedil.receptive_field.tracing.summary import summary
 from wavedil.receptive_field.tracing.terms import Term
@@ -102,7 +102,7 @@ def _read(
 ) -> Reading:
     jaxpr, shapes = _jaxpr(fn, spec)
     axes = output_axes(shapes, output_axis)
-    tracer = Interpreter(spec.shape[axis], RULES, unknown)
+    tracer = Interpreter(spec.shape[axis], RULES, unknown, LOOKING_AT_KNOWN)
     outputs = tracer.run_closed(jaxpr, [_signal(spec.shape, axis)])
     num_outputs = jax.tree.leaves(shapes)[0].shape[axes[0]]
     terms = _along_time(outputs, axes, num_outputs)
@@ -163,7 +163,7 @@ def _along_time(outputs: list[Seen], axes: list[int], num_outputs: int) -> list[
         if isinstance(value, Value):
             # Any channel, any signal of the batch: what one of them sees counts.
             others = [i for i in range(len(value.axes)) if i != axis]
-            parts.append(value.over(*others).single(0))
+            parts.append(value.released().over(*others).single(0))
     # Constant outputs see nothing; with an empty part there is always something to unite.
     parts.append(Value(time, ()))
     return list(union_of(parts).terms)

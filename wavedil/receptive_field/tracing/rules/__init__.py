@@ -1,6 +1,7 @@
 """The rules: which elements each primitive of JAX reads, one file for each family."""
 
 from wavedil.receptive_field.tracing.interpreter import Rule
+from wavedil.receptive_field.tracing.jax_internals import CALLS
 from wavedil.receptive_field.tracing.rules import (
     control,
     elementwise,
@@ -11,6 +12,14 @@ from wavedil.receptive_field.tracing.rules import (
     shape,
     windows,
 )
+
+# Primitives whose rules look at the numbers that are known of a value.
+LOOKING_AT_KNOWN = {
+    *CALLS,
+    *elementwise.RULES,
+    *"broadcast_in_dim dot_general reshape select_n squeeze transpose".split(),
+    *"reduce_sum reduce_max reduce_min reduce_prod reduce_and reduce_or argmax argmin".split(),
+} - {"optimization_barrier"}
 
 RULES: dict[str, Rule] = {
     **elementwise.RULES,

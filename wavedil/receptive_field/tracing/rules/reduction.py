@@ -7,6 +7,7 @@ from typing import Any
 from wavedil.receptive_field.tracing import folding
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.rules.elementwise import together
+from wavedil.receptive_field.tracing.rules.masking import over_live
 from wavedil.receptive_field.tracing.rules.relations import affine
 from wavedil.receptive_field.tracing.sets import ZERO
 from wavedil.receptive_field.tracing.terms import Term, tidied
@@ -16,7 +17,12 @@ from wavedil.receptive_field.tracing.value import Factor, Value, new_axis
 def reduce(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     """Sums, products, extremes and their places: an output reads all indices of the reduced axes."""
     axes = eqn.params["dimensions" if "dimensions" in eqn.params else "axes"]
-    values = [v.over(*axes) if v.shape else v for v in inputs if isinstance(v, Value)]
+    values = []
+    for value in inputs:
+        if isinstance(value, Value) and value.known is not None:
+            values.append(over_live(value, axes, value.known.live))
+        elif isinstance(value, Value):
+            values.append(value.over(*axes) if value.shape else value)
     return together(values, eqn.outvars[0].aval.shape)
 
 

@@ -11,6 +11,7 @@ from wavedil.receptive_field.tracing.axis_map import AxisMap, overlaid
 from wavedil.receptive_field.tracing.constants import Constant
 from wavedil.receptive_field.tracing.formula import Formula, Piece
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
+from wavedil.receptive_field.tracing.known import mask
 from wavedil.receptive_field.tracing.rules.gathering import (
     read_any,
     read_anywhere,
@@ -19,7 +20,7 @@ from wavedil.receptive_field.tracing.rules.gathering import (
     unless_known,
     varying,
 )
-from wavedil.receptive_field.tracing.rules.relations import affine, listed, mask
+from wavedil.receptive_field.tracing.rules.relations import affine, listed
 from wavedil.receptive_field.tracing.value import Axis, Terms, Value, new_axes, new_axis, union_of
 
 
