@@ -100,3 +100,105 @@ def test_writing_on_a_diagonal_of_the_signal_is_an_upper_bound() -> None:
         lambda x: x.reshape(1, 6, 4, 1).at[:, places, places].set(0.0).reshape(x.shape), spec()
     )
     assert any("scatter" in bound for bound in field.upper_bounds)
+
+
+def attention(masked: Callable[[Any], Any], x: Any) -> Any:
+    """Scores of all pairs, masked, then a softmax over the keys."""
+    wide = jnp.concatenate([x, jnp.sin(3 * x)], -1)
+    scores = jnp.einsum("bqc,bkc->bqk", wide, wide)
+    return jax.nn.softmax(masked(scores), -1) @ x
+
+
+def causal(scores: Any) -> Any:
+    return np.tril(np.ones(scores.shape[1:], np.float32))
+
+
+def sliding(scores: Any) -> Any:
+    ahead = jnp.arange(scores.shape[1])[:, None] - jnp.arange(scores.shape[2])
+    return ((ahead >= 0) & (ahead < 5)).astype(jnp.float32)
+
+
+FORMS: dict[str, Callable[[Any, Any], Any]] = {
+    "where": lambda s, mask: jnp.where(mask > 0, s, -jnp.inf),
+    "where the lowest": lambda s, mask: jnp.where(mask > 0, s, jnp.finfo(s.dtype).min),
+    "added": lambda s, mask: s + (1 - mask) * -1e9,
+    "taken away": lambda s, mask: s - (1 - mask) * 1e4,
+    "bias": lambda s, mask: s + jnp.where(mask > 0, 0.0, -jnp.inf),
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+@pytest.mark.parametrize("mask", [causal, sliding])
+def test_masked_attention_is_exact_however_the_mask_is_written(form: Any, mask: Any) -> None:
+    field = assert_exact(lambda x: attention(lambda s: form(s, mask(s)), x), by="change")
+    assert field.causal
+    assert field.past == (4 if mask is sliding else np.inf)
+
+
+@pytest.mark.parametrize("mask", [causal, sliding])
+def test_attention_without_softmax_is_exact_where_scores_are_multiplied_by_a_mask(
+    mask: Any,
+) -> None:
+    def fn(x: Any) -> Any:
+        scores = x @ x.swapaxes(1, 2)
+        return (scores * mask(scores)) @ x
+
+    assert assert_exact(fn, by="change").causal
+
+
+def test_a_number_that_is_not_low_enough_is_no_mask() -> None:
+    field = trace(lambda x: attention(lambda s: s + (1 - causal(s)) * -5.0, x), spec())
+    assert not field.causal
+
+
+def test_linear_attention_in_chunks_is_causal_and_exact() -> None:
+    size = 4
+
+    def fn(x: Any) -> Any:
+        def step(total: Any, chunk: Any) -> Any:
+            scores = chunk[:, None] * chunk * jnp.tril(jnp.ones((size, size)))
+            return total + (chunk**2).sum(), scores @ chunk + chunk * total
+
+        chunks = x.reshape(-1, size)
+        return lax.scan(step, jnp.zeros(()), chunks)[1].reshape(x.shape)
+
+    assert assert_exact(fn, by="change").causal
+
+
+def band(x: Any) -> Any:
+    """Each output is a mean of its neighbours, by a product with a known matrix."""
+    near = np.abs(np.subtract.outer(np.arange(x.shape[1]), np.arange(x.shape[1]))) <= 2
+    return jnp.einsum("st,btc->bsc", near.astype(np.float32), x)
+
+
+def by_transform(x: Any, taps: Any) -> Any:
+    size = 2 * x.shape[1]
+    response = jnp.fft.rfft(taps, size)[None, :, None]
+    return jnp.fft.irfft(jnp.fft.rfft(x, size, axis=1) * response, size, axis=1)[:, : x.shape[1]]
+
+
+def lower_triangular(x: Any) -> Any:
+    matrix = jnp.tril(jnp.ones((x.shape[1],) * 2)) + jnp.eye(x.shape[1])
+    return jax.scipy.linalg.solve_triangular(matrix, x[0], lower=True)[None]
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        band,
+        lambda x: jax.image.resize(x, (1, 2 * x.shape[1], 1), "linear"),
+        lambda x: jax.image.resize(x, (1, x.shape[1] // 2, 1), "cubic"),
+        lambda x: by_transform(x, 1 + jnp.arange(7.0)),
+        lambda x: by_transform(x, jnp.exp(-jnp.arange(float(N)) / N)),
+        lower_triangular,
+    ],
+    ids=["band", "resize", "resize down", "short filter", "filter as long", "triangular"],
+)
+def test_known_matrices_and_filters_are_followed_by_their_nonzeros(fn: Any) -> None:
+    assert_exact(fn, by="change")
+
+
+def test_a_known_matrix_that_is_too_large_to_look_at_makes_an_upper_bound() -> None:
+    field = trace(lambda x: jax.image.resize(x, (1, 2 * x.shape[1], 1), "linear"), spec(16_000))
+    assert field.size == 3
+    assert any("too large" in bound for bound in field.upper_bounds)

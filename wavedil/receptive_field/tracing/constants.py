@@ -9,6 +9,7 @@ import numpy as np
 
 from wavedil.receptive_field.tracing.evaluation import evaluate
 
+
 class Constant:
     """An array of a known shape whose numbers are computed when they are asked for.
 

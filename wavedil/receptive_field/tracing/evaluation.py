@@ -19,7 +19,7 @@ from wavedil.receptive_field.tracing.jax_internals import called, opened
 MAX_ELEMENTS = 2**24
 
 
-class TooLarge(Exception):
+class TooLargeError(Exception):
     """A result has more elements than are computed."""
 
 
@@ -27,7 +27,7 @@ def evaluate(eqn: Any, values: Sequence[Any]) -> list[Any]:
     """The outputs of an equation.
 
     Raises:
-      TooLarge: If one of them, or of what it is computed from, has more than `MAX_ELEMENTS`.
+      TooLargeError: If one of them, or of what it is computed from, has more than `MAX_ELEMENTS`.
     """
     inner = called(eqn)
     if inner is not None:
@@ -97,7 +97,7 @@ def _elementwise(function: Callable[..., Any], arrays: list[np.ndarray], out: An
 
 def _require_small(shape: Sequence[int]) -> None:
     if math.prod(shape) > MAX_ELEMENTS:
-        raise TooLarge
+        raise TooLargeError
 
 
 def _divide(params: Any, a: Any, b: Any) -> Any:
@@ -175,6 +175,21 @@ def _reshape(params: Any, array: np.ndarray) -> np.ndarray:
     return array.reshape(new)
 
 
+def _pad(params: Any, array: np.ndarray, filler: np.ndarray) -> np.ndarray:
+    if any(interior or low < 0 or high < 0 for low, high, interior in params["padding_config"]):
+        raise TooLargeError
+    pads = [(low, high) for low, high, _ in params["padding_config"]]
+    return np.pad(array, pads, constant_values=filler)
+
+
+def _fft(params: Any, array: np.ndarray) -> np.ndarray:
+    function = {"FFT": np.fft.fftn, "IFFT": np.fft.ifftn, "RFFT": np.fft.rfftn}.get(
+        params["fft_type"].name, np.fft.irfftn
+    )
+    lengths = params["fft_lengths"]
+    return function(array, lengths, tuple(range(array.ndim - len(lengths), array.ndim)))
+
+
 # What makes nothing new: an array seen in another way.
 _VIEWS: dict[str, Callable[..., np.ndarray]] = {
     "iota": _iota,
@@ -196,7 +211,9 @@ _VIEWS: dict[str, Callable[..., np.ndarray]] = {
     ],
 }
 _OTHERS: dict[str, Callable[..., np.ndarray]] = {
+    "fft": _fft,
     "concatenate": lambda params, *arrays: np.concatenate(arrays, params["dimension"]),
+    "pad": _pad,
     "reduce_max": lambda params, a: a.max(params["axes"]),
     "reduce_min": lambda params, a: a.min(params["axes"]),
     "reduce_or": lambda params, a: a.any(params["axes"]),

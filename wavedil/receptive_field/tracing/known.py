@@ -115,9 +115,7 @@ def mask(where: np.ndarray) -> list[AxisMap]:
             here = [ZERO if true else None for true in where[:period]]
             return [AxisMap.of(size, 0, here)] if where.any() else []
     here_alone = Formula(1, 0, (ZERO,))
-    return overlaid(
-        size, [Piece(low, high, here_alone) for low, high in true_runs(where).tolist()]
-    )
+    return overlaid(size, [Piece(low, high, here_alone) for low, high in true_runs(where).tolist()])
 
 
 def true_runs(where: np.ndarray) -> np.ndarray:

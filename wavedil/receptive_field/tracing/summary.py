@@ -108,8 +108,11 @@ def _beside(reading: Reading, longer: Reading) -> Summary:
         if all(a <= b for a, b in zip(ends(middle), claimed, strict=True)):
             return _ruled(reading, longer, middle, (False, False))
     stride = _clock(reading, longer)
-    # No rule that both share: on each side the field is unbounded if it has grown with the signal.
-    before, after = reading.extents(stride), longer.extents(stride)
+    # No rule that both share: on each side the field is unbounded if it has grown with the signal. Outputs of a
+    # fixed number, as the five largest samples, are farther apart in the longer signal.
+    fixed = longer.num_outputs <= reading.num_outputs
+    before = reading.extents(stride)
+    after = longer.extents(Fraction(longer.num_inputs, longer.num_outputs) if fixed else stride)
     grown = tuple(b > a for a, b in zip(before, after, strict=True))
     return _unruled(reading, stride, (grown[0], grown[1]))
 

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import numpy as np
+
 from wavedil.receptive_field.tracing import folding
 from wavedil.receptive_field.tracing.axis_map import AxisMap, full
 from wavedil.receptive_field.tracing.known import Known, mask, shortest, varying_axes
@@ -63,6 +65,7 @@ class Value:
     axes: Axes
     terms: Terms
     known: Known | None = None
+    spectrum: "Spectrum | None" = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -147,6 +150,15 @@ class Value:
             for mine, other in zip(own, theirs, strict=True)
         }
         return tuple(term.renamed(names) for term in self.terms)
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """What a Fourier transform is of: a signal along an axis, and what all frequencies have been multiplied with."""
+
+    signal: Value
+    axis: int
+    response: np.ndarray | None = None
 
 
 def union_of(values: Sequence[Value]) -> Value:

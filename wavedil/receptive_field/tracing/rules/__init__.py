@@ -5,6 +5,7 @@ from wavedil.receptive_field.tracing.jax_internals import CALLS
 from wavedil.receptive_field.tracing.rules import (
     control,
     elementwise,
+    fourier,
     gathering,
     loops,
     reduction,
@@ -24,6 +25,7 @@ LOOKING_AT_KNOWN = {
 RULES: dict[str, Rule] = {
     **elementwise.RULES,
     **shape.RULES,
+    **fourier.RULES,
     **windows.RULES,
     **reduction.RULES,
     **gathering.RULES,

@@ -63,10 +63,15 @@ def one_by_one(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Sequence[Se
     return inputs
 
 
-def product(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+def multiplied(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     """As of each element by itself, though where a known factor is zero, as at a window's end, nothing is seen."""
     if masking.of_result(eqn, inputs) is not None:
         return elementwise(tracer, eqn, inputs)
+    for value, factor in (inputs, inputs[::-1]):
+        if isinstance(value, Value) and value.spectrum is not None:
+            values = [each for each in inputs if isinstance(each, Value)]
+            product = together(values, eqn.outvars[0].aval.shape)
+            return masking.filtered_by(value, factor, product)
     for value, factor in (inputs, inputs[::-1]):
         if not isinstance(value, Value) or not isinstance(factor, Constant):
             continue
@@ -153,7 +158,7 @@ def _where(value: Value, chosen: np.ndarray) -> Value | None:
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(_NAMES, elementwise),
-    "mul": product,
+    "mul": multiplied,
     **dict.fromkeys(["add", "sub", "add_any"], sum_of),
     "select_n": select,
     "optimization_barrier": one_by_one,

@@ -39,7 +39,7 @@ def dynamic_slice(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     sizes = value.shape
     starts = [start_of(*triple) for triple in zip(indices, sizes, shape, strict=True)]
     if isinstance(value, Value):
-        value = unless_known(value, eqn, indices, starts)
+        value = unless_known(value, eqn, indices, starts, shape)
         for i, start in enumerate(starts):
             if start is None:
                 value = read_anywhere(value, i, shape[i])
@@ -51,10 +51,17 @@ def dynamic_slice(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
 
 
 def unless_known(
-    value: Value, eqn: Any, indices: Sequence[Seen], starts: Sequence[int | None]
+    value: Value,
+    eqn: Any,
+    indices: Sequence[Seen],
+    starts: Sequence[int | None],
+    sizes: Sequence[int],
 ) -> Value:
-    """An upper bound for a slice whose place does not depend on the signal, and is not known all the same."""
-    for index, start in zip(indices, starts, strict=True):
+    """An upper bound for a slice whose place is not known."""
+    for index, start, size in zip(indices, starts, sizes, strict=True):
+        # Of a slice of several the last may not begin at the last index, nor the first end at the first.
+        if start is None and isinstance(index, Value) and size > 1:
+            return value.because(f"{eqn.primitive.name} at an index from the signal")
         if start is None and isinstance(index, Constant):
             return value.because(f"{eqn.primitive.name} at an index that is not known here")
     return value

@@ -89,7 +89,11 @@ def hides_too_much(value: Value, factor: Seen) -> bool:
 def _absorbed(name: str, place: int, number: float) -> float | None:
     """What an operation makes of a number, whatever its other operand is; None if that depends on it."""
     zero, lowest = number == 0, number <= MINUS_INFINITY
-    if name == "mul" and zero or (name == "div" and place == 0 and zero) or (name == "and" and zero):
+    if (
+        (name == "mul" and zero)
+        or (name == "div" and place == 0 and zero)
+        or (name == "and" and zero)
+    ):
         return 0.0
     if lowest and (name == "add" or (name == "sub" and place == 0)):
         return -np.inf
@@ -112,6 +116,18 @@ def _computed(eqn: Any, inputs: Sequence[Seen]) -> float:
         numbers.append(number.astype(var.aval.dtype))
     with np.errstate(all="ignore"):
         return float(function(eqn.params, *numbers))  # type: ignore[misc]
+
+
+def filtered_by(value: Value, factor: Seen, product: Value) -> Value:
+    """The product of a spectrum and a known factor, which is a filter's response."""
+    if value.spectrum is None or not isinstance(factor, Constant):
+        return product
+    array = factor.numpy
+    if array is None:
+        return product
+    spectrum = value.spectrum
+    response = compact(array) if spectrum.response is None else spectrum.response * compact(array)
+    return replace(product, spectrum=replace(spectrum, response=response))
 
 
 def covers(known: Known | None, value: Value) -> bool:
@@ -138,16 +154,26 @@ def over_live(value: Value, gone: Sequence[int], live: np.ndarray) -> Value:
         reads = relation(table if row < column else table.T)
         if reads is not None:
             value = value.single(row, column)
-            terms = value.each(lambda term: _composed(term, value, row, column, reads))
+            corners = table if row < column else table.T
+            # The last row reads the first column, or the first row the last one: as many as there are.
+            open_ends = bool(corners[-1, 0]), bool(corners[0, -1])
+            terms = value.each(lambda t: _composed(t, value, (row, column), reads, open_ends))
             return Value(value.axes, terms).over(*gone)
     return value.over(*gone).because("a mask of several dimensions")
 
 
-def _composed(term: Term, value: Value, row: int, column: int, reads: Any) -> list[Term | None]:
+def _composed(
+    term: Term, value: Value, places: tuple[int, int], reads: Any, open_ends: tuple[bool, bool]
+) -> list[Term | None]:
     """A term whose column is read by its row, in all columns that the relation gives."""
-    (kept,), (gone,) = value.axes[row], value.axes[column]
+    (kept,), (gone,) = (value.axes[i] for i in places)
     seen = term.maps.get(gone.id) or full(gone.size)
     maps = term.without(gone.id)
+    # Columns that are all of time, as no other map moves them, grow with it; those of a block do not.
+    low, high = seen.bounds
+    if low <= term.window[0] and high >= term.window[1] - 1 and low < high:
+        grows = (term.grows[0] or open_ends[0], term.grows[1] or open_ends[1])
+        term = replace(term, grows=grows)
     new: list[Term | None] = []
     for read in reads:
         for part in seen.then_read_by(read):

@@ -4,14 +4,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from wavedil.receptive_field.tracing import folding
+from wavedil.receptive_field.tracing.constants import Constant
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.rules.elementwise import together
 from wavedil.receptive_field.tracing.rules.masking import over_live
 from wavedil.receptive_field.tracing.rules.relations import affine
 from wavedil.receptive_field.tracing.sets import ZERO
 from wavedil.receptive_field.tracing.terms import Term, tidied
-from wavedil.receptive_field.tracing.value import Factor, Value, new_axis
+from wavedil.receptive_field.tracing.value import Factor, Value, new_axes, new_axis, union_of
 
 
 def reduce(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
@@ -97,14 +100,6 @@ def top(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     return mixed(value, [axis], eqn.outvars[0].aval.shape)
 
 
-def transform(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
-    """A Fourier transform: every frequency sees all samples of the transformed axes."""
-    value = inputs[0]
-    assert isinstance(value, Value)
-    count, ndim = len(eqn.params["fft_lengths"]), len(value.axes)
-    return mixed(value, range(ndim - count, ndim), eqn.outvars[0].aval.shape)
-
-
 def matrices(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
     """Factorizations and solutions: all of the matrices of the last two axes, each batch entry by itself."""
     outputs: list[Seen] = []
@@ -122,6 +117,34 @@ def matrices(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
                 )
         outputs.append(together(parts, shape))
     return outputs
+
+
+def triangular(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+    """Row t of the solution of a lower triangular system sees rows 0 to t of both sides, as a recurrence does."""
+    matrix, right = inputs
+    params, shape = eqn.params, eqn.outvars[0].aval.shape
+    axis = len(shape) - (2 if params["left_side"] else 1)
+    forward = params["lower"] ^ bool(params["transpose_a"]) ^ (not params["left_side"])
+    parts = []
+    if isinstance(right, Value):
+        part = running(right, axis, reverse=not forward)
+        # A matrix with zeros may have an inverse with zeros.
+        known = matrix.numpy if isinstance(matrix, Constant) else None
+        below = None if known is None else np.tril if params["lower"] else np.triu
+        if below is None or not (below(np.ones(known.shape, bool)) <= (known != 0)).all():  # type: ignore[union-attr]
+            part = part.because("triangular_solve by a matrix that may have zeros")
+        parts.append(part)
+    if isinstance(matrix, Value):
+        # Row t needs rows of the matrix up to t, of which each sees its own elements.
+        rows = len(shape) - (1 if params["transpose_a"] ^ (not params["left_side"]) else 2)
+        other = 2 * len(shape) - 3 - rows
+        seen = running(matrix.over(other), min(rows, other), reverse=not forward)
+        axes = list(new_axes(shape))
+        axes[: len(shape) - 2] = seen.axes[:-1]
+        axes[axis] = seen.axes[-1]
+        reason = "triangular_solve by a matrix that depends on the signal"
+        parts.append(Value(tuple(axes), seen.terms).because(reason))
+    return union_of(parts)
 
 
 def solution(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
@@ -161,12 +184,12 @@ RULES: dict[str, Rule] = {
     "sort": sort,
     "top_k": top,
     "approx_top_k": top,
-    "fft": transform,
+    "triangular_solve": triangular,
     "custom_linear_solve": solution,
     "lu_pivots_to_permutation": permutation,
     **dict.fromkeys(
         """cholesky cholesky_update eig eigh geqrf hessenberg householder_product lu ormqr qr schur
-        svd symmetric_product triangular_solve tridiagonal tridiagonal_solve""".split(),
+        svd symmetric_product tridiagonal tridiagonal_solve""".split(),
         matrices,
     ),
     **dict.fromkeys(

@@ -31,14 +31,14 @@ def dynamic_update_slice(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> S
     starts = [start_of(*triple) for triple in zip(indices, shape, sizes, strict=True)]
     values = []
     if isinstance(operand, Value):
-        operand = unless_known(operand, eqn, indices, starts)
+        operand = unless_known(operand, eqn, indices, starts, sizes)
         covered = [
             None if start is None else np.isin(np.arange(n), np.arange(start, start + size))
             for start, n, size in zip(starts, shape, sizes, strict=True)
         ]
         values += _outside(operand, covered)
     if isinstance(update, Value):
-        update = unless_known(update, eqn, indices, starts)
+        update = unless_known(update, eqn, indices, starts, sizes)
         for i, start in enumerate(starts):
             if start is None:
                 update = read_anywhere(update, i, shape[i])

@@ -32,9 +32,7 @@ def reshape(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     if old != [size for size in shape if size > 1]:
         return value.released().reshaped(shape)
     # Only axes of size 1 come and go: the mask has its sizes along the others.
-    sizes = iter(
-        n for n, size in zip(value.known.live.shape, value.shape, strict=True) if size > 1
-    )
+    sizes = iter(n for n, size in zip(value.known.live.shape, value.shape, strict=True) if size > 1)
     live = value.known.live.reshape([next(sizes) if size > 1 else 1 for size in shape])
     return replace(value.reshaped(shape), known=replace(value.known, live=live))
 
@@ -44,7 +42,15 @@ def transpose(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     value = _operand(inputs)
     order = eqn.params["permutation"]
     known = value.known and replace(value.known, live=value.known.live.transpose(order))
-    return Value(tuple(value.axes[i] for i in order), value.terms, known)
+    spectrum = value.spectrum
+    if spectrum is not None:
+        signal = Value(tuple(spectrum.signal.axes[i] for i in order), spectrum.signal.terms)
+        response = spectrum.response
+        response = response.transpose(order) if response is not None else None
+        spectrum = replace(
+            spectrum, signal=signal, axis=order.index(spectrum.axis), response=response
+        )
+    return Value(tuple(value.axes[i] for i in order), value.terms, known, spectrum)
 
 
 def squeeze(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
