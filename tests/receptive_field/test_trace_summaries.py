@@ -72,9 +72,6 @@ CASES: dict[str, tuple[Any, ...]] = {
     "five largest": (
         lambda x: lax.top_k(x[..., 0], 5)[0][..., None], N, INF, INF, Fraction(24, 5), False, range(5),
     ),
-    "slice where the signal says": (
-        lambda x: lax.dynamic_slice_in_dim(x, jnp.argmax(x[0, :, 0]), 1, 1), N, INF, INF, N, False, range(1),
-    ),
     "roll by 1": (lambda x: jnp.roll(x, 1, 1), N, 1, -1, 1, False, range(1, 24)),
     "roll by 2": (lambda x: jnp.roll(x, 2, 1), N, 2, -2, 1, False, range(2, 24)),
     "roll back": (lambda x: jnp.roll(x, -3, 1), 1000, -3, 3, 1, False, range(997)),

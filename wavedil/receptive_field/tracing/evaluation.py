@@ -33,8 +33,8 @@ def evaluate(eqn: Any, values: Sequence[Any]) -> list[Any]:
     if inner is not None:
         return _run(inner, values)
     name, params = eqn.primitive.name, eqn.params
-    arrays = [_as_numpy(value) for value in values]
-    if all(array is not None for array in arrays):
+    arrays = [array for value in values if (array := _as_numpy(value)) is not None]
+    if len(arrays) == len(values):
         function = ELEMENTWISE.get(name)
         if function is not None:
             return [_elementwise(lambda *xs: function(params, *xs), arrays, eqn.outvars[0].aval)]
@@ -108,7 +108,7 @@ def _divide(params: Any, a: Any, b: Any) -> Any:
     return (a - np.fmod(a, safe)) // safe
 
 
-def _unary(function: Callable[[Any], Any]) -> Callable[..., Any]:
+def _unary(function: Any) -> Callable[..., Any]:
     return lambda params, a: function(a)
 
 

@@ -1,6 +1,6 @@
 """Abstract interpretation of a jaxpr: on the inputs that its arrays see, instead of on numbers."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -35,7 +35,7 @@ class Interpreter:
     def __init__(
         self,
         num_inputs: int,
-        rules: dict[str, Rule],
+        rules: Mapping[str, Rule],
         unknown: Unknown,
         looking_at_known: Collection[str] = (),
     ) -> None:
@@ -99,7 +99,8 @@ class Interpreter:
         name = eqn.primitive.name
         raise UserError(
             f"no rule says which samples the primitive {name!r} reads{self._source_line(eqn)}; "
-            "use unknown='all' to let it see the whole signal, or probe() to measure"
+            f"declare its field (declared={{{name!r}: ...}}), use unknown='all' to let it see the whole signal, "
+            "or probe() to measure"
         )
 
     def _source_line(self, eqn: Any) -> str:

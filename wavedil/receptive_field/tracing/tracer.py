@@ -1,17 +1,20 @@
 """`trace`: from a function and the shape of its input to the field of its output."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, get_args
 
 import jax
 
 from wavedil.errors import UserError
 from wavedil.receptive_field.arguments import Function, output_axes, pure, require_axis
+from wavedil.receptive_field.arithmetic import ReceptiveField
 from wavedil.receptive_field.tracing.axis_map import AxisMap
 from wavedil.receptive_field.tracing.field import TracedField
 from wavedil.receptive_field.tracing.formula import INFINITY, Formula, Piece
-from wavedil.receptive_field.tracing.interpreter import Interpreter, Seen, Unknown
+from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen, Unknown
 from wavedil.receptive_field.tracing.reading import Reading
-from wavedil.receptive_field.tracing.rules import LOOKING_AT_KNOWN, RULES
+from wavedil.receptive_field.tracing.rules import LOOKING_AT_KNOWN, RULES, control
 from wavedil.receptive_field.tracing.sets import ZERO
 from wavedil.receptive_field.tracing.summary import summary
 from wavedil.receptive_field.tracing.terms import Term
@@ -25,6 +28,7 @@ def trace(
     time_axis: int = 1,
     output_time_axis: int | None = None,
     unknown: Unknown = "error",
+    declared: Mapping[str, ReceptiveField] = MappingProxyType({}),
 ) -> TracedField:
     """The receptive field of any function that JAX can trace, exact, or it says where not; no weights are run.
 
@@ -53,6 +57,8 @@ def trace(
         several outputs it is the union, provided that they have equally many samples.
       unknown: "error", or "all": primitives without a rule see all of the signal, which is safe
         and may be too much.
+      declared: The fields of primitives that no rule knows, by name, such as {"pure_callback": ReceptiveField(past=3,
+        future=0)}: of inputs and outputs of equal shapes, along the axes along which time runs there.
 
     Returns:
       The field: what every output sees, and the taps that all but the outputs at the borders have
@@ -79,17 +85,20 @@ def trace(
         raise UserError(
             f"x has shape {spec.shape}, which holds no samples; make every size at least 1"
         )
+    rules = {**RULES, **{name: control.declared(field) for name, field in declared.items()}}
     output_axis = time_axis if output_time_axis is None else output_time_axis
 
     # The summary may ask for the same function on a longer or a shorter signal.
     def at_length(num_samples: int) -> Reading | None:
         shape = (*spec.shape[:axis], num_samples, *spec.shape[axis + 1 :])
         try:
-            return _read(fn, jax.ShapeDtypeStruct(shape, spec.dtype), axis, output_axis, unknown)
+            return _read(
+                fn, jax.ShapeDtypeStruct(shape, spec.dtype), axis, output_axis, unknown, rules
+            )
         except Exception:  # whatever a function says of a length that it was not made for
             return None
 
-    reading = _read(fn, spec, axis, output_axis, unknown)
+    reading = _read(fn, spec, axis, output_axis, unknown, rules)
     return TracedField.of(reading, summary(reading, at_length))
 
 
@@ -99,10 +108,11 @@ def _read(
     axis: int,
     output_axis: int,
     unknown: Unknown,
+    rules: Mapping[str, Rule],
 ) -> Reading:
     jaxpr, shapes = _jaxpr(fn, spec)
     axes = output_axes(shapes, output_axis)
-    tracer = Interpreter(spec.shape[axis], RULES, unknown, LOOKING_AT_KNOWN)
+    tracer = Interpreter(spec.shape[axis], rules, unknown, LOOKING_AT_KNOWN)
     outputs = tracer.run_closed(jaxpr, [_signal(spec.shape, axis)])
     num_outputs = jax.tree.leaves(shapes)[0].shape[axes[0]]
     terms = _along_time(outputs, axes, num_outputs)

@@ -305,7 +305,7 @@ def _all_before(value: Seen, trips: Axis, coarse: bool, num_inputs: int) -> Seen
     else:
         terms = united(_regular(term, trips[0].id, num_inputs) for term in value.terms)
     before = running(Value((trips, *value.axes), terms), 0)
-    return _hidden(before, trips).because("scan whose increments do not settle")
+    return because(_hidden(before, trips), "scan whose increments do not settle")
 
 
 def _regular(term: Term, trip: int, num_inputs: int) -> Term | None:

@@ -40,12 +40,12 @@ def of_result(eqn: Any, inputs: Sequence[Seen]) -> Known | None:
             regions.append((live, _absorbed(name, place, number)))
     if not regions:
         return None
-    numbers = {number for _, number in regions}
-    if None not in numbers and len(numbers) == 1:
+    number = regions[0][1]
+    if number is not None and all(other == number for _, other in regions):
         live = regions[0][0]
         for other, _ in regions[1:]:
             live = live & other
-        return Known(live, numbers.pop())
+        return Known(live, number)
     values = [value for value in inputs if isinstance(value, Value)]
     if len(values) == 1 and values[0].known is not None:
         return Known(values[0].known.live, _computed(eqn, inputs))
@@ -59,17 +59,16 @@ def _known_of(
     if isinstance(operand, Value):
         return (None, 0) if operand.known is None else (operand.known.live, operand.known.number)
     others = [value for value in inputs if isinstance(value, Value)]
-    if _absorbed(name, place, 0) is _absorbed(name, place, -np.inf) or not others:
-        return None, 0
-    if all(value.known is None and len(moving_axes(value)) < 2 for value in others):
+    numbers = [n for n in (0.0, -np.inf, np.inf) if _absorbed(name, place, n) is not None]
+    if not numbers or all(value.known is None and not moving_axes(value) for value in others):
         return None, 0
     array = operand.numpy
     if array is None or array.dtype.kind not in "biuf":
         return None, 0
     array = compact(array)
-    for number in (0.0, -np.inf):
-        hidden = array == 0 if number == 0 else array <= MINUS_INFINITY
-        if _absorbed(name, place, number) is not None and hidden.any():
+    for number in numbers:
+        hidden = array == 0 if number == 0 else np.sign(number) * array >= -MINUS_INFINITY
+        if hidden.any():
             live = shortest(~hidden)
             if len(varying_axes(live)) > 1 or others[0].known is not None:
                 return live, number
@@ -96,6 +95,8 @@ def _absorbed(name: str, place: int, number: float) -> float | None:
     ):
         return 0.0
     if lowest and (name == "add" or (name == "sub" and place == 0)):
+        return -np.inf
+    if number >= -MINUS_INFINITY and name == "sub" and place == 1:
         return -np.inf
     return None
 

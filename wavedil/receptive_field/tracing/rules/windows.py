@@ -137,6 +137,28 @@ def dot(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     return union_of(parts)
 
 
+def ragged_dot(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen | Sequence[Seen]:
+    """Rows in groups, each by the matrix of its group: a row reads itself, all matrices, and the groups' sizes."""
+    rows, matrices, *sizes = inputs
+    numbers = eqn.params["ragged_dot_dimension_numbers"]
+    (contracted, of_matrices), (batch, _) = numbers.dot_dimension_numbers
+    ragged, grouped = numbers.lhs_ragged_dimensions, numbers.rhs_group_dimensions
+    if batch or ragged[0] in contracted:
+        return tracer.without_rule(eqn)
+    axes = new_axes(eqn.outvars[0].aval.shape)
+    parts = []
+    if isinstance(rows, Value):
+        read = rows.over(*contracted)
+        parts.append(Value((*read.axes, axes[-1]), read.terms))
+    if isinstance(matrices, Value):
+        read = matrices.over(*of_matrices, *grouped)
+        parts.append(Value((*axes[:-1], *read.axes), read.terms))
+    for value in sizes:
+        if isinstance(value, Value):
+            parts.append(Value(axes, value.terms_over(f for axis in value.axes for f in axis)))
+    return union_of(parts)
+
+
 def _live(known: Known | None, order: dict[int, int], ndim: int) -> np.ndarray:
     """What is live of an operand, with its axes at their places among those of output and contraction."""
     if known is None:
@@ -213,6 +235,7 @@ def scatter_to_selected(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Se
 RULES: dict[str, Rule] = {
     "conv_general_dilated": convolution,
     "dot_general": dot,
+    "ragged_dot_general": ragged_dot,
     "reduce_window": reduce_window,
     "reduce_window_sum": reduce_window,
     "reduce_window_max": reduce_window,
