@@ -1,6 +1,7 @@
 """An answer without upper bounds is what a measurement finds, whatever the function is made of."""
 
 import random
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -197,6 +198,24 @@ def lower_triangular(x: Any) -> Any:
 )
 def test_known_matrices_and_filters_are_followed_by_their_nonzeros(fn: Any) -> None:
     assert_exact(fn, by="change")
+
+
+def overlap_add(x: Any, size: int = 4, hop: int = 3) -> Any:
+    """Frames are changed by themselves and added up where they overlap, which is a frame at each sample."""
+    places = jnp.arange((x.shape[1] - size) // hop + 1)[:, None] * hop + jnp.arange(size)
+    frames = x[0, places, 0]
+    return (
+        jnp.zeros(x.shape[1]).at[places].add(frames + frames.sum(1, keepdims=True))[None, :, None]
+    )
+
+
+def test_frames_added_up_are_exact_and_cost_the_same_at_any_length() -> None:
+    assert_exact(overlap_add)
+    assert_exact(lambda x: overlap_add(x, 8, 2))
+    start = time.perf_counter()
+    field = trace(lambda x: overlap_add(x, 16, 4), spec(32_000))
+    assert (field.past, field.future, field.upper_bounds) == (15, 15, ())
+    assert time.perf_counter() - start < 2
 
 
 def test_a_known_matrix_that_is_too_large_to_look_at_makes_an_upper_bound() -> None:

@@ -40,9 +40,11 @@ from wavedil.receptive_field.tracing.sets import ZERO, Set, plus, union
 from wavedil.receptive_field.tracing.terms import Term, tidied, trimmed, united
 from wavedil.receptive_field.tracing.value import Axis, Terms, Value, new_axis, union_of
 
-# Trips whose indices and decisions are known are run one by one, and increments are gone through, as long as they
-# have no more equations than this in all: about a second.
+# Trips of a while whose decisions are known are run one by one, and increments are gone through, as long as they
+# have no more equations than this in all: about a second. Those of a scan may write to an array at an index that
+# changes, and such arrays have ever more pieces.
 _MAX_EQUATIONS = 20_000
+_MAX_UNROLLED = 8_000
 # Increments that grow, and rounds of a while, after which they are taken to do so for ever.
 _MAX_ROUNDS = 48
 # Guesses of the solution of a scan, and rounds of widening, before something coarser.
@@ -58,7 +60,7 @@ def scan(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
     constants, first, scanned = scan_inputs(eqn, inputs)
     length = eqn.params["length"]
     alone = not any(isinstance(value, Value) for value in scanned)
-    if length <= 1 or (alone and length * _num_equations(eqn.params["jaxpr"]) <= _MAX_EQUATIONS):
+    if length <= 1 or (alone and length * _num_equations(eqn.params["jaxpr"]) <= _MAX_UNROLLED):
         return _trip_by_trip(tracer, eqn, constants, first, scanned)
     return _all_trips(tracer, eqn, constants, first, scanned)
 

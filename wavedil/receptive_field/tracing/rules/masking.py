@@ -35,9 +35,9 @@ def of_result(eqn: Any, inputs: Sequence[Seen]) -> Known | None:
     name = eqn.primitive.name
     regions = []
     for place, operand in enumerate(inputs):
-        live, number = _known_of(name, place, operand, inputs)
+        live, own = _known_of(name, place, operand, inputs)
         if live is not None:
-            regions.append((live, _absorbed(name, place, number)))
+            regions.append((live, _absorbed(name, place, own)))
     if not regions:
         return None
     number = regions[0][1]

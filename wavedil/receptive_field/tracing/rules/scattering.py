@@ -21,6 +21,7 @@ from wavedil.receptive_field.tracing.rules.gathering import (
     varying,
 )
 from wavedil.receptive_field.tracing.rules.relations import affine, listed
+from wavedil.receptive_field.tracing.sets import Set
 from wavedil.receptive_field.tracing.value import Axis, Terms, Value, new_axes, new_axis, union_of
 
 
@@ -185,8 +186,10 @@ def _over(terms: Terms, *gone: Axis) -> Terms:
 
 def inverted(indices: np.ndarray, valid: np.ndarray, size: int) -> list[AxisMap]:
     """Index i reads every j for which `indices[j]` is i."""
-    pieces = []
-    for run in (p for m in listed(indices, valid) for p in _constant_steps(m)):
+    listing = [p for m in listed(indices, valid) for p in m.pieces]
+    patterns = [p for p in listing if p.formula.period > 1 and p.formula.advance > 0]
+    pieces = [piece for pattern in patterns for piece in _pattern_inverted(pattern)]
+    for run in (one for p in listing if p not in patterns for one in _constant_steps(p)):
         first, step = run.formula.sets[0].first, run.formula.advance  # type: ignore[union-attr]
         # Many updates written to one index: it reads all of them.
         if step == 0 or run.length == 1:
@@ -208,17 +211,30 @@ def inverted(indices: np.ndarray, valid: np.ndarray, size: int) -> list[AxisMap]
     )
 
 
-def _constant_steps(reads: AxisMap) -> list[Piece]:
-    """Pieces of period 1; patterns that repeat are written out, one piece for each place in them."""
-    pieces = []
-    for p in reads.pieces:
-        if p.formula.period == 1:
-            pieces.append(p)
-        else:
-            pieces += [
-                Piece(j, j + 1, Formula(1, 0, (p.formula.at(j),))) for j in range(p.low, p.high)
-            ]
+def _pattern_inverted(pattern: Piece) -> list[Piece]:
+    """A piece for each place of a pattern that repeats, as frames that overlap are added up.
+
+    Place r of cycle q is written to `i = advance q + first`, so index i reads `period q + r` where such a q exists:
+    a formula whose period is the advance, and whose advance is the period.
+    """
+    f, pieces = pattern.formula, []
+    for place, written in enumerate(f.sets):
+        low, high = -(-(pattern.low - place) // f.period), (pattern.high - 1 - place) // f.period
+        if written is None or low > high:
+            continue
+        sets: list[Set] = [None] * f.advance
+        sets[written.first % f.advance] = Taps(place - f.period * (written.first // f.advance), 1)
+        first, last = (f.advance * q + written.first for q in (low, high))
+        pieces.append(Piece(first, last + 1, Formula(f.advance, f.period, tuple(sets))))
     return pieces
+
+
+def _constant_steps(piece: Piece) -> list[Piece]:
+    """Pieces of period 1; a pattern that does not move is written out, one piece for each index."""
+    if piece.formula.period == 1:
+        return [piece]
+    indices = range(piece.low, piece.high)
+    return [Piece(j, j + 1, Formula(1, 0, (piece.formula.at(j),))) for j in indices]
 
 
 _NAMES = ("scatter", "scatter-add", "scatter-sub", "scatter-mul", "scatter-min", "scatter-max")
