@@ -9,16 +9,16 @@ import jax
 from wavedil.errors import UserError
 from wavedil.receptive_field.arguments import Function, output_axes, pure, require_axis
 from wavedil.receptive_field.arithmetic import ReceptiveField
-from wavedil.receptive_field.tracing.axis_map import AxisMap
-from wavedil.receptive_field.tracing.field import TracedField
-from wavedil.receptive_field.tracing.formula import INFINITY, Formula, Piece
+from wavedil.receptive_field.tracing.answer.field import TracedField
+from wavedil.receptive_field.tracing.answer.reading import Reading
+from wavedil.receptive_field.tracing.answer.summary import summary
+from wavedil.receptive_field.tracing.domain.axis_map import AxisMap
+from wavedil.receptive_field.tracing.domain.formula import INFINITY, Formula, Piece
+from wavedil.receptive_field.tracing.domain.sets import ZERO
+from wavedil.receptive_field.tracing.domain.terms import Term
+from wavedil.receptive_field.tracing.domain.value import Value, new_axes, new_axis, union_of
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen, Unknown
-from wavedil.receptive_field.tracing.reading import Reading
 from wavedil.receptive_field.tracing.rules import LOOKING_AT_KNOWN, RULES, control
-from wavedil.receptive_field.tracing.sets import ZERO
-from wavedil.receptive_field.tracing.summary import summary
-from wavedil.receptive_field.tracing.terms import Term
-from wavedil.receptive_field.tracing.value import Value, new_axes, new_axis, union_of
 
 
 def trace(

@@ -9,12 +9,12 @@ import jax
 from wavedil.errors import UserError
 from wavedil.receptive_field.arithmetic import ReceptiveField
 from wavedil.receptive_field.tracing.constants import Constant
+from wavedil.receptive_field.tracing.domain.value import Value
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.jax_internals import CALLS, called, opened
 from wavedil.receptive_field.tracing.rules.elementwise import together
 from wavedil.receptive_field.tracing.rules.masking import moving_axes
 from wavedil.receptive_field.tracing.rules.relations import window
-from wavedil.receptive_field.tracing.value import Value
 
 
 def call(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:

@@ -7,11 +7,18 @@ from typing import Any
 import numpy as np
 
 from wavedil.receptive_field.tracing.constants import Constant
+from wavedil.receptive_field.tracing.domain.known import MINUS_INFINITY, Known, mask
+from wavedil.receptive_field.tracing.domain.value import (
+    Axes,
+    Axis,
+    Value,
+    new_axes,
+    new_axis,
+    union_of,
+)
 from wavedil.receptive_field.tracing.evaluation import compact
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen, released
-from wavedil.receptive_field.tracing.known import MINUS_INFINITY, Known, mask
 from wavedil.receptive_field.tracing.rules import masking
-from wavedil.receptive_field.tracing.value import Axes, Axis, Value, new_axes, new_axis, union_of
 
 _NAMES = """
 abs acos acosh add add_any and asin asinh atan atan2 atanh bessel_i0e bessel_i1e cbrt ceil clamp

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from wavedil.receptive_field.tracing.axis_map import AxisMap
+from wavedil.receptive_field.tracing.domain.axis_map import AxisMap
+from wavedil.receptive_field.tracing.domain.sets import of_bits, shifted
+from wavedil.receptive_field.tracing.domain.terms import trimmed
+from wavedil.receptive_field.tracing.domain.value import Spectrum, Value, union_of
 from wavedil.receptive_field.tracing.evaluation import MAX_ELEMENTS
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.rules.reduction import mixed
-from wavedil.receptive_field.tracing.sets import of_bits, shifted
-from wavedil.receptive_field.tracing.terms import trimmed
-from wavedil.receptive_field.tracing.value import Spectrum, Value, union_of
 
 # A transform rounds by about so many units of precision of its largest number; taps of a kernel that ends stand
 # out from that by another factor.

@@ -6,12 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from wavedil.receptive_field.tracing.axis_map import AxisMap
 from wavedil.receptive_field.tracing.constants import Constant
-from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
-from wavedil.receptive_field.tracing.rules.relations import affine, listed
-from wavedil.receptive_field.tracing.terms import Term, tidied, united
-from wavedil.receptive_field.tracing.value import (
+from wavedil.receptive_field.tracing.domain.axis_map import AxisMap
+from wavedil.receptive_field.tracing.domain.terms import Term, tidied, united
+from wavedil.receptive_field.tracing.domain.value import (
     Axis,
     Factor,
     Value,
@@ -20,6 +18,8 @@ from wavedil.receptive_field.tracing.value import (
     union_of,
     with_axis,
 )
+from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
+from wavedil.receptive_field.tracing.rules.relations import affine, listed
 
 
 def start_of(index: Seen, size: int, num_read: int) -> int | None:

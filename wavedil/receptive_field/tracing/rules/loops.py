@@ -27,24 +27,24 @@ from dataclasses import replace
 from typing import Any
 
 from wavedil.receptive_field.taps import Taps
-from wavedil.receptive_field.tracing.axis_map import AxisMap
 from wavedil.receptive_field.tracing.constants import Constant
-from wavedil.receptive_field.tracing.formula import INFINITY, Formula, Piece
+from wavedil.receptive_field.tracing.domain.axis_map import AxisMap
+from wavedil.receptive_field.tracing.domain.formula import INFINITY, Formula, Piece
+from wavedil.receptive_field.tracing.domain.sets import ZERO, Set, plus, union
+from wavedil.receptive_field.tracing.domain.terms import Term, tidied, trimmed, united
+from wavedil.receptive_field.tracing.domain.value import Axis, Terms, Value, new_axis, union_of
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.jax_internals import inner_jaxprs, opened, scan_inputs
 from wavedil.receptive_field.tracing.rules.control import because, either
 from wavedil.receptive_field.tracing.rules.reduction import running
 from wavedil.receptive_field.tracing.rules.relations import affine
 from wavedil.receptive_field.tracing.rules.shape import stacked
-from wavedil.receptive_field.tracing.sets import ZERO, Set, plus, union
-from wavedil.receptive_field.tracing.terms import Term, tidied, trimmed, united
-from wavedil.receptive_field.tracing.value import Axis, Terms, Value, new_axis, union_of
 
 # Trips of a while whose decisions are known are run one by one, and increments are gone through, as long as they
 # have no more equations than this in all: about a second. Those of a scan may write to an array at an index that
 # changes, and such arrays have ever more pieces.
 _MAX_EQUATIONS = 20_000
-_MAX_UNROLLED = 8_000
+_MAX_UNROLLED = 5_000
 # Increments that grow, and rounds of a while, after which they are taken to do so for ever.
 _MAX_ROUNDS = 48
 # Guesses of the solution of a scan, and rounds of widening, before something coarser.

@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from wavedil.receptive_field.tracing.axis_map import full
 from wavedil.receptive_field.tracing.constants import Constant
-from wavedil.receptive_field.tracing.evaluation import ELEMENTWISE, compact
-from wavedil.receptive_field.tracing.interpreter import Seen
-from wavedil.receptive_field.tracing.known import (
+from wavedil.receptive_field.tracing.domain.axis_map import full
+from wavedil.receptive_field.tracing.domain.known import (
     MINUS_INFINITY,
     Known,
     mask,
@@ -18,8 +16,10 @@ from wavedil.receptive_field.tracing.known import (
     shortest,
     varying_axes,
 )
-from wavedil.receptive_field.tracing.terms import Term, tidied
-from wavedil.receptive_field.tracing.value import Value, union_of
+from wavedil.receptive_field.tracing.domain.terms import Term, tidied
+from wavedil.receptive_field.tracing.domain.value import Value, union_of
+from wavedil.receptive_field.tracing.evaluation import ELEMENTWISE, compact
+from wavedil.receptive_field.tracing.interpreter import Seen
 
 TOO_LARGE = "a known array that is too large to look for zeros in"
 

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from wavedil.receptive_field.tracing import folding
 from wavedil.receptive_field.tracing.constants import Constant
+from wavedil.receptive_field.tracing.domain import folding
+from wavedil.receptive_field.tracing.domain.sets import ZERO
+from wavedil.receptive_field.tracing.domain.terms import Term, tidied
+from wavedil.receptive_field.tracing.domain.value import Factor, Value, new_axes, new_axis, union_of
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.rules.elementwise import together
 from wavedil.receptive_field.tracing.rules.masking import over_live
 from wavedil.receptive_field.tracing.rules.relations import affine
-from wavedil.receptive_field.tracing.sets import ZERO
-from wavedil.receptive_field.tracing.terms import Term, tidied
-from wavedil.receptive_field.tracing.value import Factor, Value, new_axes, new_axis, union_of
 
 
 def reduce(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from wavedil.receptive_field.taps import Taps
-from wavedil.receptive_field.tracing.axis_map import AxisMap, overlaid
-from wavedil.receptive_field.tracing.formula import Formula, Piece
-from wavedil.receptive_field.tracing.known import true_runs
-from wavedil.receptive_field.tracing.sets import Set
+from wavedil.receptive_field.tracing.domain.axis_map import AxisMap, overlaid
+from wavedil.receptive_field.tracing.domain.formula import Formula, Piece
+from wavedil.receptive_field.tracing.domain.known import true_runs
+from wavedil.receptive_field.tracing.domain.sets import Set
 
 
 @functools.cache

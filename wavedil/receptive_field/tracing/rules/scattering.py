@@ -7,11 +7,20 @@ from typing import Any
 import numpy as np
 
 from wavedil.receptive_field.taps import Taps
-from wavedil.receptive_field.tracing.axis_map import AxisMap, overlaid
 from wavedil.receptive_field.tracing.constants import Constant
-from wavedil.receptive_field.tracing.formula import Formula, Piece
+from wavedil.receptive_field.tracing.domain.axis_map import AxisMap, overlaid
+from wavedil.receptive_field.tracing.domain.formula import Formula, Piece
+from wavedil.receptive_field.tracing.domain.known import mask
+from wavedil.receptive_field.tracing.domain.sets import Set
+from wavedil.receptive_field.tracing.domain.value import (
+    Axis,
+    Terms,
+    Value,
+    new_axes,
+    new_axis,
+    union_of,
+)
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
-from wavedil.receptive_field.tracing.known import mask
 from wavedil.receptive_field.tracing.rules.gathering import (
     read_any,
     read_anywhere,
@@ -21,8 +30,6 @@ from wavedil.receptive_field.tracing.rules.gathering import (
     varying,
 )
 from wavedil.receptive_field.tracing.rules.relations import affine, listed
-from wavedil.receptive_field.tracing.sets import Set
-from wavedil.receptive_field.tracing.value import Axis, Terms, Value, new_axes, new_axis, union_of
 
 
 def dynamic_update_slice(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:

@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from wavedil.receptive_field.tracing.axis_map import overlaid
+from wavedil.receptive_field.tracing.domain.axis_map import overlaid
+from wavedil.receptive_field.tracing.domain.formula import Piece
+from wavedil.receptive_field.tracing.domain.known import Known
+from wavedil.receptive_field.tracing.domain.value import Axis, Value, new_axes, new_axis, union_of
 from wavedil.receptive_field.tracing.evaluation import compact
-from wavedil.receptive_field.tracing.formula import Piece
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
-from wavedil.receptive_field.tracing.known import Known
 from wavedil.receptive_field.tracing.rules import masking
 from wavedil.receptive_field.tracing.rules.relations import affine, constant, groups, window
-from wavedil.receptive_field.tracing.value import Axis, Value, new_axes, new_axis, union_of
 
 
 def convolution(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:

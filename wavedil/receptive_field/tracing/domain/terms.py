@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from wavedil.receptive_field.taps import Taps
-from wavedil.receptive_field.tracing.axis_map import AxisMap, full, overlaid
-from wavedil.receptive_field.tracing.sets import ZERO, plus, union, within
+from wavedil.receptive_field.tracing.domain.axis_map import AxisMap, full, overlaid
+from wavedil.receptive_field.tracing.domain.sets import ZERO, plus, union, within
 
 
 class Widening(NamedTuple):

@@ -7,17 +7,17 @@ from fractions import Fraction
 from typing import cast
 
 from wavedil.receptive_field.arithmetic import own_input, shortest_cycle
-from wavedil.receptive_field.tracing.axis_map import AxisMap
-from wavedil.receptive_field.tracing.formula import Formula
-from wavedil.receptive_field.tracing.interior import (
+from wavedil.receptive_field.tracing.answer.interior import (
     Part,
     Windowed,
     interior,
     period_around,
     seen_at,
 )
-from wavedil.receptive_field.tracing.sets import Set, shifted, within
-from wavedil.receptive_field.tracing.terms import Term
+from wavedil.receptive_field.tracing.domain.axis_map import AxisMap
+from wavedil.receptive_field.tracing.domain.formula import Formula
+from wavedil.receptive_field.tracing.domain.sets import Set, shifted, within
+from wavedil.receptive_field.tracing.domain.terms import Term
 
 Phases = tuple[Set, ...]
 Sides = tuple[int, int]

@@ -5,9 +5,17 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from wavedil.receptive_field.taps import Taps
-from wavedil.receptive_field.tracing.axis_map import AxisMap, full, overlaid
-from wavedil.receptive_field.tracing.formula import INFINITY, Formula, Piece
-from wavedil.receptive_field.tracing.sets import ZERO, Set, contains, plus, shifted, union, within
+from wavedil.receptive_field.tracing.domain.axis_map import AxisMap, full, overlaid
+from wavedil.receptive_field.tracing.domain.formula import INFINITY, Formula, Piece
+from wavedil.receptive_field.tracing.domain.sets import (
+    ZERO,
+    Set,
+    contains,
+    plus,
+    shifted,
+    union,
+    within,
+)
 
 Window = tuple[int, int]
 

@@ -15,10 +15,10 @@ from fractions import Fraction
 
 import numpy as np
 
-from wavedil.receptive_field.tracing.axis_map import AxisMap, overlaid
+from wavedil.receptive_field.tracing.domain.axis_map import AxisMap, overlaid
+from wavedil.receptive_field.tracing.domain.formula import Formula, Piece
+from wavedil.receptive_field.tracing.domain.sets import ZERO, Set, of_bits, shifted, union, within
 from wavedil.receptive_field.tracing.evaluation import compact
-from wavedil.receptive_field.tracing.formula import Formula, Piece
-from wavedil.receptive_field.tracing.sets import ZERO, Set, of_bits, shifted, union, within
 
 # A number of this or less that is added to a score, or stands for one, counts as minus infinity: -10,000 is the
 # smallest in use, for half precision.

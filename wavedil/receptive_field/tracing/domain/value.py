@@ -18,11 +18,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from wavedil.receptive_field.tracing import folding
-from wavedil.receptive_field.tracing.axis_map import AxisMap, full
-from wavedil.receptive_field.tracing.known import Known, mask, shortest, varying_axes
-from wavedil.receptive_field.tracing.sets import plus
-from wavedil.receptive_field.tracing.terms import Term, tidied, united
+from wavedil.receptive_field.tracing.domain import folding
+from wavedil.receptive_field.tracing.domain.axis_map import AxisMap, full
+from wavedil.receptive_field.tracing.domain.known import Known, mask, shortest, varying_axes
+from wavedil.receptive_field.tracing.domain.sets import plus
+from wavedil.receptive_field.tracing.domain.terms import Term, tidied, united
 
 _ids = itertools.count()
 

@@ -8,10 +8,10 @@ from fractions import Fraction
 from wavedil.errors import UserError
 from wavedil.receptive_field.arguments import require_output
 from wavedil.receptive_field.arithmetic import ReceptiveField, own_input
-from wavedil.receptive_field.tracing.formula import Piece
-from wavedil.receptive_field.tracing.reading import Phases, Reading
-from wavedil.receptive_field.tracing.sets import union, within
-from wavedil.receptive_field.tracing.summary import Summary
+from wavedil.receptive_field.tracing.answer.reading import Phases, Reading
+from wavedil.receptive_field.tracing.answer.summary import Summary
+from wavedil.receptive_field.tracing.domain.formula import Piece
+from wavedil.receptive_field.tracing.domain.sets import union, within
 from wavedil.receptive_field.wording import samples_text
 
 
