@@ -6,9 +6,10 @@ import subprocess
 import sys
 
 import pytest
+from flax import nnx
 
 from wavedil.cli.main import main
-from wavedil.models import WaveNetConfig
+from wavedil.models import LocalConditioningConfig, WaveNetConfig
 from wavedil.receptive_field import design
 
 CONFIG = WaveNetConfig.tiny(kernel_size=3, sample_rate=8000, residual_channels=4, skip_channels=4)
@@ -459,3 +460,18 @@ def test_causality_is_an_exit_code(capsys, functions):
 )
 def test_functions_that_cannot_be_traced_are_refused(capsys, functions, arguments, words):
     assert words in mistake(capsys, *(part.format(functions) for part in arguments))
+
+
+def test_a_vocoder_says_how_far_features_reach(capsys, tmp_path):
+    import wavedil as wd
+
+    local = LocalConditioningConfig(num_features=3, hop=4, lookaround_frames=1, channels=2)
+    config = dataclasses.replace(CONFIG, local_conditioning=local)
+    model = wd.WaveNet(config, rngs=nnx.Rngs(0))
+    wd.save(model, tmp_path / "vocoder")
+    answer = values(capsys, "--model", tmp_path / "vocoder")
+    assert answer["features"]["stride"] == "1/4"
+    assert answer["features"]["future"] == 1
+    # The layers' conditions lie as far back as the field, but for the convolution that the condition does not enter.
+    assert 0 < answer["features"]["past"] <= -(-model.receptive_field.past // 4) + 1
+    assert "features, a frame every 4 samples" in printed(capsys, "--model", tmp_path / "vocoder")
