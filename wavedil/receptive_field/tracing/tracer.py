@@ -173,7 +173,7 @@ def _along_time(outputs: list[Seen], axes: list[int], num_outputs: int) -> list[
         if isinstance(value, Value):
             # Any channel, any signal of the batch: what one of them sees counts.
             others = [i for i in range(len(value.axes)) if i != axis]
-            parts.append(value.released().over(*others).single(0))
+            parts.append(value.over(*others).single(0))
     # Constant outputs see nothing; with an empty part there is always something to unite.
     parts.append(Value(time, ()))
     return list(union_of(parts).terms)

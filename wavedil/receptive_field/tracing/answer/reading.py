@@ -54,9 +54,8 @@ class Reading:
             constant = AxisMap.of(num_outputs, int(num_outputs == 1), [term.base])
             parts.append((maps[0].plus_set(term.base) if maps else constant, term.window))
         grows = (any(t.grows[0] for t in terms), any(t.grows[1] for t in terms))
-        widenings = dict.fromkeys(w for term in terms for w in sorted(term.widened))
-        bounds = tuple(f"{w.what}{w.line}" for w in widenings)
-        return cls(num_inputs, num_outputs, tuple(parts), grows, bounds)
+        bounds = sorted({f"{w.what}{w.line or ''}" for term in terms for w in term.widened})
+        return cls(num_inputs, num_outputs, tuple(parts), grows, tuple(bounds))
 
     def inputs(self, t: int) -> Set:
         """The inputs that output t sees."""

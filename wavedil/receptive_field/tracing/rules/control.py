@@ -19,7 +19,7 @@ from wavedil.receptive_field.tracing.rules.relations import window
 
 def call(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
     """The reads of the function that is called."""
-    return tracer.run_closed(called(eqn), inputs)
+    return tracer.call(called(eqn), inputs)
 
 
 def sharded(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Sequence[Seen]:
