@@ -438,6 +438,12 @@ def test_a_field_without_an_end_is_said_of_any_object_that_can_be_called(capsys,
     assert answer["traced"] is None and answer["causal"]
 
 
+def test_what_a_functions_outputs_see_is_drawn(capsys, functions, tmp_path):
+    picture = tmp_path / "seen.svg"
+    printed(capsys, f"{functions}:smooth", "--input", "1,64,1", "--picture", picture)
+    assert picture.read_text().startswith("<?xml")
+
+
 def test_causality_is_an_exit_code(capsys, functions):
     assert main(["rf", f"{functions}:smooth", "--input", "1,64,1", "--check-causal"]) == 0
     assert main(["rf", f"{functions}:ahead", "--input", "1,64,1", "--check-causal"]) == 1

@@ -98,7 +98,7 @@ class Rf:
     tree: bool = False
     """Draw the paths that reach one output as text."""
     picture: Annotated[_Path, tyro.conf.arg(metavar="FILE.svg")] = None
-    """Draw the paths and how often each sample is seen: .svg, .png or .pdf. With --target: the first stack's."""
+    """Draw the paths and how often each sample is seen, or what a function's outputs see: .svg, .png or .pdf."""
     page: Annotated[_Path, tyro.conf.arg(metavar="FILE.html")] = None
     """Write a calculator for the browser that opens with this stack."""
     overwrite: bool = False
@@ -141,6 +141,7 @@ def _of_function(args: Rf, name: str) -> int:
         probe=args.probe,
         check_causal=args.check_causal,
         json=args.json,
+        picture=args.picture,
     )
     return report(options)
 
@@ -171,7 +172,7 @@ def _require_options_that_go_together(args: Rf) -> None:
         if getattr(args, name) and args.function is None:
             option = "--" + name.replace("_", "-")
             raise UserError(f"{option} is for a function; give one, such as mypackage.model:apply")
-    for name in ("tree", "picture", "page"):
+    for name in ("tree", "page"):
         if getattr(args, name) and args.function is not None:
             raise UserError(f"--{name} draws a stack of layers; leave it out for a function")
     allowed = {

@@ -4,6 +4,7 @@ import importlib
 import json
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from wavedil.errors import UserError
@@ -26,6 +27,7 @@ class FunctionOptions:
     probe: bool
     check_causal: bool
     json: bool
+    picture: Path | None
 
 
 def report(options: FunctionOptions) -> int:
@@ -47,6 +49,10 @@ def report(options: FunctionOptions) -> int:
         fields["probed"] = _probed(function, x, options.time_axis, traced)
     finite = {name: _finite(field) for name, field in fields.items()}
     rate = options.sample_rate
+    if options.picture is not None:
+        from wavedil.report.traced_field_picture import draw_traced_field
+
+        draw_traced_field(traced, options.picture, title=options.name)
     if options.json:
         print(json.dumps(_values(traced, finite, rate)))
     else:
