@@ -38,12 +38,15 @@ def trace(
     number of equations and not with the length of the signal.
 
     What counts is structure, not magnitude: x - x and 0 * x see x. Both cases of a `where` are
-    seen, unless the mask is known without the signal; then only the one that is chosen.
+    seen, unless the mask is known without the signal; then only the one that is chosen. A known
+    mask of two axes is followed as it is written in attention: in `where`, added (a number of
+    -10,000 or less counts as minus infinity), or multiplied; what it hides is not seen. So are known
+    matrices by their nonzeros, and products of Fourier transforms by the taps of the filter.
 
-    Where an answer may be more than is seen, and never less, its `upper_bounds` say so and name
-    the line: masks of several dimensions, indices that change in a loop, known matrices with zeros,
-    loops that the signal ends. Attention is such: under a causal mask it is answered with all of
-    the signal; `check_causal(model, x, by="change")` measures that the mask holds.
+    Every step that may say more than is seen, and never less, marks what it makes, and whatever is
+    made of that. If a mark reaches the output, `upper_bounds` names the steps and their lines, as
+    indices that change in a loop, loops that the signal ends, arrays too large to look for zeros in
+    (16 million elements), or inverse Fourier transforms of something else. Without one the answer is exact.
 
     Outputs are described by what those in the middle see. Where this signal cannot say (it is
     short, or they see an end of it) a longer one is traced too, and what grows with it is infinite.
