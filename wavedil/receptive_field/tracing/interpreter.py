@@ -45,6 +45,7 @@ class Interpreter:
         self._unknown = unknown
         self._looking_at_known = looking_at_known
         self._calls: list[Any] = []
+        self.expansions: dict[Any, Any] = {}
 
     def run(self, jaxpr: Any, constants: Sequence[Seen], inputs: Sequence[Seen]) -> list[Seen]:
         """The inputs that the outputs of a jaxpr see."""

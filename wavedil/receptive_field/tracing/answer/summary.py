@@ -21,7 +21,7 @@ from wavedil.receptive_field.tracing.domain.sets import Set, shifted, within
 
 # A multiple of it has the same remainder for most strides, on which "same" padding depends.
 _COMMON_MULTIPLE = 180
-_SMALL_MULTIPLE = 60
+_SMALL_MULTIPLE = 30
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,10 @@ def alone(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
 
 def expanded(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
     """A primitive of another library that says by JAX's own what it does."""
-    function = functools.partial(eqn.primitive.impl, **eqn.params)
-    return tracer.run_closed(jax.make_jaxpr(function)(*(v.aval for v in eqn.invars)), inputs)
+    if eqn not in tracer.expansions:  # a loop may come here at every trip
+        function = functools.partial(eqn.primitive.impl, **eqn.params)
+        tracer.expansions[eqn] = jax.make_jaxpr(function)(*(v.aval for v in eqn.invars))
+    return tracer.run_closed(tracer.expansions[eqn], inputs)
 
 
 def declared(field: ReceptiveField) -> Rule:

@@ -21,11 +21,10 @@ from wavedil.receptive_field.tracing.rules.fixpoint import Carry
 from wavedil.receptive_field.tracing.rules.relations import affine
 from wavedil.receptive_field.tracing.rules.shape import stacked
 
-# Trips of a while whose decisions are known are run one by one, and increments are gone through, as long as they
-# have no more equations than this in all: about a second. Those of a scan may write to an array at an index that
-# changes, and such arrays have ever more pieces.
-_MAX_EQUATIONS = 20_000
-_MAX_UNROLLED = 5_000
+# Trips whose indices and decisions are known are run one by one, and increments are gone through, as long as they
+# have no more equations, and carry no more pieces, than this in all: about a second.
+_MAX_WORK = 20_000
+_PIECE = 4  # what a piece costs, in equations
 # Increments that grow, and rounds of a while, after which they are taken to do so for ever.
 _MAX_ROUNDS = 48
 # Guesses of the solution of a scan, and rounds of widening, before something coarser.
@@ -37,8 +36,10 @@ def scan(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
     constants, first, scanned = scan_inputs(eqn, inputs)
     length = eqn.params["length"]
     alone = not any(isinstance(value, Value) for value in scanned)
-    if length <= 1 or (alone and length * _num_equations(eqn.params["jaxpr"]) <= _MAX_UNROLLED):
-        return _trip_by_trip(tracer, eqn, constants, first, scanned)
+    if length <= 1 or (alone and length * _num_equations(eqn.params["jaxpr"]) <= _MAX_WORK):
+        outputs = _trip_by_trip(tracer, eqn, constants, first, scanned)
+        if outputs is not None:
+            return outputs
     return _all_trips(tracer, eqn, constants, first, scanned)
 
 
@@ -48,17 +49,28 @@ def _num_equations(jaxpr: Any) -> int:
     return len(equations) + sum(_num_equations(j) for eqn in equations for j in inner_jaxprs(eqn))
 
 
+def _weight(carried: Sequence[Seen]) -> int:
+    """How much a carry is made of: an array that trips write to has more pieces after each."""
+    values = [value for value in carried if isinstance(value, Value)]
+    pieces = sum(len(m.pieces) for v in values for term in v.terms for m in term.maps.values())
+    return _PIECE * pieces
+
+
 def _trip_by_trip(
     tracer: Interpreter,
     eqn: Any,
     constants: Sequence[Seen],
     carried: Sequence[Seen],
     scanned: Sequence[Seen],
-) -> list[Seen]:
+) -> list[Seen] | None:
     length = eqn.params["length"]
     trips = range(length)[::-1] if eqn.params["reverse"] else range(length)
     given: list[Sequence[Seen]] = [()] * length
+    work = 0
     for trip in trips:
+        work += _weight(carried)
+        if length * _num_equations(eqn.params["jaxpr"]) + work > _MAX_WORK and length > 1:
+            return None
         slices = [_at_trip(value, trip) for value in scanned]
         outputs = tracer.run_closed(eqn.params["jaxpr"], [*constants, *carried, *slices])
         carried, given[trip] = outputs[: len(carried)], outputs[len(carried) :]
@@ -120,7 +132,7 @@ def _solved(
     blank = [*map(_blank, constants)], [*map(_blank, slices)]
     seen_before: dict[Any, int] = {fixpoint.places(increments[0], trips): 0}
     growing = guesses = 0
-    for n in range(1, _MAX_EQUATIONS // (1 + _num_equations(body))):
+    for n in range(1, _MAX_WORK // (1 + _num_equations(body))):
         handed_on = tracer.run_closed(body, [*blank[0], *increments[-1], *blank[1]])[: len(start)]
         moved = [fixpoint.without_outside(fixpoint.next_trip(value, trips)) for value in handed_on]
         increments.append([*map(fixpoint.like, names, moved)])
@@ -237,8 +249,9 @@ def _run_ahead(
     carried: Sequence[Seen],
 ) -> tuple[Sequence[Seen], bool]:
     """Trips whose decision is known without the signal, as of a counter; and whether they were all."""
-    trips = _MAX_EQUATIONS // (1 + _num_equations(params["body_jaxpr"]))
-    for _ in range(trips):
+    work, equations = 0, 1 + _num_equations(params["body_jaxpr"])
+    while work < _MAX_WORK:
+        work += equations + _weight(carried)
         (going_on,) = tracer.run_closed(params["cond_jaxpr"], [*deciding, *carried])
         decision = going_on.numpy if isinstance(going_on, Constant) else None
         if decision is None or not decision.all():
