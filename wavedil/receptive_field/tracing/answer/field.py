@@ -32,7 +32,7 @@ class TracedField:
       num_inputs: Samples of the input.
       num_outputs: Samples of the output.
       upper_bounds: The places in the function where the answer may be more than is seen, as
-        "where by a two-dimensional mask (model.py:12, in attend)"; empty where the answer is exact.
+        "an inverse Fourier transform (model.py:12, in filtered)"; empty where the answer is exact.
 
     Example:
       >>> field = trace(model, jax.ShapeDtypeStruct((1, 16000, 1), jnp.float32))
