@@ -93,8 +93,8 @@ class MelConfig(Config):
 
         Theirs are the logarithms themselves, (1 - m) log(1e-5) of the m that `mel` gives.
         """
-        sizes = {"num_mels": 80, "fft_size": 1024, "window_size": 1024, "hop": 256}
-        given = {"sample_rate": 22050, "highest_hz": 8000.0, "padding": "reflect"}
+        sizes: dict[str, Any] = {"num_mels": 80, "fft_size": 1024, "window_size": 1024, "hop": 256}
+        given: dict[str, Any] = {"sample_rate": 22050, "highest_hz": 8000.0, "padding": "reflect"}
         return cls(**(sizes | given | changes))
 
     @classmethod

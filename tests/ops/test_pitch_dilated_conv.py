@@ -1,4 +1,4 @@
-"""A convolution whose dilation follows the pitch is its definition, with exact gradients, and refuses what it cannot."""
+"""A convolution whose dilation follows the pitch is its definition, and refuses what is none; gradients are exact."""
 
 import jax
 import jax.numpy as jnp
@@ -37,10 +37,10 @@ def drawn(seed, taps, spread, longest_lag, num_samples):
 
 
 @given(st.integers(0, 99), st.integers(1, 3), st.integers(0, 2), st.integers(0, 9))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=4, deadline=None)
 def test_it_is_its_definition_and_sees_its_past_where_that_is_given(seed, taps, spread, more):
     longest_lag = spread + 1 + more
-    x, kernel, dilation, voicing = drawn(seed, taps, spread, longest_lag, 30)
+    x, kernel, dilation, voicing = drawn(seed, taps, spread, longest_lag, 45)
     expected = defined(x, kernel, dilation, voicing)
     past = taps * longest_lag + spread
     with jax.enable_x64(True):

@@ -223,6 +223,7 @@ def test_a_vocoder_with_pitch_is_trained_resumed_and_given_another_pitch(
         assert main(arguments) == 0
         made.append(audio.load(out)[0])
     assert not np.array_equal(made[0], made[1]) and not np.array_equal(made[0], made[2])
+    capsys.readouterr()
     generate = ["generate", tmp_path / "run", out, like, "--overwrite"]
     for changes, said in (
         (["--flat-pitch", 100], "change the pitch by less"),

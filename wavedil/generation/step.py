@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Int
 
 from wavedil.generation.context import context_from_state, context_update
 from wavedil.generation.rings import delayed_samples, pitch_samples, rings_from_state, write
+from wavedil.models.pitch_taps import with_taps
 from wavedil.models.wavenet import WaveNet
 
 
@@ -33,9 +34,12 @@ def rings_of(model: WaveNet, state: dict[str, Any]) -> dict[str, Any]:
 class Now(NamedTuple):
     """What comes with a sample: the local condition, and where the model follows the pitch, dilation and voicing."""
 
-    local: Float[Array, "batch channels"] | None
-    dilation: Int[Array, " batch"] | None = None
-    voicing: Float[Array, " batch"] | None = None
+    local: Any
+    """Float [batch, channels], or None"""
+    dilation: Any = None
+    """Int [batch]"""
+    voicing: Any = None
+    """Float [batch]"""
 
 
 def step_function(
@@ -96,8 +100,7 @@ def step_function(
         if model.pitch_input is not None:
             taps = _pitch_taps(model.pitch_input, x, rings["pitch"], position, now, age)
             rings_after["pitch"] = write(rings["pitch"], x, position)
-            to_input, to_condition = jnp.split(taps, [entered.shape[1]], axis=1)
-            entered, given = entered + to_input, given + to_condition
+            entered, given = with_taps(entered, given, taps)
         x = entered
         known = [
             _past_taps(block.conv, ring, position, age)

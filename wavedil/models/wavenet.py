@@ -14,8 +14,9 @@ from wavedil.errors import Size, UserError
 from wavedil.frames import BEYOND
 from wavedil.models.conditioning import Conditioning, Labels, Signal, label_tables
 from wavedil.models.embeddings import look_up, smooth_embedding
+from wavedil.models.pitch_taps import pitch_input, pitch_stack, with_taps
 from wavedil.models.wavenet_config import INPUT_SPREAD, WaveNetConfig
-from wavedil.nn import Conv1d, DilatedStack, PitchConv1d, PitchStack, door
+from wavedil.nn import Conv1d, DilatedStack, door
 from wavedil.nn.door import (
     require_beside,
     require_parts,
@@ -23,6 +24,7 @@ from wavedil.nn.door import (
     weights_dtype,
 )
 from wavedil.nn.dropout import keys_of, require_key
+from wavedil.nn.gated_block import is_local
 from wavedil.nn.mask import inner, masked, require_mask
 from wavedil.nn.pitch_conv import Dilation, Voicing
 from wavedil.ops.devices import split_alike
@@ -117,42 +119,12 @@ class WaveNet(nnx.Module):
         self.output.kernel[...] *= 0.1
         # Drawn last, so that a model has the same other weights with and without what varies.
         self.conditioning = Conditioning(config, label_embeddings, rngs=rngs)
-        self.pitch_input = self._pitch_input(config, rngs)
-        self.pitch_stack = self._pitch_stack(config, rngs)
+        self.pitch_input = pitch_input(config, rngs)
+        self.pitch_stack = pitch_stack(config, rngs)
         if config.follows_pitch != "none":
             self.longest_lag = config.longest_lag
         self.spread = INPUT_SPREAD if config.follows_pitch == "input" else 0
         self.receptive_field: ReceptiveField = config.receptive_field
-
-    def _pitch_input(self, config: WaveNetConfig, rngs: nnx.Rngs) -> PitchConv1d | None:
-        if config.follows_pitch != "input":
-            return None
-        assert config.condition_channels is not None
-        layer = PitchConv1d(
-            config.input_channels,
-            config.residual_channels + config.condition_channels,
-            longest_lag=config.longest_lag,
-            spread=INPUT_SPREAD,
-            use_bias=False,
-            rngs=rngs,
-        )
-        return layer
-
-    def _pitch_stack(self, config: WaveNetConfig, rngs: nnx.Rngs) -> PitchStack | None:
-        if config.follows_pitch != "blocks":
-            return None
-        return PitchStack(
-            config.residual_channels,
-            config.skip_channels,
-            num_blocks=len(config.dilations),
-            longest_lag=config.longest_lag,
-            kernel_size=config.kernel_size,
-            condition_channels=config.condition_channels,
-            gate_channels=config.gate_channels,
-            dropout=config.dropout,
-            use_bias=config.biases,
-            rngs=rngs,
-        )
 
     @property
     def num_parameters(self) -> int:
@@ -170,7 +142,7 @@ class WaveNet(nnx.Module):
         mask: Bool[Array, "batch time"] | None = None,
         dropout_key: PRNGKeyArray | None = None,
     ) -> Float[Array, "batch time parameters"]:
-        given = {"mask": mask, "dropout_key": dropout_key}
+        given: dict[str, Any] = {"mask": mask, "dropout_key": dropout_key}
         x, *signals = self._enter(codes, local, dilation, voicing, **given)
         return self.after_entering(x, labels, *signals, **given)
 
@@ -187,12 +159,13 @@ class WaveNet(nnx.Module):
     ) -> Float[Array, "batch time parameters"]:
         """The outputs of samples as `enter` makes them; the rest as in a call."""
         of_far, of_near, of_pitch = keys_of(dropout_key, 3)
-        far, pitch = self.conditioning.context_stack, (dilation, voicing)
+        far = self.conditioning.context_stack
+        pitch: Any = dilation, voicing
         context = None if far is None else far(x, mask=mask, dropout_key=of_far)
         entered = self.input(x, mask=mask)
         if self.pitch_input is not None:
             taps = self.pitch_input(x, *pitch, mask=mask)
-            entered, local = self._with_taps(entered, local, taps)
+            entered, local = with_taps(entered, local, taps)
         condition = self.conditioning(x.shape[0], labels, local, context)
         y, skip = self.stack(entered, condition, mask=mask, dropout_key=of_near)
         if self.pitch_stack is not None:
@@ -225,7 +198,7 @@ class WaveNet(nnx.Module):
           num_outputs: How many of the last samples have outputs; by default all after the first `past`.
         """
         far = self.conditioning.context_stack
-        given = {"mask": mask, "dropout_key": dropout_key}
+        given: dict[str, Any] = {"mask": mask, "dropout_key": dropout_key}
         whole = num_outputs is None or not codes.shape[1]
         signals = codes, local, dilation, voicing
         x, local, dilation, voicing = self._enter(*signals, **given, valid=True, with_context=whole)
@@ -239,37 +212,28 @@ class WaveNet(nnx.Module):
         )
         local = None if local is None else _ending(local, near)
 
-        def rest(start: int) -> Any:
-            """The mask from a sample on, which may end early."""
-            return None if mask is None else mask[:, start:]
+        def seen_by(layer: Any, wanted: int, *signals: Any) -> Any:
+            """Of signals what a layer sees for its last outputs, so many as are wanted; the mask may end early."""
+            start = num_samples - wanted - layer.receptive_field.past
+            return [None if signal is None else signal[:, start:] for signal in signals]
 
-        def first(layer: Any, wanted: int) -> int:
-            return num_samples - wanted - layer.receptive_field.past
-
-        start = first(self.input, near)
-        entered = self.input.valid(x[:, start:], mask=rest(start))
+        seen, there = seen_by(self.input, near, x, mask)
+        entered = self.input.valid(seen, mask=there)
         if self.pitch_input is not None:
-            start = first(self.pitch_input, near)
-            pitch = [_from(one, start) for one in (dilation, voicing)]
-            taps = self.pitch_input.valid(x[:, start:], *pitch, mask=rest(start))
-            entered, local = self._with_taps(entered, local, taps)
+            *seen, there = seen_by(self.pitch_input, near, x, dilation, voicing, mask)
+            taps = self.pitch_input.valid(*seen, mask=there)
+            entered, local = with_taps(entered, local, taps)
         condition = self.conditioning(codes.shape[0], labels, local, context)
-        start = num_samples - near
-        y, skip = self.stack.valid(entered, condition, mask=rest(start), dropout_key=of_near)
+        (there,) = seen_by(self.stack, after, mask)
+        y, skip = self.stack.valid(entered, condition, mask=there, dropout_key=of_near)
         if self.pitch_stack is not None:
-            start = num_samples - after
-            pitch = [_from(one, start) for one in (dilation, voicing)]
-            if condition is not None and condition.shape[1] != 1:
+            *pitch, there = seen_by(self.pitch_stack, count, dilation, voicing, mask)
+            if is_local(condition):
                 condition = _ending(condition, after)
-            given = {"mask": rest(start), "dropout_key": of_pitch}
+            given = {"mask": there, "dropout_key": of_pitch}
             more = self.pitch_stack.valid(y, *pitch, condition, **given)[1]
             skip = _ending(skip, count) + more
         return masked(self.head(skip), inner(mask, num_samples - count, skip))
-
-    def _with_taps(self, entered: Array, local: Any, taps: Array) -> tuple[Array, Array]:
-        """The input of the stack and the condition with what was a pitch period ago."""
-        to_input, to_condition = jnp.split(taps, [entered.shape[2]], axis=2)
-        return entered + to_input, local + to_condition
 
     def log_prob(
         self,
@@ -331,6 +295,7 @@ class WaveNet(nnx.Module):
         dilation: Dilation | None = None,
         voicing: Voicing | None = None,
     ) -> tuple[Float[Array, "batch time parameters"], dict[str, Any]]:
+        pitch: Any
         x, local, *pitch = self._enter(codes, local, dilation, voicing)
         far, context = self.conditioning.context_stack, None
         follows = self.pitch_input or self.pitch_stack
@@ -342,7 +307,7 @@ class WaveNet(nnx.Module):
         entered, after["input"] = self.input.step(x, state["input"])
         if self.pitch_input is not None:
             taps, after["pitch"] = self.pitch_input.step(x, state["pitch"], *pitch)
-            entered, local = self._with_taps(entered, local, taps)
+            entered, local = with_taps(entered, local, taps)
         condition = self.conditioning(codes.shape[0], labels, local, context)
         (y, skip), after["stack"] = self.stack.step(entered, state["stack"], condition)
         if self.pitch_stack is not None:
@@ -412,8 +377,3 @@ def _ending(signal: Array, count: int) -> Array:
     missing = max(0, count - signal.shape[1])
     signal = jnp.pad(signal, ((0, 0), (missing, 0), (0, 0)))
     return signal[:, signal.shape[1] - count :]
-
-
-def _from(signal: Any, start: int) -> Any:
-    """A signal from a sample on; of an empty one, nothing."""
-    return None if signal is None else signal[:, start:]

@@ -197,7 +197,8 @@ class PitchStack(nnx.Module):
             joint = block.conv.valid(seen, block.dilation_of(dilation), voicing)
             dilation = dilation[:, past:]
             voicing = None if voicing is None else voicing[:, past:]
-            condition = condition[:, past:] if is_local(condition) else condition
+            if condition is not None and is_local(condition):
+                condition = condition[:, past:]
             y, z = _gated(block, y[:, past:], joint, condition)
             mask = inner(mask, past, y)
             y = masked(y, mask)
