@@ -35,8 +35,8 @@ from wavedil.tasks import VocoderTask
 from wavedil.training import RunConfig
 
 TASK = VocoderTask(mel=MelConfig(num_mels=40, fft_size=256, hop=HOP), pitch=True)
-# The taps at the input have 36,864 weights; a wider layer before the output makes up for them.
-HIDDEN_CHANNELS = {"none": 224, "input": 128, "blocks": 224}
+# The taps at the input have 2,560 weights; a wider layer before the output makes up for them.
+HIDDEN_CHANNELS = {"none": 135, "input": 128, "blocks": 135}
 NUM_RESYNTHESISED = 20
 NUM_ESTIMATED = 100
 PITCH_FACTOR = 1.2

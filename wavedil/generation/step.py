@@ -97,9 +97,10 @@ def step_function(
             rings_after["context"] = update_context(x, rings["context"], position, age)
         entered, rings_after["input"] = _convolve(model.input, x, rings["input"], position, age)
         given = now.local
-        if model.pitch_input is not None:
-            taps = _pitch_taps(model.pitch_input, x, rings["pitch"], position, now, age)
-            rings_after["pitch"] = write(rings["pitch"], x, position)
+        if model.pitch_entry is not None:
+            seen = x @ model.pitch_entry.kernel[0]
+            taps = _pitch_taps(model.pitch_input, seen, rings["pitch"], position, now, age)
+            rings_after["pitch"] = write(rings["pitch"], seen, position)
             entered, given = with_taps(entered, given, taps)
         x = entered
         known = [

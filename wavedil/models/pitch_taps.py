@@ -7,16 +7,26 @@ from flax import nnx
 from jaxtyping import Array
 
 from wavedil.models.wavenet_config import INPUT_SPREAD, WaveNetConfig
-from wavedil.nn import PitchConv1d, PitchStack
+from wavedil.nn import Conv1d, PitchConv1d, PitchStack
+
+
+def pitch_entry(config: WaveNetConfig, rngs: nnx.Rngs) -> Conv1d | None:
+    """From the samples as they enter to the few numbers of each that are gathered: all channels would cost as much as
+    a layer of the stack.
+    """
+    if config.follows_pitch != "input":
+        return None
+    channels = config.pitch_channels
+    return Conv1d(config.input_channels, channels, kernel_size=1, use_bias=False, rngs=rngs)
 
 
 def pitch_input(config: WaveNetConfig, rngs: nnx.Rngs) -> PitchConv1d | None:
-    """From the samples as they enter to what is added to the stack's input and to the condition, side by side."""
+    """From what `pitch_entry` gives to what is added to the stack's input and to the condition, side by side."""
     if config.follows_pitch != "input":
         return None
     assert config.condition_channels is not None
     return PitchConv1d(
-        config.input_channels,
+        config.pitch_channels,
         config.residual_channels + config.condition_channels,
         longest_lag=config.longest_lag,
         spread=INPUT_SPREAD,

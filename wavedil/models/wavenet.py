@@ -14,7 +14,7 @@ from wavedil.errors import Size, UserError
 from wavedil.frames import BEYOND
 from wavedil.models.conditioning import Conditioning, Labels, Signal, label_tables
 from wavedil.models.embeddings import look_up, smooth_embedding
-from wavedil.models.pitch_taps import pitch_input, pitch_stack, with_taps
+from wavedil.models.pitch_taps import pitch_entry, pitch_input, pitch_stack, with_taps
 from wavedil.models.wavenet_config import INPUT_SPREAD, WaveNetConfig
 from wavedil.nn import Conv1d, DilatedStack, door
 from wavedil.nn.door import (
@@ -47,7 +47,7 @@ class WaveNet(nnx.Module):
     Labels, features and a context stack condition it as `Conditioning` says. Where the features carry pitch, it sees
     what the sound was a pitch period before the sample that is predicted, by one of
 
-        input    PitchConv1d of the samples as they enter -> the input of the stack, and the condition
+        input    a few numbers of every sample -> PitchConv1d -> the input of the stack, and the condition
         blocks   the convolutions of the last cycle follow the pitch (`PitchStack`)
 
     Args:
@@ -119,6 +119,7 @@ class WaveNet(nnx.Module):
         self.output.kernel[...] *= 0.1
         # Drawn last, so that a model has the same other weights with and without what varies.
         self.conditioning = Conditioning(config, label_embeddings, rngs=rngs)
+        self.pitch_entry = pitch_entry(config, rngs)
         self.pitch_input = pitch_input(config, rngs)
         self.pitch_stack = pitch_stack(config, rngs)
         if config.follows_pitch != "none":
@@ -163,14 +164,14 @@ class WaveNet(nnx.Module):
         pitch: Any = dilation, voicing
         context = None if far is None else far(x, mask=mask, dropout_key=of_far)
         entered = self.input(x, mask=mask)
-        if self.pitch_input is not None:
-            taps = self.pitch_input(x, *pitch, mask=mask)
+        if self.pitch_entry is not None and self.pitch_input is not None:
+            taps = self.pitch_input(self.pitch_entry(x), *pitch, mask=mask)
             entered, local = with_taps(entered, local, taps)
         condition = self.conditioning(x.shape[0], labels, local, context)
         y, skip = self.stack(entered, condition, mask=mask, dropout_key=of_near)
         if self.pitch_stack is not None:
             given = {"mask": mask, "dropout_key": of_pitch}
-            skip = skip + self.pitch_stack(y, *pitch, condition, **given)[1]
+            skip = skip + self.pitch_stack(y, pitch[0], pitch[1], condition, **given)[1]
         return masked(self.head(skip), mask)
 
     def valid(
@@ -219,19 +220,19 @@ class WaveNet(nnx.Module):
 
         seen, there = seen_by(self.input, near, x, mask)
         entered = self.input.valid(seen, mask=there)
-        if self.pitch_input is not None:
-            *seen, there = seen_by(self.pitch_input, near, x, dilation, voicing, mask)
-            taps = self.pitch_input.valid(*seen, mask=there)
+        if self.pitch_entry is not None and self.pitch_input is not None:
+            seen, *pitch, there = seen_by(self.pitch_input, near, x, dilation, voicing, mask)
+            taps = self.pitch_input.valid(self.pitch_entry(seen), *pitch, mask=there)
             entered, local = with_taps(entered, local, taps)
         condition = self.conditioning(codes.shape[0], labels, local, context)
         (there,) = seen_by(self.stack, after, mask)
         y, skip = self.stack.valid(entered, condition, mask=there, dropout_key=of_near)
         if self.pitch_stack is not None:
             *pitch, there = seen_by(self.pitch_stack, count, dilation, voicing, mask)
-            if is_local(condition):
+            if condition is not None and is_local(condition):
                 condition = _ending(condition, after)
             given = {"mask": there, "dropout_key": of_pitch}
-            more = self.pitch_stack.valid(y, *pitch, condition, **given)[1]
+            more = self.pitch_stack.valid(y, pitch[0], pitch[1], condition, **given)[1]
             skip = _ending(skip, count) + more
         return masked(self.head(skip), inner(mask, num_samples - count, skip))
 
@@ -305,13 +306,16 @@ class WaveNet(nnx.Module):
         if far is not None:
             context, after["context"] = far.step(x, state["context"])
         entered, after["input"] = self.input.step(x, state["input"])
-        if self.pitch_input is not None:
-            taps, after["pitch"] = self.pitch_input.step(x, state["pitch"], *pitch)
+        if self.pitch_entry is not None and self.pitch_input is not None:
+            seen = self.pitch_entry(x)
+            taps, after["pitch"] = self.pitch_input.step(seen, state["pitch"], *pitch)
             entered, local = with_taps(entered, local, taps)
         condition = self.conditioning(codes.shape[0], labels, local, context)
         (y, skip), after["stack"] = self.stack.step(entered, state["stack"], condition)
         if self.pitch_stack is not None:
-            (_, more), after["pitch"] = self.pitch_stack.step(y, state["pitch"], *pitch, condition)
+            (_, more), after["pitch"] = self.pitch_stack.step(
+                y, state["pitch"], pitch[0], pitch[1], condition
+            )
             skip = skip + more
         return self.head(skip), after
 

@@ -17,6 +17,7 @@ from wavedil.receptive_field import ReceptiveField, pitch_lags
 
 # Neighbours of the sample one pitch period back that the input sees.
 INPUT_SPREAD = 2
+_PITCH_CHANNELS = 4
 _ONE_CYCLE = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 _SIZES = (
     *("input_kernel_size", "kernel_size", "cycles", "residual_channels", "gate_channels"),
@@ -176,6 +177,11 @@ class WaveNetConfig(Config):
         local = self.local_conditioning
         assert local is not None and local.pitch is not None
         return local.pitch.longest_period - 1
+
+    @property
+    def pitch_channels(self) -> int:
+        """Numbers of a sample that the taps one pitch period before the predicted sample see at the input."""
+        return min(_PITCH_CHANNELS, self.input_channels)
 
     @property
     def entry_field(self) -> ReceptiveField:
