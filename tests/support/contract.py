@@ -477,12 +477,6 @@ LAYERS = {
         local=_PITCH.channels,
         longest_lag=9,
     ),
-    "wavenet with pitch in its blocks": Case(
-        _wavenet(local_conditioning=dataclasses.replace(_PITCH, pitch_taps="blocks")),
-        channels=None,
-        local=_PITCH.channels,
-        longest_lag=9,
-    ),
     "wavenet with context": Case(_wavenet(context_stack=_FAR), channels=None),
     "wavenet with context and labels": Case(
         _wavenet(context_stack=_FAR, labels=_TWO_LABELS), channels=None, labels=tuple(_TWO_LABELS)
