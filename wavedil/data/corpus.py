@@ -12,6 +12,7 @@ from wavedil.data.pair import Pair
 from wavedil.data.recording import Recording
 from wavedil.features import MelConfig
 from wavedil.labels import Vocabulary
+from wavedil.pitch import PitchConfig
 
 Item = TypeVar("Item")
 Of = TypeVar("Of", Recording, Pair)
@@ -39,6 +40,7 @@ class Corpus(Generic[Of]):
       num_resampled: Files that came at another rate.
       hop: Samples that a frame of features covers; None where the recordings have none.
       mel: How the features are computed; None where they were read.
+      pitch: How the pitch beside the mel spectra is computed; None where there is none.
       remarks: On recordings that are used otherwise than as they are, or twice, in lines for people.
     """
 
@@ -52,6 +54,7 @@ class Corpus(Generic[Of]):
     num_resampled: int = 0
     hop: int | None = None
     mel: MelConfig | None = None
+    pitch: PitchConfig | None = None
     remarks: tuple[str, ...] = ()
 
     @property
@@ -111,7 +114,8 @@ class Corpus(Generic[Of]):
                 + (f"; no recording to train on has {', '.join(untrained)}" if untrained else "")
             )
         if self.hop is not None:
-            kind = "features beside them" if self.mel is None else "mel spectra"
+            spectra = "mel spectra" if self.pitch is None else "mel spectra and pitch"
+            kind = "features beside them" if self.mel is None else spectra
             lines.append(
                 f"{kind}: {self.num_features} numbers every {self.hop} samples "
                 f"({1000 * self.hop / self.sample_rate:.3g} ms)"

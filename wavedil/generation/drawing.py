@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from wavedil.errors import UserError
 from wavedil.frames import BEYOND, num_frames
 from wavedil.generation.slots import Timeline, assign_slots, timeline
-from wavedil.generation.step import Loop, rings_of, step_function
+from wavedil.generation.step import Loop, Now, rings_of, step_function
 from wavedil.models.compilation import compiled
 from wavedil.models.wavenet import WaveNet
 
@@ -211,7 +211,7 @@ def _draw(
     num_slots, num_samples = chunk.times.shape
     count = chunk.keys.shape[1]
     hop = num_samples // count
-    conditioning, local = model.conditioning, None
+    conditioning, now = model.conditioning, Now(None)
     if chunk.windows is None:
         condition = conditioning(num_slots, chunk.labels)
     else:
@@ -220,19 +220,23 @@ def _draw(
         features = conditioning.upsample(windows, hop)
         condition = conditioning(num_slots * count, chunk.labels, features)
         assert condition is not None
-        local = condition.reshape(num_slots, num_samples, -1).swapaxes(0, 1)
+        pitch = conditioning.pitch(windows, hop)
+        now = Now(
+            condition.reshape(num_slots, num_samples, -1).swapaxes(0, 1),
+            *(None if one is None else one.reshape(num_slots, num_samples).T for one in pitch),
+        )
     step = step_function(model, condition, chunk.windows is not None)
     sample = jax.vmap(model.distribution.sample, (0, 0, None))
     # All keys at once: inside the loop they would cost more than the draws.
     keys = jax.vmap(jax.vmap(jax.random.fold_in))(jnp.repeat(chunk.keys, hop, axis=1), chunk.times)
     age = None if chunk.age is None else chunk.age.T
 
-    def body(loop: Loop, now: tuple[PRNGKeyArray, Array, Any, Any]) -> tuple[Loop, Array]:
-        keys, given, local, age = now
+    def body(loop: Loop, given: tuple[PRNGKeyArray, Array, Now, Any]) -> tuple[Loop, Array]:
+        keys, codes, now, age = given
         silence = model.config.quantizer.silence
         before = loop.code if age is None else jnp.where(age == 0, silence, loop.code)
-        parameters, rings = step(before, loop.rings, loop.position, local, age)
-        code = jnp.where(given == BEYOND, sample(keys, parameters, temperature), given)
+        parameters, rings = step(before, loop.rings, loop.position, now, age)
+        code = jnp.where(codes == BEYOND, sample(keys, parameters, temperature), codes)
         return Loop(rings, loop.position + 1, code), code
 
-    return lax.scan(body, loop, (keys.T, chunk.given.T, local, age))
+    return lax.scan(body, loop, (keys.T, chunk.given.T, now, age))
