@@ -525,9 +525,12 @@ LAYERS = {
         local=_PITCH.channels,
         longest_lag=9,
     ),
-    "wavenet with context": Case(_wavenet(context_stack=_FAR), channels=None),
+    "wavenet with context": Case(_wavenet(context_stack=_FAR), channels=None, long=True),
     "wavenet with context and labels": Case(
-        _wavenet(context_stack=_FAR, labels=_TWO_LABELS), channels=None, labels=tuple(_TWO_LABELS)
+        _wavenet(context_stack=_FAR, labels=_TWO_LABELS),
+        channels=None,
+        labels=tuple(_TWO_LABELS),
+        long=True,
     ),
     "wavenet with context and features": Case(
         _wavenet(context_stack=_FAR, local_conditioning=_LOCAL),
