@@ -4,6 +4,7 @@ import os
 
 import hypothesis
 import jax
+import pytest
 from jaxtyping import install_import_hook
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -26,3 +27,12 @@ _CHECKED = [
     *("wavedil.models.wavenet", "wavedil.models.encoder"),
 ]
 install_import_hook(_CHECKED, "beartype.beartype")
+
+
+@pytest.hookimpl(tryfirst=True)  # before what is marked is left out
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests of a case in the layers' contract that takes long."""
+    for item in items:
+        case = getattr(item, "callspec", None) and item.callspec.params.get("case")
+        if getattr(case, "long", False):
+            item.add_marker(pytest.mark.long)

@@ -19,11 +19,13 @@ from . import tasks as tasks
 from . import training as training
 from .data import CorpusConfig as CorpusConfig
 from .data import read_corpus as read_corpus
+from .data import read_pairs as read_pairs
 from .errors import UserError as UserError
 from .evaluation import classify as classify
 from .features import MelConfig as MelConfig
 from .formats import load as load
 from .formats import save as save
+from .generation import Stream as Stream
 from .generation import generate as generate
 from .generation import synthesize as synthesize
 from .models import TCN as TCN

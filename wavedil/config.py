@@ -93,6 +93,11 @@ def decided(*, by: str, option: bool = False, **field: Any) -> Any:
     return dataclasses.field(metadata={"decided_by": by, "option": option}, **field)
 
 
+def no_option(**field: Any) -> Any:
+    """A field that is set in Python alone, and is no option of the command line; as `dataclasses.field`."""
+    return dataclasses.field(metadata={"option": False}, **field)
+
+
 def is_option(field: "dataclasses.Field[Any]") -> bool:
     """Whether a field is an option of the command line."""
     return bool(field.metadata.get("option", True))

@@ -1,4 +1,4 @@
-"""Features of recordings, a frame every `hop` samples: log-mel spectra, and arrays of the user's own.
+"""Features of recordings, a frame every `hop` samples: log-mel spectra and pitch, and arrays of the user's own.
 
 Frame i covers samples `i hop .. (i + 1) hop - 1`, so a recording has `ceil(samples / hop)` frames.
 """
@@ -17,6 +17,7 @@ from wavedil.errors import UserError, require_positive
 from wavedil.files import open_regular
 from wavedil.frames import num_frames
 from wavedil.full_scale import within_full_scale
+from wavedil.pitch import PitchConfig, pitch
 
 # Long enough to tell the harmonics of a low voice apart, short enough to follow speech.
 _SHORTEST_FFT_SECONDS = 0.04
@@ -51,6 +52,8 @@ class MelConfig(Config):
     """Shape of the window."""
     padding: Literal["constant", "reflect"] = "constant"
     """The signal before and after the recording: silence, or its mirror image."""
+    centre: Literal["first", "middle"] = "first"
+    """Which of the samples that a frame covers its Fourier transform lies around: the first, or the middle one."""
     power: float = 1.0
     """Exponent of the magnitudes: 1, or 2 for energies."""
     scale: Literal["slaney", "htk"] = "slaney"
@@ -59,6 +62,8 @@ class MelConfig(Config):
     """Bands of equal area, or of equal height."""
     smallest: float = 1e-5
     """Magnitudes below this count as this, which becomes 0."""
+    energy_floor: float = 0.0
+    """Added to the square of every Fourier magnitude."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -69,10 +74,10 @@ class MelConfig(Config):
                 f"mel window_size is {self.window_size}, longer than fft_size {self.fft_size}; "
                 "make fft_size at least as long"
             )
-        if not self.power > 0 or not 0 < self.smallest < 1:
+        if not self.power > 0 or not 0 < self.smallest < 1 or not 0 <= self.energy_floor < 1:
             raise UserError(
-                f"mel power is {self.power} and smallest {self.smallest}; power must be above 0, and smallest "
-                "between 0 and 1"
+                f"mel power is {self.power}, smallest {self.smallest} and energy_floor {self.energy_floor}; power must "
+                "be above 0, smallest between 0 and 1, and energy_floor at least 0 and below 1"
             )
         nyquist = np.inf if self.sample_rate is None else self.sample_rate / 2
         highest = nyquist if self.highest_hz is None else self.highest_hz
@@ -81,6 +86,24 @@ class MelConfig(Config):
                 f"mel bands from {self.lowest_hz:g} Hz to {highest:g} Hz do not fit into sound of 0 to "
                 f"{nyquist:g} Hz; choose 0 <= lowest_hz < highest_hz within it"
             )
+
+    @classmethod
+    def tacotron2(cls, **changes: Any) -> Self:
+        """The mel spectra of NVIDIA's Tacotron 2 and of WaveGlow, at 22,050 Hz; other changes on request.
+
+        Theirs are the logarithms themselves, (1 - m) log(1e-5) of the m that `mel` gives.
+        """
+        sizes: dict[str, Any] = {"num_mels": 80, "fft_size": 1024, "window_size": 1024, "hop": 256}
+        given: dict[str, Any] = {"sample_rate": 22050, "highest_hz": 8000.0, "padding": "reflect"}
+        return cls(**(sizes | given | changes))
+
+    @classmethod
+    def hifigan(cls, **changes: Any) -> Self:
+        """The mel spectra of HiFi-GAN's published models, at 22,050 Hz; other changes on request.
+
+        Theirs are the logarithms themselves, (1 - m) log(1e-5) of the m that `mel` gives.
+        """
+        return cls.tacotron2(**({"centre": "middle", "energy_floor": 1e-9} | changes))
 
     @property
     def complete(self) -> bool:
@@ -120,7 +143,7 @@ def mel(
 
         m[i, b] = 1 - log(max(a[i, b], smallest)) / log(smallest)
 
-    with a[i, b] band b of the Fourier magnitudes around sample i hop:
+    with a[i, b] band b of the Fourier magnitudes around sample i hop (or around the middle of its frame):
 
         hop=4, fft_size=8    samples        0 1 2 3 4 5 6 7 8 9
                              frame 0  |. . . . 0 1 2 3|              around sample 0, covers 0 1 2 3
@@ -154,25 +177,46 @@ def mel(
         )
     import librosa
 
-    half = fft_size // 2
+    middle = settings.centre == "middle"
+    half = (fft_size - hop) // 2 if middle else fft_size // 2
     frames = num_frames(len(samples), hop)
-    padded = np.pad(samples, half, mode=settings.padding)
+    # A last frame that the samples do not fill lies around its middle all the same.
+    padded = np.pad(samples, (half, half + hop), mode=settings.padding)
     scaled = np.empty((frames, settings.num_mels), np.float32)
     for start in range(0, frames, _BLOCK_FRAMES):
         stop = min(start + _BLOCK_FRAMES, frames)
         spectra = librosa.stft(
-            padded[start * hop : (stop - 1) * hop + 2 * half + fft_size % 2],
+            padded[start * hop : (stop - 1) * hop + fft_size],
             n_fft=fft_size,
             hop_length=hop,
             win_length=settings.window_size,
             window=settings.window,
             center=False,
         )
-        bands = _filters(settings) @ np.abs(spectra) ** np.float32(settings.power)
+        magnitudes = np.abs(spectra)
+        if settings.energy_floor:
+            magnitudes = np.sqrt(magnitudes**2 + np.float32(settings.energy_floor))
+        bands = _filters(settings) @ magnitudes ** np.float32(settings.power)
         # Divided first, so that silence is 0 to the last bit.
         levels = np.log(np.maximum(bands / np.float32(settings.smallest), 1.0)).T
         scaled[start:stop] = levels / -np.log(settings.smallest)
     return scaled
+
+
+def of_sound(
+    samples: Float[np.ndarray, " time"], mel_settings: MelConfig, pitch_settings: PitchConfig | None
+) -> Float32[np.ndarray, "frames num_features"]:
+    """The mel spectra of a sound, and beside them, where there are settings for it, its pitch.
+
+    The last two numbers of a frame are then the period in samples and the voicing.
+
+    Raises:
+      UserError: As `mel`.
+    """
+    spectra = mel(samples, mel_settings)
+    if pitch_settings is None:
+        return spectra
+    return np.concatenate([spectra, pitch(samples, pitch_settings, sizes(mel_settings)[2])], axis=1)
 
 
 def read(path: str | os.PathLike[str]) -> Float32[np.ndarray, "frames channels"]:

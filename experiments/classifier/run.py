@@ -21,7 +21,7 @@ from wavedil.report import draw_confusion
 from wavedil.runs import RunFolder
 from wavedil.runs import train_as as train
 from wavedil.tasks import ClassifierTask
-from wavedil.training import Progress, RunConfig, TrainingConfig
+from wavedil.training import Progress, RunConfig
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
@@ -39,9 +39,7 @@ def main(parts: list[str]) -> None:
 
 def train_and_score(name: str, corpus_config: CorpusConfig) -> None:
     """Trains one classifier and writes its row."""
-    config = RunConfig(
-        task=ClassifierTask(target="digit"), corpus=corpus_config, training=TrainingConfig()
-    )
+    config = RunConfig(task=ClassifierTask(target="digit"), corpus=corpus_config)
     corpus = config.task.read(config)
     print(*corpus.describe(), sep="\n")
     started = time.perf_counter()

@@ -6,9 +6,10 @@ import subprocess
 import sys
 
 import pytest
+from flax import nnx
 
 from wavedil.cli.main import main
-from wavedil.models import WaveNetConfig
+from wavedil.models import LocalConditioningConfig, WaveNetConfig
 from wavedil.receptive_field import design
 
 CONFIG = WaveNetConfig.tiny(kernel_size=3, sample_rate=8000, residual_channels=4, skip_channels=4)
@@ -398,3 +399,85 @@ def test_a_config_without_settings_is_refused(capsys, tmp_path):
     file = tmp_path / "empty.json"
     file.write_text("{}")
     assert "holds no settings" in mistake(capsys, "--config", file)
+
+
+# Any function or module
+
+
+@pytest.fixture
+def functions(tmp_path, monkeypatch):
+    """A module of one's own in the folder where one is."""
+    name = "functions_to_trace"
+    (tmp_path / f"{name}.py").write_text(
+        "import jax.numpy as jnp\n"
+        "def smooth(x):\n"
+        "    return x + jnp.pad(x, ((0, 0), (5, 0), (0, 0)))[:, :-5]\n"
+        "def ahead(x):\n"
+        "    return jnp.roll(x, -1, axis=1)\n"
+        "class Scaled:\n"
+        "    def __call__(self, x):\n"
+        "        return jnp.cumsum(2 * x, axis=0)\n"
+        "scaled = Scaled()\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    return name
+
+
+def test_a_function_of_ones_own_is_traced_and_probed(capsys, functions):
+    out = printed(capsys, f"{functions}:smooth", "--input", "1,64,1", "--probe")
+    assert "traced: output t sees inputs t - 5 .. t: 2 of 6 samples, causal" in out
+    assert "they agree" in out
+    answer = values(capsys, f"{functions}:smooth", "--input", "1,64,1", "--sample-rate", 1000)
+    assert answer["traced"]["size"] == answer["traced"]["milliseconds"] == 6
+    assert answer["causal"] and answer["exact"] and answer["upper_bounds"] == []
+
+
+def test_a_field_without_an_end_is_said_of_any_object_that_can_be_called(capsys, functions):
+    answer = values(capsys, f"{functions}:scaled", "--input", "32,1", "--time-axis", 0)
+    assert answer["traced"] is None and answer["causal"]
+
+
+def test_what_a_functions_outputs_see_is_drawn(capsys, functions, tmp_path):
+    picture = tmp_path / "seen.svg"
+    printed(capsys, f"{functions}:smooth", "--input", "1,64,1", "--picture", picture)
+    assert picture.read_text().startswith("<?xml")
+
+
+def test_causality_is_an_exit_code(capsys, functions):
+    assert main(["rf", f"{functions}:smooth", "--input", "1,64,1", "--check-causal"]) == 0
+    assert main(["rf", f"{functions}:ahead", "--input", "1,64,1", "--check-causal"]) == 1
+    assert "not causal" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["{}:smooth"], "needs --input"),
+        (["{}", "--input", "1,64,1"], "a colon"),
+        (["{}:nothing", "--input", "1,64,1"], "has no nothing"),
+        (["{}:Scaled", "--input", "1,64,1"], "is a class"),
+        (["{}_of_no_name:smooth", "--input", "1,64,1"], "cannot import"),
+        (["{}:smooth", "--input", "1x64"], "is no shape"),
+        (["{}:smooth", "--input", "1,64,1", "--kernel-size", "2"], "is what a function says"),
+        (["{}:smooth", "--input", "1,64,1", "--tree"], "draws a stack"),
+        (["--probe"], "is for a function"),
+    ],
+)
+def test_functions_that_cannot_be_traced_are_refused(capsys, functions, arguments, words):
+    assert words in mistake(capsys, *(part.format(functions) for part in arguments))
+
+
+def test_a_vocoder_says_how_far_features_reach(capsys, tmp_path):
+    import wavedil as wd
+
+    local = LocalConditioningConfig(num_features=3, hop=4, lookaround_frames=1, channels=2)
+    config = dataclasses.replace(CONFIG, local_conditioning=local)
+    model = wd.WaveNet(config, rngs=nnx.Rngs(0))
+    wd.save(model, tmp_path / "vocoder")
+    answer = values(capsys, "--model", tmp_path / "vocoder")
+    assert answer["features"]["stride"] == "1/4"
+    assert answer["features"]["future"] == 1
+    # The layers' conditions lie as far back as the field, but for the convolution that the condition does not enter.
+    assert 0 < answer["features"]["past"] <= -(-model.receptive_field.past // 4) + 1
+    assert "features, a frame every 4 samples" in printed(capsys, "--model", tmp_path / "vocoder")

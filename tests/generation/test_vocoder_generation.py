@@ -14,7 +14,9 @@ from wavedil import (
     WaveNetConfig,
     generate,
 )
+from wavedil.features import MelConfig
 from wavedil.generation.slots import assign_slots, fitting_slots
+from wavedil.pitch import PitchConfig
 
 KEY = jax.random.key(3)
 HOP = 5
@@ -36,14 +38,21 @@ CONFIGS = {
         "labels": LABELS,
         "context_stack": ContextStackConfig(factor=4, channels=8, dilations=(1, 2)),
     },
+    "pitch at the input": {"pitch_taps": "input", "labels": LABELS},
+    "pitch in the blocks": {"pitch_taps": "blocks", "cycles": 2, "kernel_size": 3},
 }
+# Periods of 8 to 10 samples.
+MEL = MelConfig(num_mels=1, fft_size=64, hop=HOP).at(16000)
+PITCH = PitchConfig(lowest_hz=1600, highest_hz=2000).at(16000)
 
 
 def make_model(changes, local=True):
     changes = dict(changes)
     upsampling = changes.pop("upsampling", "repeat")
-    features = LocalConditioningConfig(num_features=3, hop=HOP, channels=6, upsampling=upsampling)
-    config = WaveNetConfig(**SIZES, **changes, local_conditioning=features if local else None)
+    taps = changes.pop("pitch_taps", "none")
+    features = LocalConditioningConfig(channels=6, upsampling=upsampling, pitch_taps=taps)
+    features = features.of(3, HOP, *(() if taps == "none" else (MEL, PITCH)))
+    config = WaveNetConfig(**(SIZES | changes), local_conditioning=features if local else None)
     model = WaveNet(config, rngs=nnx.Rngs(0))
     model.output.kernel[...] *= 10.0  # far from uniform, as after training
     return model
@@ -51,7 +60,9 @@ def make_model(changes, local=True):
 
 def make_features(*lengths):
     rng = np.random.default_rng(0)
-    return [rng.normal(size=(length, 3)).astype(np.float32) for length in lengths]
+    # A number, a period in samples and a voicing.
+    low, high = np.array([[-1, 8, 0], [1, 10, 1]])
+    return [rng.uniform(low, high, (length, 3)).astype(np.float32) for length in lengths]
 
 
 @pytest.mark.parametrize("changes", CONFIGS.values(), ids=CONFIGS)
@@ -77,10 +88,10 @@ def test_cached_generation_from_features_draws_the_codes_of_naive_generation(cha
         # The whole forward pass at every sample, at one length: causal, so the rest does not matter.
         padded = np.zeros((1, 9, 3), np.float32)
         padded[0, :length] = features[sound]
-        local = model.conditioning.upsample(jnp.asarray(padded), 9 * HOP)
+        given = model.conditioning.of_features(jnp.asarray(padded), 9 * HOP)
         codes = np.full((1, 1 + 9 * HOP), 8)
         for t in range(length * HOP):
-            parameters = forward(jnp.asarray(codes[:, :-1]), rows, local)[0, t]
+            parameters = forward(jnp.asarray(codes[:, :-1]), rows, *given)[0, t]
             codes[0, 1 + t] = draw(keys[sound], t, parameters)
         np.testing.assert_array_equal(
             cached[sound], [*codes[0, 1 : 1 + length * HOP], *[8] * (9 - length) * HOP]

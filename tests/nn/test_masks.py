@@ -51,9 +51,8 @@ def ragged(case: Case) -> tuple[Any, dict[str, Any], Any]:
 
     def spoilt(leaf: Any) -> Any:
         there = mask.reshape(*mask.shape, *(1,) * (leaf.ndim - 2))
-        nothing = (
-            10_000 if case.channels is None and leaf.ndim == 2 else np.nan
-        )  # 10,000 is no level
+        # 10,000 is no level, and no dilation.
+        nothing = 10_000 if leaf.dtype.kind == "i" else np.nan
         return np.where(there, leaf, nothing).astype(leaf.dtype)
 
     extras = {

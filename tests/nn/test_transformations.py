@@ -19,8 +19,10 @@ def scalar(case: Case) -> tuple[Callable[[Any], Any], Any, Any]:
     """A layer as a function of everything that it is differentiable by, in float64; a place there, and a direction."""
     graph, weights = nnx.split(case.abstract_layer())
     _, x, extras = contract.of_type(case, NUM_SAMPLES, "float64")
-    # Labels and diffusion steps are whole numbers.
-    whole = {name: extras.pop(name) for name in ("labels", "noise_step") if name in extras}
+    # Labels, diffusion steps and dilations are whole numbers.
+    whole = {
+        name: extras.pop(name) for name in ("labels", "noise_step", "dilation") if name in extras
+    }
     rng = np.random.default_rng(0)
 
     def normal(leaf: Any) -> Any:

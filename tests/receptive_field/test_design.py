@@ -113,7 +113,7 @@ def test_the_rank_is_holes_then_work_then_state():
         keys = [(stack.has_holes, stack.multiply_adds, stack.state_bytes) for stack in found]
         assert keys == sorted(keys)
     # The cheapest has holes here, and comes last for it.
-    assert [stack.dilations for stack in found] == [(1, 2), (1,), (1, 2, 50)]
+    assert [stack.dilations for stack in found] == [(1, 2), (1,), (1, 2, 50), (1, 2, 50)]
     assert found[-1].multiply_adds < found[0].multiply_adds
     assert found[-1].num_holes == 54 - 8
 
@@ -203,3 +203,31 @@ def test_an_hour_of_field_is_designed_at_once():
     seconds = time.process_time() - begun
     assert all(stack.size >= 3600 * 48000 for stack in found)
     assert seconds < 0.5  # 10 ms on a machine that does nothing else
+
+
+@pytest.mark.parametrize("rates", [(1, 10, 2), (3, 1), (2, 1, 5), (1, 1, 8), (5,)])
+def test_no_stack_of_rates_of_ones_own_is_better_by_the_rank(rates):
+    for kernel_size in (2, 3):
+        for samples in range(2, 48, 5):
+            best = design(samples=samples, kernel_size=kernel_size, rates=rates, max_layers=24)[0]
+            every = (
+                Design(kernel_size=kernel_size, dilations=rates[:length], cycles=cycles)
+                for length in range(1, len(rates) + 1)
+                for cycles in range(1, 24 // length + 1)
+            )
+            costs = [
+                (found.has_holes, found.multiply_adds, found.state_bytes)
+                for found in every
+                if found.size >= samples
+            ]
+            assert (best.has_holes, best.multiply_adds, best.state_bytes) == min(costs)
+
+
+def test_a_stack_without_holes_is_found_in_more_cycles():
+    best = design(samples=5, kernel_size=2, rates=(3, 1))[0]
+    assert (best.dilations, best.cycles, best.has_holes) == ((3, 1), 2, False)
+
+
+def test_any_number_of_layers_may_be_allowed():
+    few, many = (design(samples=4800, max_layers=most) for most in (60, 10**6))
+    assert many[0] == few[0]

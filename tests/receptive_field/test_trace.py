@@ -315,3 +315,51 @@ def test_tracing_runs_nothing() -> None:
 
 def test_answers_are_traced_fields() -> None:
     assert isinstance(trace(causal(2), X), TracedField)
+
+
+def test_a_field_may_be_declared_for_what_runs_elsewhere() -> None:
+    field = trace(
+        lambda x: causal(2)(on_the_host(x)), X, declared={"pure_callback": ReceptiveField.conv(3)}
+    )
+    assert (field.past, field.future, field.upper_bounds) == (3, 0, ())
+    with pytest.raises(UserError, match="stride 2"):
+        trace(on_the_host, X, declared={"pure_callback": ReceptiveField.conv(3, stride=2)})
+
+
+def test_exchanges_between_devices_on_a_mesh_of_one_leave_all_as_it_is() -> None:
+    mesh = jax.make_mesh((1,), ("i",), axis_types=(jax.sharding.AxisType.Auto,))
+    spec = jax.sharding.PartitionSpec("i")
+
+    def local(x):
+        y = lax.psum(x, "i") + lax.pmax(x, "i") + lax.ppermute(x, "i", [(0, 0)])
+        return y + lax.all_gather(causal(3)(x), "i", tiled=True)
+
+    fn = jax.shard_map(local, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
+    assert trace(fn, X).taps == (-2, -1, 0)
+
+
+def test_rows_in_groups_see_themselves() -> None:
+    def fn(x):
+        rows = lax.ragged_dot(causal(3)(x)[0], jnp.ones((2, 3, 4)), jnp.array([60, 40]))
+        return rows[None]
+
+    assert trace(fn, X).taps == (-2, -1, 0)
+
+
+def test_equinox_checks_and_loops_are_followed() -> None:
+    eqx = pytest.importorskip("equinox")
+    internal = pytest.importorskip("equinox.internal")
+
+    def checked(x):
+        return causal(2)(eqx.error_if(x, x.sum() > 0, "loud"))
+
+    def looped(x):
+        def body(carry):
+            return carry[0] + 1, causal(2)(carry[1])
+
+        return internal.while_loop(
+            lambda carry: carry[0] < 3, body, (0, x), kind="checkpointed", max_steps=8
+        )[1]
+
+    assert trace(checked, X).taps == (-1, 0)
+    assert trace(looped, X).taps == (-3, -2, -1, 0)

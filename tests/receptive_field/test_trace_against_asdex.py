@@ -118,4 +118,5 @@ def test_traced_sets_equal_asdex_on_composed_networks(layers, num_samples):
     pattern = asdex.jacobian_sparsity(network, jnp.zeros(num_samples))
     expected = [tuple(np.flatnonzero(row).tolist()) for row in np.asarray(pattern.todense())]
     field = trace(network, jax.ShapeDtypeStruct((num_samples,), jnp.float32), time_axis=0)
+    assert field.exact
     assert [field.inputs(t) for t in range(field.num_outputs)] == expected

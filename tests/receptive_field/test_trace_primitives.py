@@ -295,6 +295,8 @@ CASES: dict[str, tuple[Callable[[Any], Any], Callable[[int], Any]]] = {
         lambda x: jax.ops.segment_sum(x, jnp.arange(N) // 5, 5),
         lambda t: range(5 * t, min(5 * t + 5, N)),
     ),
+    "column of an outer product": (lambda x: (x[:, None] * x[None])[:, 3], lambda t: {t, 3}),
+    "row of an outer sum": (lambda x: (x[None] + x[:, None])[3], lambda t: {t, 3}),
     "outer product": (lambda x: (x[:, None] * x[:3]).sum(1), lambda t: {t, 0, 1, 2}),
     "contraction over time": (lambda x: jnp.ones((N, N)) @ x, lambda t: EVERYTHING),
     "attention in blocks": (attention_in_blocks, lambda t: range(t // 6 * 6, t // 6 * 6 + 6)),

@@ -13,6 +13,7 @@ import numpy as np
 from flax import nnx
 from jax import lax
 
+from wavedil.features import MelConfig
 from wavedil.models import (
     TCN,
     AmpArrayConfig,
@@ -43,6 +44,8 @@ from wavedil.nn import (
     Downsample,
     FiLM,
     GatedBlock,
+    PitchConv1d,
+    PitchStack,
     RepeatUpsample,
     Sequential,
     SubPixelUpsample,
@@ -50,10 +53,11 @@ from wavedil.nn import (
     TemporalConvNet,
 )
 from wavedil.nn.door import enter_with_context, require_parts
+from wavedil.pitch import PitchConfig
 
 BATCH_SIZE = 2
 # What comes with the signal, a value for each of its samples.
-AT_EVERY_SAMPLE = ("condition", "local")
+AT_EVERY_SAMPLE = ("condition", "local", "dilation", "voicing")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,8 +78,12 @@ class Case:
     """Channels of the embedding of a diffusion step, one for each signal."""
     noise_step: bool = False
     """Whether it is a model that takes the diffusion step of each signal."""
+    longest_lag: int | None = None
+    """The longest dilation of a layer whose dilation follows the pitch; it is given that one at every sample."""
     dropout: bool = False
     """Whether a dropout key makes a difference."""
+    long: bool = False
+    """Whether it takes so long that its tests are marked `long`."""
 
     @functools.cache  # noqa: B019  the cases live as long as the tests
     def layer(self) -> Any:
@@ -97,10 +105,14 @@ class Case:
         """The arguments of the layer beside the signal."""
         extras: dict[str, Any] = {}
         for name in AT_EVERY_SAMPLE:
-            channels = getattr(self, name)
+            channels = getattr(self, name, None)
             if channels is not None:
                 shape = (batch_size, num_samples, channels)
                 extras[name] = jax.random.normal(jax.random.key(9), shape)
+        if self.longest_lag is not None:
+            shape = (batch_size, num_samples)
+            extras["dilation"] = jnp.full(shape, self.longest_lag)
+            extras["voicing"] = jax.random.uniform(jax.random.key(7), shape)
         if self.embedding is not None:
             shape = (batch_size, 1, self.embedding)
             extras["embedding"] = jax.random.normal(jax.random.key(8), shape)
@@ -196,14 +208,7 @@ def after_embedding(case: Case, x: Any, extras: dict[str, Any]) -> tuple[Callabl
     if case.channels is not None:
         return lambda x: layer(x, **extras), x
 
-    def rest(embedded: Any) -> Any:
-        far = layer.conditioning.context_stack
-        context = None if far is None else far(embedded)
-        given = extras.get("labels"), extras.get("local"), context
-        condition = layer.conditioning(embedded.shape[0], *given)
-        return layer.head(layer.stack(layer.input(embedded), condition)[1])
-
-    return rest, layer.enter(x)
+    return lambda embedded: layer.after_entering(embedded, **extras), layer.enter(x)
 
 
 def assert_close(actual: Any, expected: Any, rtol: float = 1e-5, atol: float = 1e-5) -> None:
@@ -260,7 +265,7 @@ def _diffwave(rngs: nnx.Rngs) -> DiffWave:
     config = DiffWaveConfig.tiny(dilations=(1, 3), channels=4, labels=_TWO_LABELS)
     model = DiffWave(config, rngs=rngs)
     # It begins with no guess at all.
-    model.output.kernel[...] = jnp.ones(model.output.kernel.shape)
+    model.output.kernel[...] = jnp.ones_like(model.output.kernel[...])
     return model
 
 
@@ -363,6 +368,13 @@ def _classifier(rngs: nnx.Rngs) -> TCN:
 
 
 _LOCAL = LocalConditioningConfig(num_features=3, hop=4, channels=5)
+# Pitch of at most 10 samples: the newest sample that is seen lies 9 after the one a period before the predicted one.
+_PITCH = LocalConditioningConfig(channels=5).of(
+    5,
+    4,
+    MelConfig(num_mels=3, fft_size=64, hop=4).at(16000),
+    PitchConfig(lowest_hz=1600, highest_hz=2000).at(16000),
+)
 _FAR = ContextStackConfig(factor=4, channels=6, dilations=(1, 2))
 _TWO_LABELS = {"digit": ("0", "1"), "speaker": ("a", "b", "c")}
 
@@ -380,6 +392,24 @@ LAYERS = {
     "context module over frequencies": Case(_scales(widths=(2, 4), num_frequencies=4), 2, 4),
     "pyramid same": Case(_pyramid(padding="same"), 2),
     "pyramid over frequencies": Case(_pyramid(num_frequencies=4), 2, 4),
+    "pitch conv": Case(
+        lambda r: PitchConv1d(3, 4, longest_lag=7, taps=2, spread=1, rngs=r), longest_lag=7
+    ),
+    "pitch stack": Case(
+        lambda r: PitchStack(
+            3,
+            5,
+            num_blocks=3,
+            longest_lag=7,
+            kernel_size=3,
+            condition_channels=2,
+            dropout=0.3,
+            rngs=r,
+        ),
+        condition=2,
+        longest_lag=7,
+        dropout=True,
+    ),
     "film": Case(lambda r: FiLM(3, 2, rngs=r), condition=2),
     "separable block": Case(lambda r: DepthwiseSeparableBlock(3, 6, 4, dilation=2, rngs=r)),
     "downsample": Case(lambda r: Downsample(3, 4, factor=4, kernel_size=6, rngs=r)),
@@ -466,12 +496,12 @@ LAYERS = {
     "encoder of two taps": Case(_encoder(kernel_size=2, hop=3, cycles=2), channels=1),
     "amp": Case(
         _amp(
-            {"dilations": (1, 2), "head_channels": 2},
-            {"channels": 2, "dilations": (4,), "head_bias": True},
+            {"dilations": (2,), "head_channels": 2},
+            {"channels": 2, "dilations": (3,), "head_bias": True},
         ),
         channels=1,
     ),
-    "amp of every feature": Case(_EVERY_AMP_FEATURE, channels=1),
+    "amp of every feature": Case(_EVERY_AMP_FEATURE, channels=1, long=True),
     "diffwave": Case(_diffwave, channels=1, labels=tuple(_TWO_LABELS), noise_step=True),
     "wavenet": Case(_wavenet(), channels=None),
     "wavenet scalar": Case(
@@ -489,9 +519,18 @@ LAYERS = {
         labels=tuple(_TWO_LABELS),
         local=_LOCAL.channels,
     ),
-    "wavenet with context": Case(_wavenet(context_stack=_FAR), channels=None),
+    "wavenet with pitch at its input": Case(
+        _wavenet(local_conditioning=_PITCH),
+        channels=None,
+        local=_PITCH.channels,
+        longest_lag=9,
+    ),
+    "wavenet with context": Case(_wavenet(context_stack=_FAR), channels=None, long=True),
     "wavenet with context and labels": Case(
-        _wavenet(context_stack=_FAR, labels=_TWO_LABELS), channels=None, labels=tuple(_TWO_LABELS)
+        _wavenet(context_stack=_FAR, labels=_TWO_LABELS),
+        channels=None,
+        labels=tuple(_TWO_LABELS),
+        long=True,
     ),
     "wavenet with context and features": Case(
         _wavenet(context_stack=_FAR, local_conditioning=_LOCAL),

@@ -21,6 +21,7 @@ from wavedil.config import Config
 from wavedil.models import MODELS
 from wavedil.runs import RunFolder, train_as
 from wavedil.tasks import TASKS
+from wavedil.training import TrainingConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,9 @@ class FilterTask(Config):
 
     def model(self):
         return FilterConfig()
+
+    def training(self):
+        return TrainingConfig()
 
     def read(self, config, progress=None):
         return runs.corpus(labels=True)

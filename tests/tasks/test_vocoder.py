@@ -202,3 +202,38 @@ def test_a_vocoder_that_was_interrupted_goes_through_the_same_states(tmp_path):
     ]
     assert weights[0] == weights[1]
     assert runs.lines(tmp_path / "whole") == runs.lines(tmp_path / "cut")
+
+
+def test_a_vocoder_with_pitch_is_trained_resumed_and_given_another_pitch(
+    capsys, tmp_path, recordings
+):
+    """The features, in which period and voicing are the last two numbers, are saved with the model."""
+    options = [*VOCODER, "--pitch", "--pitch-range.lowest-hz=250", "--pitch-range.highest-hz=900"]
+    train = ["train", str(recordings), str(tmp_path / "run"), *options]
+    assert main(train) == 0
+    local = wavedil.load(tmp_path / "run").config.local_conditioning
+    assert (local.num_features, local.follows_pitch) == (14, "input")
+    assert (local.pitch.lowest_hz, local.pitch.sample_rate) == (250, 8000)
+    assert main(train) == 0
+    write(tmp_path / "a.wav", tone(900))
+    out, like = tmp_path / "out.wav", f"--like={tmp_path / 'a.wav'}"
+    made = []
+    for changes in (["--pitch-factor=1.2"], ["--flat-pitch=300"]):
+        arguments = ["generate", str(tmp_path / "run"), str(out), like, "--overwrite", *changes]
+        assert main(arguments) == 0
+        made.append(audio.load(out)[0])
+    assert not np.array_equal(*made)
+    capsys.readouterr()
+    generate = ["generate", tmp_path / "run", out, like, "--overwrite"]
+    for changes, said in (
+        (["--flat-pitch", 100], "change the pitch by less"),
+        (["--pitch-factor", 0], "must be above 0"),
+        (["--pitch-factor", 2, "--flat-pitch", 300], "leave one of them out"),
+    ):
+        assert said in mistake(capsys, *generate, *changes)
+
+
+def test_another_pitch_is_refused_where_the_features_carry_none(capsys, tmp_path, run):
+    write(tmp_path / "a.wav", tone(900))
+    out = ["generate", run, tmp_path / "out.wav", "--like", tmp_path / "a.wav"]
+    assert "carry no pitch" in mistake(capsys, *out, "--pitch-factor", 1.2)

@@ -11,6 +11,8 @@ from wavedil.audio.loading import decode as decode
 from wavedil.audio.loading import load as load
 from wavedil.audio.loading import load_segment as load_segment
 from wavedil.audio.loading import over_full_scale as over_full_scale
+from wavedil.audio.opening import open_sound as open_sound
+from wavedil.audio.streaming import writing_blocks as writing_blocks
 from wavedil.audio.suffixes import CONVERTIBLE_SUFFIXES as CONVERTIBLE_SUFFIXES
 from wavedil.audio.suffixes import READABLE_SUFFIXES as READABLE_SUFFIXES
 from wavedil.audio.writing import save as save

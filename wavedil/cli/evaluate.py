@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from wavedil.cli.resynthesis import require_resynthesis, resynthesis_scores
-from wavedil.cli.tables import table, unit
+from wavedil.cli.tables import number, table, unit
 from wavedil.cli.train import read
 from wavedil.errors import UserError
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class Evaluate:
     """Scores of a trained model on held-out recordings, beside baselines fitted on the same training data.
 
-    Of generators, vocoders and autoencoders the score is bits per sample, of classifiers accuracy.
+    Of generators, vocoders and autoencoders the score is bits per sample, of classifiers accuracy, and of effects the
+    error-to-signal ratio (ESR).
 
     Example: wavedil evaluate run
 
@@ -101,9 +102,13 @@ def evaluate(args: Evaluate) -> None:
             facts["resynthesis"] = again.facts()
         print(json.dumps(facts))
         return
-    quantizer = model.config.quantizer
-    levels = f"{quantizer.levels:,} {quantizer.companding.replace('_', '-')} levels"
-    print(f"{scores.num_recordings} recordings, {scores.num_samples:,} samples of {levels}")
+    levels = _levels(model)
+    kind = (
+        f" of {levels['levels']:,} {levels['companding'].replace('_', '-')} levels"
+        if levels
+        else ""
+    )
+    print(f"{scores.num_recordings} recordings, {scores.num_samples:,} samples{kind}")
     print("\n".join(score_table(scores, baselines)))
     for name, values in {**({"": apart} if apart else {}), **scores.by_label}.items():
         print("\n".join(["", *label_table(name, values)]))
@@ -123,11 +128,9 @@ def _draw(model: "Model", recordings: "Sequence[Any]", picture: Path) -> None:
 def _facts(
     model: "Model", scores: "Scores", baselines: "Mapping[str, Mapping[str, float]]"
 ) -> dict[str, Any]:
-    quantizer = model.config.quantizer
     return {
         **scores,
-        "levels": quantizer.levels,
-        "companding": quantizer.companding,
+        **_levels(model),
         "num_samples": scores.num_samples,
         "num_files": scores.num_recordings,
         "baselines": baselines,
@@ -136,6 +139,14 @@ def _facts(
             for name, values in scores.by_label.items()
         },
     }
+
+
+def _levels(model: "Model") -> dict[str, Any]:
+    """Of the samples that are scored; an effect is scored on samples as they are."""
+    quantizer = getattr(model.config, "quantizer", None)
+    if quantizer is None:
+        return {}
+    return {"levels": quantizer.levels, "companding": quantizer.companding}
 
 
 def _share_facts(share: "Scores") -> dict[str, Any]:
@@ -179,7 +190,7 @@ def score_table(
     """The model beside the baselines, a line for each metric of each."""
     rows = {"this model": scores, **baselines}
     return [
-        f"{name:<12}{value:7.3f} {unit(metric)}"
+        f"{name:<12}{number(value):>7} {unit(metric)}"
         for name, metrics in rows.items()
         for metric, value in metrics.items()
     ]
@@ -191,7 +202,7 @@ def label_table(name: str, values: "Mapping[str, Scores]") -> list[str]:
     rows = [
         (
             value,
-            *(f"{share[metric]:.3f}" for metric in metrics),
+            *(number(share[metric]) for metric in metrics),
             f"{share.num_samples:,}",
             f"{share.num_recordings:,}",
         )

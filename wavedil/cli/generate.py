@@ -105,10 +105,11 @@ def _diffused(
     from wavedil.generation import FAST_STEPS, diffuse
     from wavedil.report import progress
 
-    if args.like or args.features or args.prompt is not None or args.between is not None:
+    given = (args.prompt, args.between, args.pitch_factor, args.flat_pitch)
+    if args.like or args.features or any(one is not None for one in given):
         raise UserError(
             f"{args.run} is a diffusion model, which draws whole sounds from noise; leave --like, --features, "
-            "--between and --prompt out"
+            "--between, --prompt and what changes the pitch out"
         )
     with progress("generating") as done:
         sounds = diffuse(
@@ -166,7 +167,13 @@ def _conditions(args: Generate, model: "Model") -> "list[Condition]":
       UserError: If the options do not suit the model, or a file cannot be used.
     """
     from wavedil import features
-    from wavedil.generation import between, of_features, of_sound, require_autoencoder
+    from wavedil.generation import (
+        between,
+        of_features,
+        of_sound,
+        require_autoencoder,
+        with_pitch,
+    )
     from wavedil.models import Autoencoder, wavenet_of
 
     config = wavenet_of(model).config
@@ -188,6 +195,8 @@ def _conditions(args: Generate, model: "Model") -> "list[Condition]":
     if args.like:
         sounds = [_read("recording", path, model) for path in args.like]
         found += of_sound(model, sounds, list(map(str, args.like)))
+    if args.pitch_factor is not None or args.flat_pitch is not None:
+        found = with_pitch(model, found, factor=args.pitch_factor, flat_hz=args.flat_pitch)
     if not found and isinstance(model, Autoencoder):
         raise UserError(
             f"{args.run} is an autoencoder and was given no recording; give one to make again (--like recording.wav), "

@@ -23,6 +23,8 @@ class Generate:
 
     Example: wavedil generate vocoder again.wav --like recording.wav
 
+    Example: wavedil generate vocoder higher.wav --like recording.wav --pitch-factor 1.2
+
     Example: wavedil generate autoencoder way.wav --between flute.wav organ.wav
 
     Example: wavedil generate diffusion pluck.wav --seconds 2 --steps 50
@@ -54,6 +56,10 @@ class Generate:
     like: Annotated[tyro.conf.UseAppendAction[tuple[Path, ...]], tyro.conf.arg(metavar="FILE")] = ()
     """Recording to make again: with a vocoder through its mel spectra, with an autoencoder through its latents;
     several give several sounds."""
+    pitch_factor: float | None = None
+    """Make the voice so many times as high, for a vocoder trained with pitch: 1.2, say."""
+    flat_pitch: float | None = None
+    """Give the voice this pitch (Hz) at every moment, for a vocoder trained with pitch: 120, say."""
     between: Annotated[tuple[Path, Path] | None, tyro.conf.arg(metavar="A B")] = None
     """Two recordings: an autoencoder makes sounds on the way from the one to the other, both included, as long as
     the shorter one."""
@@ -132,6 +138,11 @@ def require_sane(args: Generate) -> None:
         raise UserError(
             f"temperature is {args.temperature:g}, but it must be above 0 and finite; 1, say"
         )
+    for name, value in (("pitch-factor", args.pitch_factor), ("flat-pitch", args.flat_pitch)):
+        if value is not None and not 0 < value < float("inf"):
+            raise UserError(f"--{name} is {value:g}, but it must be above 0 and finite")
+    if args.pitch_factor is not None and args.flat_pitch is not None:
+        raise UserError("--pitch-factor and --flat-pitch both say the pitch; leave one of them out")
     if not 0 <= args.seed < 2**32:
         raise UserError(f"seed is {args.seed}, but it must be at least 0 and below {2**32}")
 

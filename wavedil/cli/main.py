@@ -40,6 +40,7 @@ VERBS = {
     "generate": Verb("generate", "Generate", "Generate sound with a trained model."),
     "evaluate": Verb("evaluate", "Evaluate", "Scores of a trained model on held-out recordings."),
     "classify": Verb("classify", "Classify", "Predict the value of a label of sound files."),
+    "apply": Verb("apply", "Apply", "Play a sound file through a trained effect."),
     "import": Verb("import_model", "ImportModel", "Take over a model from another program."),
     "export": Verb("export_model", "ExportModel", "Write a model for another program."),
     "rf": Verb("rf", "Rf", "Receptive field of a stack or model, and how to get one."),

@@ -39,7 +39,6 @@ _PLAIN_WORDS = (
     (_OR_NONE.format(r"\{PATH PATH\}"), r" is \1, but it takes two files"),
     (r"^Error parsing ", ""),
 )
-_CONFIG = (tyro.conf.FlagCreatePairsOff,)
 
 
 class _RefusedError(Exception):
@@ -76,9 +75,7 @@ def parse(options: type[Options], prog: str, arguments: Sequence[str]) -> Option
 def _parse(options: type[Options], prog: str, arguments: Sequence[str], **default: Any) -> Options:
     try:
         with _one_line_errors():
-            return tyro.cli(
-                options, prog=prog, args=arguments, config=_CONFIG, registry=_registry(), **default
-            )
+            return tyro.cli(options, prog=prog, args=arguments, registry=_registry(), **default)
     except _RefusedError as refused:
         raise UserError(as_options(str(refused), options, refused.settings)) from None
 
@@ -115,7 +112,6 @@ def parse_verb(
             prog="wavedil",
             args=arguments,
             description=description,
-            config=_CONFIG,
             registry=_registry(),
         )
 

@@ -24,6 +24,7 @@ _STACK: dict[str, Any] = {
     "input_kernel_size": 1,
 }
 _SOURCES = ("target", "model", "config")
+_OF_FUNCTION = ("input", "time_axis", "probe", "check_causal")
 _LIMITS = ("max_layers", "max_parameters", "residual_channels", "skip_channels")
 
 # Reads a number as if None were not allowed, so that the error of tyro names a number alone.
@@ -54,8 +55,22 @@ class Rf:
     Example: wavedil rf --target 300ms --sample-rate 16000 --kernel-size 3
 
     Example: wavedil rf --model run --picture tree.svg
+
+    Example: wavedil rf mypackage.model:apply --input 1,16000,1 --probe
     """
 
+    function: Annotated[tyro.conf.Positional[_Str], tyro.conf.arg(metavar="[MODULE:FUNCTION]")] = (
+        None
+    )
+    """Function or module of one array that can be imported, such as mypackage.model:apply: its field, traced."""
+    input: Annotated[_Str, tyro.conf.arg(metavar="1,16000,1")] = None
+    """With a function: the shape of its input."""
+    time_axis: Annotated[_Int, _shown("1")] = None
+    """With a function: the input's axis of time."""
+    probe: bool = False
+    """With a function: measure the field too, with NaN in one input at a time."""
+    check_causal: bool = False
+    """With a function: exit code 1 if an output sees the future."""
     kernel_size: Annotated[_Int, _shown("2")] = None
     """Taps of every dilated layer. With --target, 2 to 8 are tried."""
     dilations: Annotated[_Str, _shown("1:512", "1:512|1,2,4")] = None
@@ -83,7 +98,7 @@ class Rf:
     tree: bool = False
     """Draw the paths that reach one output as text."""
     picture: Annotated[_Path, tyro.conf.arg(metavar="FILE.svg")] = None
-    """Draw the paths and how often each sample is seen: .svg, .png or .pdf. With --target: the first stack's."""
+    """Draw the paths and how often each sample is seen, or what a function's outputs see: .svg, .png or .pdf."""
     page: Annotated[_Path, tyro.conf.arg(metavar="FILE.html")] = None
     """Write a calculator for the browser that opens with this stack."""
     overwrite: bool = False
@@ -92,8 +107,8 @@ class Rf:
     """Print one JSON object."""
 
 
-def rf(args: Rf) -> None:
-    """Prints and draws what `args` asks for.
+def rf(args: Rf) -> int | None:
+    """Prints and draws what `args` asks for; the exit code is 1 where a function is found not to be causal.
 
     Raises:
       UserError: If options do not go together, a value is out of range, a file cannot be read or exists already,
@@ -101,6 +116,8 @@ def rf(args: Rf) -> None:
     """
     _require_options_that_go_together(args)
     _require_free(args)
+    if args.function is not None:
+        return _of_function(args, args.function)
     answer = _answer(args)
     output = json.dumps(answer.values()) if args.json else answer.text()
     if args.tree:
@@ -108,6 +125,25 @@ def rf(args: Rf) -> None:
     # Files first: one that cannot be written is an error before anything is printed.
     notes = _write_files(args, answer)
     print("\n".join([output] if args.json else [output, *notes]))
+    return None
+
+
+def _of_function(args: Rf, name: str) -> int:
+    from wavedil.cli.rf_function import FunctionOptions, report
+
+    if args.input is None:
+        raise UserError("a function needs --input, the shape of its input; such as 1,16000,1")
+    options = FunctionOptions(
+        name=name,
+        shape=args.input,
+        time_axis=1 if args.time_axis is None else args.time_axis,
+        sample_rate=_SAMPLE_RATE if args.sample_rate is None else args.sample_rate,
+        probe=args.probe,
+        check_causal=args.check_causal,
+        json=args.json,
+        picture=args.picture,
+    )
+    return report(options)
 
 
 def _answer(args: Rf) -> Answer:
@@ -129,8 +165,21 @@ def _require_options_that_go_together(args: Rf) -> None:
     sources = [f"--{name}" for name in _SOURCES if getattr(args, name) is not None]
     if len(sources) > 1:
         raise UserError(f"{' and '.join(sources)} do not go together; give one of them")
-    source = sources[0] if sources else "a stack"
-    allowed = {"--target": (*_STACK, "sample_rate", *_LIMITS), "a stack": (*_STACK, "sample_rate")}
+    if args.function is not None and sources:
+        raise UserError(f"a function and {sources[0]} do not go together; give one of them")
+    source = sources[0] if sources else "a stack" if args.function is None else "a function"
+    for name in _OF_FUNCTION:
+        if getattr(args, name) and args.function is None:
+            option = "--" + name.replace("_", "-")
+            raise UserError(f"{option} is for a function; give one, such as mypackage.model:apply")
+    for name in ("tree", "page"):
+        if getattr(args, name) and args.function is not None:
+            raise UserError(f"--{name} draws a stack of layers; leave it out for a function")
+    allowed = {
+        "--target": (*_STACK, "sample_rate", *_LIMITS),
+        "a stack": (*_STACK, "sample_rate"),
+        "a function": ("sample_rate",),
+    }
     for name in (*_STACK, "sample_rate", *_LIMITS):
         if getattr(args, name) is not None and name not in allowed.get(source, ()):
             option = "--" + name.replace("_", "-")

@@ -8,22 +8,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wavedil.errors import UserError
-from wavedil.receptive_field import Design, design, target_samples
+from wavedil.receptive_field import Design, ReceptiveField, design, target_samples
 from wavedil.report.receptive_field_text import (
     comparison_text,
     context_text,
     designs_text,
+    frames_text,
     stack_text,
 )
 from wavedil.report.receptive_field_values import (
     comparison_values,
     context_values,
     designs_values,
+    field_values,
     stack_values,
 )
 
 if TYPE_CHECKING:
-    from wavedil.models import WaveNetConfig
+    from wavedil.models import WaveNet, WaveNetConfig
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ def of_model(folder: Path) -> Answer:
     from wavedil.models import WaveNet, wavenet_of
     from wavedil.receptive_field import trace
 
-    model = wavenet_of(load(folder))
+    loaded = load(folder)
+    model = wavenet_of(loaded)
     if not isinstance(model, WaveNet):
         raise UserError(
             f"{folder} is a {model.config.name}, no WaveNet; its field is model.receptive_field, and "
@@ -99,11 +102,38 @@ def of_model(folder: Path) -> Answer:
     condition = None if local is None else jnp.zeros((1, codes.shape[1], local.channels))
     traced = trace(lambda codes: model(codes, local=condition), codes)
     fields = {"declared": declared, "traced": traced.receptive_field}
+    name = "features" if loaded is model else "latents"
+    frames = None if local is None else _field_of_frames(model)
+    more = "" if local is None or frames is None else f"\n\n{frames_text(name, local.hop, frames)}"
     return replace(
         answer,
-        text=lambda: f"{answer.text()}\n\n{comparison_text(fields, answer.sample_rate)}",
-        values=lambda: answer.values() | comparison_values(fields, answer.sample_rate),
+        text=lambda: f"{answer.text()}\n\n{comparison_text(fields, answer.sample_rate)}{more}",
+        values=lambda: (
+            answer.values()
+            | comparison_values(fields, answer.sample_rate)
+            | ({} if frames is None else {name: field_values(frames, answer.sample_rate)})
+        ),
     )
+
+
+def _field_of_frames(model: "WaveNet") -> ReceptiveField:
+    """The frames of features, or latents, that a sample depends on, by a trace."""
+    import jax
+    import jax.numpy as jnp
+
+    from wavedil.receptive_field import trace
+
+    local = model.config.local_conditioning
+    assert local is not None and local.hop is not None
+    # A sample sees the condition of all samples of its field, and each of these frames around its own.
+    num_frames = 2 * (-(-model.receptive_field.size // local.hop) + 2 * local.lookaround_frames + 2)
+    codes = jnp.zeros((1, num_frames * local.hop), jnp.int32)
+
+    def outputs(features: jax.Array) -> jax.Array:
+        return model(codes, local=model.conditioning.upsample(features, codes.shape[1]))
+
+    features = jax.ShapeDtypeStruct((1, num_frames, local.num_features), jnp.float32)
+    return trace(outputs, features).receptive_field
 
 
 def _of_network(config: "WaveNetConfig") -> Answer:

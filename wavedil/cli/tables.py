@@ -27,4 +27,14 @@ def unit(metric: str) -> str:
       >>> unit("bits"), unit("squared_error")
       ('bits per sample', 'squared error')
     """
-    return "bits per sample" if metric == "bits" else metric.replace("_", " ")
+    return {"bits": "bits per sample", "esr": "ESR"}.get(metric, metric.replace("_", " "))
+
+
+def number(value: float) -> str:
+    """A score as people read it: three decimals, and of a small one two digits.
+
+    Example:
+      >>> number(2.3456), number(0.0012345)
+      ('2.346', '0.0012')
+    """
+    return f"{value:.3f}" if abs(value) >= 0.1 or not value else f"{value:.2g}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import tyro
 
-from wavedil.cli.tables import unit
+from wavedil.cli.tables import number, unit
 from wavedil.data import CorpusConfig
 from wavedil.errors import UserError
 from wavedil.tasks import named_task
@@ -47,12 +47,13 @@ class Train:
     start_from: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
     """Fine-tune: start a new run from the weights of another, and with its settings unless --config gives them."""
     task: Annotated[
-        str, tyro.conf.arg(metavar="generator|vocoder|autoencoder|classifier|diffusion")
+        str, tyro.conf.arg(metavar="generator|vocoder|autoencoder|classifier|diffusion|effect")
     ] = "generator"
     """A generator draws sound by itself; a vocoder is conditioned on features, such as mel spectra; an autoencoder
     learns latents, resynthesises sound from them, and mixes two; a classifier predicts the value of a label, --target
-    NAME; a diffusion model draws whole sounds from noise. Each task has options of its own, which
-    --task NAME --help shows."""
+    NAME; a diffusion model draws whole sounds from noise; an effect plays what an amp makes of a dry signal, learnt
+    from pairs: NAME-dry.wav beside NAME-wet.wav, or a manifest with columns dry and wet. Each task has options of its
+    own, which --task NAME --help shows."""
     corpus: Annotated[CorpusConfig, tyro.conf.arg(name="")]
     task_options: Annotated[Any, tyro.conf.arg(name="")]
     model: Any
@@ -80,7 +81,7 @@ class Train:
         if given is None or name not in (None, given.task.name):
             chosen = named_task(name or "generator")
             corpus = CorpusConfig(folder=".") if given is None else given.corpus
-            training = TrainingConfig() if given is None else given.training
+            training = chosen.training() if given is None else given.training
             config = RunConfig(task=chosen, corpus=corpus, training=training)
         else:
             config = given
@@ -164,12 +165,23 @@ def train(args: Train) -> int:
     run = run_training(args.run_config, args.run_folder)
     if run.stopped_by is not None:
         return stopped(run)
-    scores = ", ".join(f"{value:.3f} {unit(name)}" for name, value in run.held_out.items())
+    scores = ", ".join(f"{number(value)} {unit(name)}" for name, value in run.held_out.items())
     print(f"held out: {scores or 'nothing'} after {run.step} steps")
+    print(f"the model is in {run.folder / 'model'}; {_what_next(run)}")
+    return 0
+
+
+def _what_next(run: "Run") -> str:
+    """What to do with a trained model."""
+    name = shlex.quote(str(run.folder))
     if run.config.task.name == "classifier":
-        run_name = shlex.quote(str(run.folder))
-        print(f"the model is in {run.folder / 'model'}; ask it: wavedil classify {run_name} a.wav")
-        return 0
+        return f"ask it: wavedil classify {name} a.wav"
+    if run.config.task.name == "effect":
+        knobs = "".join(
+            f" --knob {knob.knob}={(knob.least + knob.most) / 2:g}"
+            for knob in run.config.model.knobs
+        )
+        return f"play through it: wavedil apply {name} in.wav out.wav{knobs}"
     local = getattr(run.model.config, "local_conditioning", None)
     resynthesizes = local is not None and (
         local.mel is not None or run.config.task.name == "autoencoder"
@@ -177,11 +189,7 @@ def train(args: Train) -> int:
     like = (
         " --like recording.wav" if resynthesizes else "" if local is None else " --features x.npy"
     )
-    print(
-        f"the model is in {run.folder / 'model'}; hear it: wavedil generate {shlex.quote(str(run.folder))} sound.wav"
-        f"{like}"
-    )
-    return 0
+    return f"hear it: wavedil generate {name} sound.wav{like}"
 
 
 def read(config: RunConfig) -> "Corpus":

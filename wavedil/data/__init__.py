@@ -1,4 +1,4 @@
-"""Recordings to batches: corpora, training windows, and a corpus of plucked strings."""
+"""Recordings to batches: corpora, pairs, training windows, and a corpus of plucked strings."""
 
 from wavedil.data.config import CorpusConfig as CorpusConfig
 from wavedil.data.corpus import Corpus as Corpus
@@ -6,6 +6,10 @@ from wavedil.data.corpus import Skipped as Skipped
 from wavedil.data.corpus import spread as spread
 from wavedil.data.labelled_windows import LabelledBatch as LabelledBatch
 from wavedil.data.labelled_windows import LabelledWindows as LabelledWindows
+from wavedil.data.pair import Pair as Pair
+from wavedil.data.pair_reading import read_pairs as read_pairs
+from wavedil.data.pair_windows import PairBatch as PairBatch
+from wavedil.data.pair_windows import PairWindows as PairWindows
 from wavedil.data.plucked_strings import write_plucked_strings as write_plucked_strings
 from wavedil.data.reading import read_corpus as read_corpus
 from wavedil.data.recording import Recording as Recording

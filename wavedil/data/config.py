@@ -24,8 +24,8 @@ class CorpusConfig(Config):
         `index` and names that begin with an underscore, which only describe the path; the same
         holds for a manifest's columns. A file that it does not match is unlabelled.
       test: Pattern searched in the relative path: `_[0-4]\.wav$` holds those files out.
-      held_out: Fraction of the files to hold out where neither pattern nor manifest says, and of a single recording
-        that share of its end; 1 holds out every file and 0 none, whatever they say.
+      held_out: Fraction of the files to hold out where neither pattern nor manifest says, and of a single recording,
+        or of each pair of an effect, that share of its end; 1 holds out every file and 0 none, whatever they say.
       split_seed: Chooses that fraction.
       channel: "mix", the mean of all channels; "left" or "1", "right" or "2", or the number of another. A mono file is
         taken as it is.

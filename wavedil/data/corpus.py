@@ -5,14 +5,17 @@ import functools
 import hashlib
 import itertools
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from wavedil.data.fingerprints import Fingerprint, fingerprints
+from wavedil.data.pair import Pair
 from wavedil.data.recording import Recording
 from wavedil.features import MelConfig
 from wavedil.labels import Vocabulary
+from wavedil.pitch import PitchConfig
 
 Item = TypeVar("Item")
+Of = TypeVar("Of", Recording, Pair)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,8 +27,8 @@ class Skipped:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Corpus:
-    """Recordings to train on and held-out recordings, as codes.
+class Corpus(Generic[Of]):
+    """Recordings to train on and held-out recordings, as codes; or pairs of a dry and a wet signal.
 
     Attributes:
       train, test: In the order of the listing.
@@ -37,11 +40,12 @@ class Corpus:
       num_resampled: Files that came at another rate.
       hop: Samples that a frame of features covers; None where the recordings have none.
       mel: How the features are computed; None where they were read.
+      pitch: How the pitch beside the mel spectra is computed; None where there is none.
       remarks: On recordings that are used otherwise than as they are, or twice, in lines for people.
     """
 
-    train: tuple[Recording, ...]
-    test: tuple[Recording, ...]
+    train: tuple[Of, ...]
+    test: tuple[Of, ...]
     sample_rate: int
     skipped: tuple[Skipped, ...]
     trimmed_seconds: float
@@ -50,6 +54,7 @@ class Corpus:
     num_resampled: int = 0
     hop: int | None = None
     mel: MelConfig | None = None
+    pitch: PitchConfig | None = None
     remarks: tuple[str, ...] = ()
 
     @property
@@ -58,7 +63,7 @@ class Corpus:
         features = (self.train or self.test)[0].features
         return 0 if features is None else features.shape[1]
 
-    def held_out(self, seconds: float) -> tuple[Recording, ...]:
+    def held_out(self, seconds: float) -> tuple[Of, ...]:
         """About so many seconds of held-out sound, the same each time.
 
         They are pieces of a second or two at equal distances over all of it; a shorter recording is a piece.
@@ -85,7 +90,8 @@ class Corpus:
                 digest.update(
                     repr((split, recording.path, sorted(recording.labels.items()))).encode()
                 )
-                digest.update(recording.codes.tobytes())
+                for array in recording.arrays:
+                    digest.update(array.tobytes())
                 if recording.features is not None:
                     digest.update(recording.features.tobytes())
         return digest.hexdigest()[:16]
@@ -108,7 +114,8 @@ class Corpus:
                 + (f"; no recording to train on has {', '.join(untrained)}" if untrained else "")
             )
         if self.hop is not None:
-            kind = "features beside them" if self.mel is None else "mel spectra"
+            spectra = "mel spectra" if self.pitch is None else "mel spectra and pitch"
+            kind = "features beside them" if self.mel is None else spectra
             lines.append(
                 f"{kind}: {self.num_features} numbers every {self.hop} samples "
                 f"({1000 * self.hop / self.sample_rate:.3g} ms)"
@@ -129,13 +136,15 @@ class Corpus:
         if not self.test:
             return "held out: nothing; all recordings are trained on, and no score is of sound that is new to the model"
         last = self.test[-1]
-        if last.scored is None:
+        if last.scored is None or isinstance(last, Pair):
             return self._amount("held out", self.test)
         return f"held out: the last {last.num_scored / self.sample_rate:.1f} s of {last.path}, the only recording"
 
-    def _amount(self, name: str, recordings: Sequence[Recording]) -> str:
-        seconds = sum(recording.num_samples for recording in recordings) / self.sample_rate
-        return f"{name}: {len(recordings)} recordings, {seconds:.1f} s at {self.sample_rate} Hz"
+    def _amount(self, name: str, recordings: Sequence[Of]) -> str:
+        seconds = sum(recording.num_scored for recording in recordings) / self.sample_rate
+        kind = "pairs" if any(isinstance(item, Pair) for item in recordings) else "recordings"
+        ends = "the ends of " if any(item.scored for item in recordings) else ""
+        return f"{name}: {ends}{len(recordings)} {kind}, {seconds:.1f} s at {self.sample_rate} Hz"
 
 
 def spread(items: Sequence[Item], count: int) -> list[Item]:

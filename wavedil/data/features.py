@@ -8,6 +8,7 @@ from jaxtyping import Float32
 from wavedil import audio, features
 from wavedil.errors import UserError
 from wavedil.features import MelConfig
+from wavedil.pitch import PitchConfig
 
 # Beside 7_theo_3.wav lies 7_theo_3.npy.
 SUFFIX = ".npy"
@@ -20,17 +21,26 @@ class FeatureReader:
       mel: Of the spectra to compute; None for features that are read, or none.
       hop: Samples that a frame of the features to read covers; None for spectra, or no features.
       sample_rate: Hz, of the samples that are given.
+      pitch: Of the pitch to compute beside the spectra.
 
     Attributes:
       mel: Complete settings of the spectra; None where features are read, or there are none.
+      pitch: The settings of the pitch at the sample rate; None without.
       hop: Samples from one frame to the next; None where there are no features.
 
     Raises:
-      UserError: If the mel settings do not suit the sample rate.
+      UserError: If the settings do not suit the sample rate.
     """
 
-    def __init__(self, mel: MelConfig | None, hop: int | None, sample_rate: int) -> None:
+    def __init__(
+        self,
+        mel: MelConfig | None,
+        hop: int | None,
+        sample_rate: int,
+        pitch: PitchConfig | None = None,
+    ) -> None:
         self.mel = None if mel is None else mel.at(sample_rate)
+        self.pitch = None if pitch is None else pitch.at(sample_rate)
         self.hop = hop if self.mel is None else self.mel.hop
         self._first: tuple[Path, int] | None = None
 
@@ -47,7 +57,7 @@ class FeatureReader:
             return None
         try:
             if self.mel is not None:
-                frames = features.mel(samples, self.mel)
+                frames = features.of_sound(samples, self.mel, self.pitch)
             else:
                 frames = self._read_beside(recording, len(samples), self.hop)
         except UserError as error:

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
+from wavedil.data.pair import Pair
 from wavedil.data.recording import Recording
 
 _MOST_NAMES = 10
@@ -36,9 +37,11 @@ class Fingerprint:
         return self.split, self.num_samples, self.sound, self.about
 
 
-def fingerprints(train: Iterable[Recording], test: Iterable[Recording]) -> tuple[Fingerprint, ...]:
+def fingerprints(
+    train: Iterable[Recording | Pair], test: Iterable[Recording | Pair]
+) -> tuple[Fingerprint, ...]:
     """Those of recordings that are trained on and held out."""
-    both: tuple[tuple[Literal["train", "test"], Iterable[Recording]], ...] = (
+    both: tuple[tuple[Literal["train", "test"], Iterable[Recording | Pair]], ...] = (
         ("train", train),
         ("test", test),
     )
@@ -55,13 +58,15 @@ def fingerprints(train: Iterable[Recording], test: Iterable[Recording]) -> tuple
     )
 
 
-def sound(recording: Recording, num_samples: int | None = None) -> str:
+def sound(recording: Recording | Pair, num_samples: int | None = None) -> str:
     """`Fingerprint.sound` of the first so many samples of a recording; of all by default."""
-    codes = recording.codes[:num_samples]
-    return hashlib.sha256(codes.dtype.str.encode() + codes.tobytes()).hexdigest()[:16]
+    digest = hashlib.sha256()
+    for array in recording.arrays:
+        digest.update(array.dtype.str.encode() + array[:num_samples].tobytes())
+    return digest.hexdigest()[:16]
 
 
-def num_trained(recordings: Sequence[Recording], known: Sequence[Fingerprint]) -> list[int]:
+def num_trained(recordings: Sequence[Recording | Pair], known: Sequence[Fingerprint]) -> list[int]:
     """How many samples of each recording, from its first one on, were trained on, whatever its name was then.
 
     That is all or none; or what lies before the end that was held out.
@@ -74,7 +79,7 @@ def num_trained(recordings: Sequence[Recording], known: Sequence[Fingerprint]) -
     cut = {item.path for item in known if item.split == "test"}
     lengths = {item.num_samples for item in known if item.split == "train" and item.path in cut}
 
-    def of(recording: Recording) -> int:
+    def of(recording: Recording | Pair) -> int:
         sizes = (recording.num_samples, *sorted(lengths, reverse=True))
         return next(
             (
@@ -111,7 +116,7 @@ def changes(before: Sequence[Fingerprint], now: Sequence[Fingerprint]) -> list[s
     ] or ["their order"]
 
 
-def _about(recording: Recording) -> str:
+def _about(recording: Recording | Pair) -> str:
     digest = hashlib.sha256(repr(sorted(recording.labels.items())).encode())
     if recording.features is not None:
         digest.update(recording.features.tobytes())

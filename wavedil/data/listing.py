@@ -51,13 +51,18 @@ def list_entries(folder: str) -> list[Entry]:
         return _list_folder(place)
     if not place.exists():
         raise UserError(f"{folder} does not exist; give a folder of recordings or a manifest")
-    if place.suffix.lower() in (".csv", ".jsonl"):
+    if is_manifest(place):
         return _list_manifest(place)
     if place.suffix.lower() in _SUFFIXES:
         return [Entry(place.name, place)]
     raise UserError(
         f"{folder} is a file, but a corpus is a folder of recordings, a manifest (.csv, .jsonl) or a sound file"
     )
+
+
+def is_manifest(place: Path) -> bool:
+    """Whether a file is a manifest, by its name."""
+    return place.suffix.lower() in (".csv", ".jsonl")
 
 
 def _list_folder(folder: Path) -> list[Entry]:
@@ -97,8 +102,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 def _list_manifest(manifest: Path) -> list[Entry]:
     """Rows with `path` (relative to the manifest), perhaps `split`; other columns are labels."""
     entries: dict[str, Entry] = {}
-    rows = _read_csv(manifest) if manifest.suffix.lower() == ".csv" else _read_jsonl(manifest)
-    for line, row in rows:
+    for line, row in manifest_rows(manifest):
         values = {key: str(value) for key, value in row.items() if value is not None}
         path = values.pop("path", "")
         split = values.pop("split", "") or None
@@ -133,6 +137,15 @@ def _which_column(row: Mapping[str, Any]) -> str:
     return (
         f"its columns are {', '.join(map(str, row))}; call the one that names the recordings `path`"
     )
+
+
+def manifest_rows(manifest: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """The rows of a `.csv` or `.jsonl` manifest, column -> value, each with its line.
+
+    Raises:
+      UserError: If it cannot be read as what its suffix says.
+    """
+    return _read_csv(manifest) if manifest.suffix.lower() == ".csv" else _read_jsonl(manifest)
 
 
 def _read_csv(manifest: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:

@@ -22,6 +22,7 @@ from wavedil.data.split import split
 from wavedil.errors import UserError, require_positive
 from wavedil.features import MelConfig
 from wavedil.labels import Vocabulary
+from wavedil.pitch import PitchConfig
 from wavedil.quantizer import Quantizer
 
 _EIGHT_BITS = Quantizer()
@@ -33,6 +34,7 @@ def read_corpus(
     quantizer: Quantizer = _EIGHT_BITS,
     mel: MelConfig | None = None,
     features_hop: int | None = None,
+    pitch: PitchConfig | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Corpus:
     r"""Decode every recording of a corpus once and split it into train and held-out files.
@@ -45,6 +47,7 @@ def read_corpus(
       mel: For a vocoder: compute these log-mel spectra of every recording.
       features_hop: For a vocoder: read features of your own from `x.npy` beside `x.wav`, an array
         [frames, features] with a frame for every so many samples.
+      pitch: For a vocoder of mel spectra: compute period and voicing beside them.
       progress: Called with the seconds of sound that are read and those that there are, after each file; while only
         headers are read, with 0 and an estimate.
 
@@ -60,7 +63,7 @@ def read_corpus(
     reader = _Reader(config, quantizer)
     if config.held_out < 1:  # recordings that are scored alone may lack the labels
         require_matches(reader.labels, reader.names)
-    recordings = reader.read_all(mel, features_hop, progress)
+    recordings = reader.read_all(mel, features_hop, pitch, progress)
     used = [entry for entry in reader.entries if entry.path in recordings]
     train, test = split(recordings, used, config, reader.features.hop)
     found = [recording.labels for recording in recordings.values()]
@@ -77,6 +80,7 @@ def read_corpus(
         num_resampled=sum(reader.rates[path] != reader.sample_rate for path in recordings),
         hop=reader.features.hop,
         mel=reader.features.mel,
+        pitch=reader.features.pitch,
     )
 
 
@@ -121,12 +125,13 @@ class _Reader:
         self,
         mel: MelConfig | None,
         features_hop: int | None,
+        pitch: PitchConfig | None,
         progress: Callable[[int, int], None] | None,
     ) -> dict[str, Recording]:
         """The recordings that can be used, by path; decides the sample rate where none is set."""
         entries = self.read_headers(progress)
         self.sample_rate = self.sample_rate or self.commonest_rate()
-        self.features = FeatureReader(mel, features_hop, self.sample_rate)
+        self.features = FeatureReader(mel, features_hop, self.sample_rate, pitch)
         recordings = {}
         done, total = 0.0, sum(self.seconds.values())
         # Decoding, resampling and spectra let other threads run.

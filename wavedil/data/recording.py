@@ -27,6 +27,11 @@ class Recording:
     scored: tuple[int, int] | None = None
 
     @property
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """What tells its sound from others."""
+        return (self.codes,)
+
+    @property
     def num_samples(self) -> int:
         """Samples of the recording."""
         return self.codes.size

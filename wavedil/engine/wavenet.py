@@ -5,7 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from wavedil.engine.plan import Part, Plan, Pointwise, Product, as_float32, convolution
+from wavedil.engine.plan import (
+    Part,
+    Plan,
+    Pointwise,
+    Product,
+    UnservedError,
+    as_float32,
+    convolution,
+)
 from wavedil.models.wavenet import WaveNet
 
 CONDITION, FRAME, SAMPLE = range(3)
@@ -35,6 +43,10 @@ def wavenet_plan(model: WaveNet) -> WaveNetPlan:
     Raises:
       UnservedError: If the engine cannot run it.
     """
+    if model.config.follows_pitch != "none":
+        raise UnservedError(
+            "the compiled engine has no taps that follow the pitch, which this model has; use engine='scan'"
+        )
     plan = Plan(3)
     stack, far = model.stack, model.conditioning.context_stack
     condition, frame, joint = -1, -1, None

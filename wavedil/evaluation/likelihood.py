@@ -201,7 +201,7 @@ def _score_block(
         return leaf if leaf.ndim == 0 else jnp.where(fresh[:, None, None], initial, leaf)
 
     state = jax.tree.map(begun_anew, state, model.init_state(codes.shape[0]))
-    local = None if features is None else model.conditioning.upsample(features, mask.shape[1])
-    parameters, state = model.step(codes[:, :-1], state, labels, local)
+    given = model.conditioning.of_features(features, mask.shape[1])
+    parameters, state = model.step(codes[:, :-1], state, labels, *given)
     log_prob = model.distribution.log_prob(parameters, codes[:, 1:])
     return jnp.sum(log_prob * mask, axis=1), state

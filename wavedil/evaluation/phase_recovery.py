@@ -71,8 +71,12 @@ def _piece(frames: np.ndarray, settings: MelConfig, num_samples: int) -> np.ndar
     renamed = "rng" in inspect.signature(librosa.griffinlim).parameters
     random: dict[str, Any] = {"rng" if renamed else "random_state": np.random.RandomState(0)}
     # Where the samples end with a frame, a centred transform of an even size has one more around the end.
-    missing = 1 + (num_samples - fft_size % 2) // hop - len(frames)
-    bands = settings.smallest ** (1.0 - np.pad(frames, ((0, missing), (0, 0)), mode="edge").T)
+    # Frames around their middles are those of a sound that begins half a frame later, after one frame more.
+    late = hop - hop // 2 if settings.centre == "middle" else 0
+    before, length = int(late > 0), num_samples + late
+    missing = 1 + (length - fft_size % 2) // hop - len(frames) - before
+    frames = np.pad(frames, ((before, max(0, missing)), (0, 0)), mode="edge")
+    bands = settings.smallest ** (1.0 - frames.T)
     magnitudes = librosa.feature.inverse.mel_to_stft(
         bands,
         sr=rate,
@@ -90,7 +94,7 @@ def _piece(frames: np.ndarray, settings: MelConfig, num_samples: int) -> np.ndar
         win_length=settings.window_size,
         n_fft=fft_size,
         window=settings.window,
-        length=num_samples,
+        length=length,
         **random,
     )
-    return np.asarray(sound, np.float32)
+    return np.asarray(sound[late:], np.float32)

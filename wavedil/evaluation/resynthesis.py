@@ -67,7 +67,8 @@ def with_baselines(
     if local is not None and local.mel is not None:
         mel = local.mel
         named["Griffin-Lim"] = [
-            griffin_lim(np.asarray(item.features), mel, item.num_samples) for item in recordings
+            griffin_lim(np.asarray(item.features)[:, : mel.num_mels], mel, item.num_samples)
+            for item in recordings
         ]
     named["levels alone"] = [model.config.quantizer.decode(item.codes) for item in recordings]
     return named

@@ -66,6 +66,18 @@ def condition_of(model: WaveNet, chunk: Chunk) -> tuple[Array | None, bool]:
     return condition.reshape(num_slots, num_samples, -1), True
 
 
+def pitch_of(model: WaveNet, chunk: Chunk) -> tuple[Array | None, Array | None]:
+    """Dilation and voicing of every sample [time, slots], of a model that follows the pitch."""
+    if chunk.windows is None:
+        return None, None
+    num_slots, num_samples = chunk.times.shape
+    windows = chunk.windows.reshape(-1, *chunk.windows.shape[2:])
+    dilation, voicing = model.conditioning.pitch(windows, num_samples // chunk.keys.shape[1])
+    if dilation is None or voicing is None:
+        return None, None
+    return dilation.reshape(num_slots, -1).T, voicing.reshape(num_slots, -1).T
+
+
 def keys_of(chunk: Chunk) -> PRNGKeyArray:
     """The key of every sample [slots, time]: all at once, since inside a loop they would cost more than the draws."""
     hop = chunk.times.shape[1] // chunk.keys.shape[1]

@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float32
 
-from wavedil import features as mel_features
+from wavedil import features
 from wavedil.errors import UserError
 from wavedil.generation.latents import encode_sounds, interpolate
 from wavedil.models.autoencoder import Autoencoder
-from wavedil.models.registry import Model
+from wavedil.models.registry import Model, wavenet_of
 
 Samples = Float[np.ndarray, " time"]
 
@@ -53,10 +53,10 @@ def of_sound(
     conditions = []
     for name, sound in zip(names, sounds, strict=True):
         try:
-            frames = mel_features.mel(sound, local.mel)
+            frames = features.of_sound(sound, local.mel, local.pitch)
         except UserError as error:
             raise UserError(f"{name}: {error}") from None
-        if not frames.max() > 0:
+        if not frames[:, : local.mel.num_mels].max() > 0:
             raise UserError(
                 f"{name} is silent, so there is nothing to make again; give another recording"
             )
@@ -85,6 +85,41 @@ def of_features(
     for array, name in zip(arrays, names, strict=True):
         local.require(array, name)
     return [Condition(np.asarray(array), len(array) * local.sizes[1]) for array in arrays]
+
+
+def with_pitch(
+    model: Model,
+    wanted: Sequence[Condition],
+    *,
+    factor: float | None = None,
+    flat_hz: float | None = None,
+) -> list[Condition]:
+    """The features with another pitch: so many times as high, or the same at every moment.
+
+    Args:
+      model: A vocoder whose features carry pitch.
+      wanted: Its features.
+      factor: Times the pitch that they have; 2 is an octave up.
+      flat_hz: The pitch (Hz) instead of theirs.
+
+    Raises:
+      UserError: If the model's features carry none, or the pitch leaves what the model knows.
+    """
+    local = getattr(wavenet_of(model).config, "local_conditioning", None)
+    if local is None or local.pitch is None:
+        raise UserError(
+            "the model's features carry no pitch that could be changed; leave --pitch-factor and --flat-pitch out, or "
+            "train a vocoder with --pitch"
+        )
+    changed = []
+    for number, (frames, num_samples) in enumerate(wanted):
+        frames = frames.copy()
+        frames[:, -2] = (
+            frames[:, -2] / factor if flat_hz is None else local.pitch.sample_rate / flat_hz
+        )
+        local.require(frames, f"features of sound {number} with the pitch asked for")
+        changed.append(Condition(frames, num_samples))
+    return changed
 
 
 def require_autoencoder(model: Model) -> None:

@@ -11,11 +11,11 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from wavedil.errors import UserError
 from wavedil.frames import BEYOND, num_frames
-from wavedil.generation.chunk import Chunk, Sounds, condition_of, keys_of
+from wavedil.generation.chunk import Chunk, Sounds, condition_of, keys_of, pitch_of
 from wavedil.generation.engines import Engine
 from wavedil.generation.live import Compiled
 from wavedil.generation.slots import Timeline, assign_slots, timeline
-from wavedil.generation.step import Loop, rings_of, step_function
+from wavedil.generation.step import Loop, Now, rings_of, step_function
 from wavedil.models.compilation import compiled
 from wavedil.models.wavenet import WaveNet
 
@@ -190,13 +190,14 @@ def _draw(
     sample = jax.vmap(model.distribution.sample, (0, 0, None))
     age = None if chunk.age is None else chunk.age.T
     varying = condition.swapaxes(0, 1) if condition is not None and local else None
+    now = Now(varying, *pitch_of(model, chunk))
 
-    def body(loop: Loop, now: tuple[PRNGKeyArray, Array, Any, Any]) -> tuple[Loop, Array]:
-        keys, given, local, age = now
+    def body(loop: Loop, given: tuple[PRNGKeyArray, Array, Now, Any]) -> tuple[Loop, Array]:
+        keys, codes, now, age = given
         silence = model.config.quantizer.silence
         before = loop.code if age is None else jnp.where(age == 0, silence, loop.code)
-        parameters, rings = step(before, loop.rings, loop.position, local, age)
-        code = jnp.where(given == BEYOND, sample(keys, parameters, temperature), given)
+        parameters, rings = step(before, loop.rings, loop.position, now, age)
+        code = jnp.where(codes == BEYOND, sample(keys, parameters, temperature), codes)
         return Loop(rings, loop.position + 1, code), code
 
-    return lax.scan(body, loop, (keys_of(chunk).T, chunk.given.T, varying, age))
+    return lax.scan(body, loop, (keys_of(chunk).T, chunk.given.T, now, age))

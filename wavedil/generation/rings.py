@@ -5,6 +5,7 @@ slot `p mod (K - 1) d`, where the newest replaces it; the taps in between lie d 
 """
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int
 
@@ -27,6 +28,23 @@ def delayed_samples(
     return jnp.concatenate(
         [lax.dynamic_index_in_dim(ring, slot, keepdims=False) for slot in slots], axis=-1
     )
+
+
+def pitch_samples(
+    ring: Rings,
+    dilation: Int[Array, " batch"],
+    taps: int,
+    spread: int,
+    position: Int[Array, ""],
+) -> Float[Array, "batch taps*channels"]:
+    """The inputs around one, two ... dilations ago, of each signal its own: the longest ago first, side by side."""
+    past, batch_size, channels = ring.shape
+    offsets = np.arange(-spread, spread + 1, dtype=np.int32)
+    ago = dilation[:, None, None] * np.arange(taps, 0, -1, dtype=np.int32)[None, :, None]
+    # At position p the sample of s positions ago is in slot (p - s) mod past.
+    slots = (position - (ago - offsets[None, None])).reshape(batch_size, -1) % past
+    samples = ring[slots, np.arange(batch_size)[:, None]]
+    return samples.reshape(batch_size, slots.shape[1] * channels)
 
 
 def write(ring: Rings, x: Float[Array, "batch channels"], position: Int[Array, ""]) -> Rings:

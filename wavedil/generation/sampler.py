@@ -16,7 +16,7 @@ from wavedil.generation.engines import EngineName, choose_engine
 from wavedil.generation.remarks import remark
 from wavedil.generation.slots import fitting_slots
 from wavedil.models.registry import Model, wavenet_of
-from wavedil.models.wavenet_config import WaveNetConfig
+from wavedil.models.wavenet_config import INPUT_SPREAD, WaveNetConfig
 from wavedil.quantizer import Quantizer
 
 
@@ -152,6 +152,9 @@ def state_bytes(config: WaveNetConfig, batch_size: int = 1) -> int:
     in_channels = config.input_channels
     stack = (config.kernel_size - 1) * sum(config.layer_dilations) * config.residual_channels
     numbers = (config.input_kernel_size - 1) * in_channels + stack
+    numbers += sum(field.past for field in config.pitch_fields) * config.residual_channels
+    if config.follows_pitch == "input":
+        numbers += (config.longest_lag + INPUT_SPREAD) * config.pitch_channels
     if config.context_stack is not None:
         far = config.context_stack
         frames = (far.kernel_size - 1) * sum(far.layer_dilations) * far.channels

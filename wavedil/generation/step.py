@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from wavedil.generation.context import context_from_state, context_update
-from wavedil.generation.rings import delayed_samples, rings_from_state, write
+from wavedil.generation.rings import delayed_samples, pitch_samples, rings_from_state, write
+from wavedil.models.pitch_taps import with_taps
 from wavedil.models.wavenet import WaveNet
 
 
@@ -23,10 +24,22 @@ class Loop(NamedTuple):
 
 def rings_of(model: WaveNet, state: dict[str, Any]) -> dict[str, Any]:
     """The state of a model as the loop keeps it, at position 0."""
-    rings = jax.tree.map(rings_from_state, {name: state[name] for name in ("input", "stack")})
+    kept = {name: state[name] for name in ("input", "stack", "pitch") if name in state}
+    rings = jax.tree.map(rings_from_state, kept)
     if model.conditioning.context_stack is not None:
         rings["context"] = context_from_state(model, state["context"])
     return rings
+
+
+class Now(NamedTuple):
+    """What comes with a sample: the local condition, and where the model follows the pitch, dilation and voicing."""
+
+    local: Any
+    """Float [batch, channels], or None"""
+    dilation: Any = None
+    """Int [batch]"""
+    voicing: Any = None
+    """Float [batch]"""
 
 
 def step_function(
@@ -47,12 +60,13 @@ def step_function(
       local: Whether that differs from sample to sample; then every step is given its part of it.
 
     Returns:
-      A function of the newest code [batch], the rings, the position in them, the local condition [batch, channels]
-      or None, and the age of each signal, or None where each draws one: its samples so far. What lies before
-      that in a ring is of the signal before, and counts as zero.
+      A function of the newest code [batch], the rings, the position in them, what comes with the sample, and the age
+      of each signal, or None where each draws one: its samples so far. What lies before that in a ring is of the
+      signal before, and counts as zero.
     """
     stack = model.stack
-    layers = [block.weights(condition, local) for block in stack.blocks]
+    blocks = [*stack.blocks, *(() if model.pitch_stack is None else model.pitch_stack.blocks)]
+    layers = [block.weights(condition, local) for block in blocks]
     bias = jnp.stack([layer.bias for layer in layers])
     kernels = []
     for layer in layers:
@@ -67,53 +81,105 @@ def step_function(
     # Out here, or every sample would copy them: a slice inside the loop is made anew each time.
     newest_kernels = [layer.kernel[-1] for layer in layers]
     gating = stack.blocks[0].gating()
-    ago = np.stack([_steps_ago(block.conv, stack.in_channels) for block in stack.blocks])
+    skip_kernel, skip_bias = stack.skip_kernel[...], stack.skip_bias_or_zeros()
+    if model.pitch_stack is not None:
+        skip_kernel = jnp.concatenate([skip_kernel, model.pitch_stack.skip_kernel[...]])
+        skip_bias = skip_bias + model.pitch_stack.skip_bias_or_zeros()
     far = model.conditioning.context_stack
     update_context = None if far is None else context_update(model)
 
     def step(
-        code: Array, rings: dict[str, Any], position: Array, now: Array | None, age: Array | None
+        code: Array, rings: dict[str, Any], position: Array, now: Now, age: Array | None
     ) -> tuple[Array, dict[str, Any]]:
         rings_after: dict[str, Any] = {}
         x = model.enter(code)
         if update_context is not None:
             rings_after["context"] = update_context(x, rings["context"], position, age)
-        x, rings_after["input"] = _convolve(model.input, x, rings["input"], position, age)
-        known = jnp.stack(
-            [
-                delayed_samples(ring, block.dilation, position)
-                for ring, block in zip(rings["stack"], stack.blocks, strict=True)
+        entered, rings_after["input"] = _convolve(model.input, x, rings["input"], position, age)
+        given = now.local
+        if model.pitch_entry is not None:
+            seen = x @ model.pitch_entry.kernel[0]
+            taps = _pitch_taps(model.pitch_input, seen, rings["pitch"], position, now, age)
+            rings_after["pitch"] = write(rings["pitch"], seen, position)
+            entered, given = with_taps(entered, given, taps)
+        x = entered
+        known = [
+            _past_taps(block.conv, ring, position, age)
+            for ring, block in zip(rings["stack"], stack.blocks, strict=True)
+        ]
+        if model.pitch_stack is not None:
+            pairs = zip(rings["pitch"], model.pitch_stack.blocks, strict=True)
+            known += [
+                _past_pitch_taps(
+                    block.conv, block.dilation_of(now.dilation), ring, position, now, age
+                )
+                for ring, block in pairs
             ]
-        )
-        if age is not None:
-            known = _own(known, ago, age)
-        if now is not None:
-            conditions = jnp.broadcast_to(now, (len(layers), *now.shape))
-            known = jnp.concatenate([known, conditions], axis=-1)
-        joint = jnp.einsum("lbi,lio->lbo", known, known_kernel) + bias
+        before = jnp.stack(known)
+        if given is not None:
+            conditions = jnp.broadcast_to(given, (len(layers), *given.shape))
+            before = jnp.concatenate([before, conditions], axis=-1)
+        joint = jnp.einsum("lbi,lio->lbo", before, known_kernel) + bias
         if update_context is not None:
             joint = joint + rings_after["context"].held
-        after, gated = [], []
+        gated, inputs = [], []
         for i, layer in enumerate(layers):
-            after.append(write(rings["stack"][i], x, position))
+            inputs.append(x)
             gated.append(gating(joint[i] + x @ newest_kernels[i]))
             x = x + (gated[-1] @ layer.residual_kernel + layer.residual_bias[None])
-        skip = jnp.concatenate(gated, axis=-1) @ stack.skip_kernel[...]
-        skip = skip + stack.skip_bias_or_zeros()[None]
-        rings_after["stack"] = after
+        skip = jnp.concatenate(gated, axis=-1) @ skip_kernel + skip_bias[None]
+        fixed = len(stack.blocks)
+        rings_after["stack"] = [
+            write(ring, x, position) for ring, x in zip(rings["stack"], inputs[:fixed], strict=True)
+        ]
+        if model.pitch_stack is not None:
+            rings_after["pitch"] = [
+                write(ring, x, position)
+                for ring, x in zip(rings["pitch"], inputs[fixed:], strict=True)
+            ]
         return model.head(skip[:, None])[:, 0], rings_after
 
     return step
+
+
+def _past_taps(conv: Any, ring: Array, position: Array, age: Array | None) -> Array:
+    """What a convolution sees of the past, side by side, oldest first."""
+    past = delayed_samples(ring, conv.dilation, position)
+    if age is None:
+        return past
+    return _own(past, _steps_ago(conv, ring.shape[2])[None], age)
+
+
+def _past_pitch_taps(
+    conv: Any, dilation: Array, ring: Array, position: Array, now: Now, age: Array | None
+) -> Array:
+    """What a convolution that follows the pitch sees of the past, side by side, oldest first."""
+    taps, window, channels, _ = conv.kernel.shape
+    past = pitch_samples(ring, dilation, taps, window // 2, position)
+    if now.voicing is not None:
+        past = past * now.voicing[:, None]
+    if age is None:
+        return past
+    offsets = np.arange(window, dtype=np.int32) - window // 2
+    ago = dilation[:, None, None] * np.arange(taps, 0, -1, dtype=np.int32)[None, :, None]
+    ago = (ago - offsets[None, None]).reshape(len(dilation), taps * window)
+    return _own(past, jnp.repeat(ago, channels, axis=1), age)
+
+
+def _pitch_taps(
+    conv: Any, x: Array, ring: Array, position: Array, now: Now, age: Array | None
+) -> Array:
+    """One output of a convolution that follows the pitch."""
+    past = _past_pitch_taps(conv, now.dilation, ring, position, now, age)
+    kernel = conv.kernel[::-1].reshape(-1, conv.kernel.shape[3])
+    return past @ kernel + x @ conv.newest[...]
 
 
 def _convolve(
     conv: Any, x: Array, ring: Array, position: Array, age: Array | None
 ) -> tuple[Array, Array]:
     """One output of a causal convolution without dilation."""
-    past = delayed_samples(ring, conv.dilation, position)
-    if age is not None:
-        past = _own(past, _steps_ago(conv, x.shape[-1]), age)
-    kernel = conv.kernel[...]
+    kernel, past = conv.kernel[...], _past_taps(conv, ring, position, age)
     y = jnp.concatenate([past, x], axis=-1) @ kernel.reshape(-1, kernel.shape[2])
     return y + conv.bias_or_zeros()[None], write(ring, x, position)
 
@@ -123,7 +189,6 @@ def _steps_ago(conv: Any, channels: int) -> np.ndarray:
     return np.repeat(np.arange(conv.receptive_field.past, 0, -conv.dilation), channels)
 
 
-def _own(past: Array, ago: np.ndarray, age: Array) -> Array:
-    """The past [..., batch, numbers] of each signal itself: zero before its first sample, as before any signal."""
-    own = jnp.expand_dims(age, (*range(past.ndim - 2), -1)) >= jnp.expand_dims(ago, -2)
-    return jnp.where(own, past, 0.0)
+def _own(past: Array, ago: Any, age: Array) -> Array:
+    """The past [batch, numbers] of each signal itself: zero before its first sample, as before any signal."""
+    return jnp.where(age[:, None] >= ago, past, 0.0)

@@ -6,10 +6,9 @@ import math
 from collections.abc import Iterator
 from typing import Any, ClassVar, Self
 
-from wavedil.config import Config, decided
+from wavedil.config import Config, decided, no_option
 from wavedil.errors import UserError, require_positive
 from wavedil.models.amp_array_config import AmpActivationConfig, AmpArrayConfig
-from wavedil.quantizer import Quantizer
 from wavedil.receptive_field import ReceptiveField
 
 # What a convolution remembers is made before the first sample is heard: at most so much of it.
@@ -70,13 +69,13 @@ class AmpModelConfig(Config):
 
     name: ClassVar[str] = "AmpModel"
 
-    arrays: tuple[AmpArrayConfig, ...] = (AmpArrayConfig(head_bias=True),)
+    arrays: tuple[AmpArrayConfig, ...] = no_option(default=(AmpArrayConfig(head_bias=True),))
     """Arrays of layers, one after the other."""
-    head: AmpHeadConfig | None = None
+    head: AmpHeadConfig | None = no_option(default=None)
     """Layers after the arrays."""
-    head_scale: float = 0.02
+    head_scale: float = no_option(default=0.02)
     """What the sum of the arrays' heads is multiplied by."""
-    condition: "AmpModelConfig | None" = None
+    condition: "AmpModelConfig | None" = no_option(default=None)
     """A network whose output conditions the layers; by default the dry signal does."""
     knobs: tuple[KnobConfig, ...] = decided(by="the recordings", default=())
     """Knobs of the amp that can be set when it is played."""
@@ -176,9 +175,15 @@ class AmpModelConfig(Config):
         return heads
 
     @property
-    def quantizer(self) -> Quantizer:
-        """The levels of a sample, where recordings are held as codes."""
-        return Quantizer()
+    def training_bytes_per_sample(self) -> int:
+        """About so much memory a training step takes for each sample of a window."""
+        inner = 0 if self.condition is None else self.condition.training_bytes_per_sample
+        widths = [
+            array.channels + 3 * array.inner_width(number) + 2 * array.head_width
+            for array in self.arrays
+            for number in range(array.num_layers)
+        ]
+        return inner + 4 * sum(widths)
 
     @classmethod
     def standard(cls, **changes: Any) -> Self:

@@ -25,12 +25,25 @@ def compiled(
       >>> outputs(codes).shape
     """
     graph, weights = nnx.split(model)
-    return functools.partial(_jitted(function, donate), graph, weights)
+    return functools.partial(_jitted(function, donate), _Graph(graph), weights)
+
+
+class _Graph:
+    """The graph of a model, hashed once: to hash it at every call would take longer than a short block."""
+
+    def __init__(self, graph: Any) -> None:
+        self.graph, self._hash = graph, hash(graph)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, _Graph) and self.graph == other.graph)
 
 
 @functools.cache
 def _jitted(function: Callable[..., Any], donate: tuple[int, ...]) -> Callable[..., Any]:
-    def call(graph: Any, weights: Any, *arguments: Any) -> Any:
-        return function(nnx.merge(graph, weights), *arguments)
+    def call(graph: _Graph, weights: Any, *arguments: Any) -> Any:
+        return function(nnx.merge(graph.graph, weights), *arguments)
 
     return jax.jit(call, static_argnums=0, donate_argnums=tuple(2 + number for number in donate))

@@ -9,9 +9,10 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, Num
 
 from wavedil.errors import UserError
+from wavedil.frames import num_frames
 from wavedil.models.embeddings import label_embedding, look_up
 from wavedil.models.upsampler import FeatureUpsampler
-from wavedil.models.wavenet_config import WaveNetConfig
+from wavedil.models.wavenet_config import INPUT_SPREAD, WaveNetConfig
 from wavedil.nn import ContextStack, Conv1d
 from wavedil.ops.promotion import promoted
 
@@ -155,6 +156,36 @@ class Conditioning(nnx.Module):
         self.require_features(True)
         assert self.upsampler is not None
         return self.upsampler(features, num_samples)
+
+    def pitch(
+        self, features: Float[Array, "batch frames features"], num_samples: int
+    ) -> tuple[Int[Array, "batch time"] | None, Float[Array, "batch time"] | None]:
+        """How far back of the newest sample that is seen the one lies that is a period before the predicted one, and
+        the voicing, at every one of the samples; None and None for a model that does not follow the pitch.
+
+        Args:
+          features: As of `upsample`, with the period in samples and the voicing as the last two numbers.
+          num_samples: Samples to make.
+        """
+        local = self.config.local_conditioning
+        if local is None or local.follows_pitch == "none":
+            return None, None
+        hop, lookaround = local.sizes[1], local.lookaround_frames
+        frames = num_frames(num_samples, hop)
+        if features.shape[1] > frames:
+            features = features[:, lookaround : features.shape[1] - lookaround]
+        period, voicing = (
+            jnp.repeat(features[..., column], hop, axis=1)[:, :num_samples] for column in (-2, -1)
+        )
+        # One less, because the newest sample that is seen is the one before the predicted one.
+        dilation = jnp.round(period).astype(jnp.int32) - 1
+        return jnp.clip(dilation, INPUT_SPREAD + 1, self.config.longest_lag), voicing
+
+    def of_features(self, features: Any, num_samples: int) -> tuple[Any, Any, Any]:
+        """All that a call of the model is given of features: the local condition, the dilation and the voicing."""
+        if features is None:
+            return None, None, None
+        return self.upsample(features, num_samples), *self.pitch(features, num_samples)
 
     def require_features(self, given: bool) -> None:
         """Refuses features that are missing, or given to a model that takes none.

@@ -9,6 +9,7 @@ from wavedil.config import Config, decided
 from wavedil.errors import UserError, require_positive
 from wavedil.features import MelConfig
 from wavedil.frames import num_frames
+from wavedil.pitch import PitchConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,11 @@ class LocalConditioningConfig(Config):
     """How a frame becomes samples: repeated and smoothed, or spread out of channels."""
     mel: MelConfig | None = decided(by="the features", default=None)
     """How the features are computed, where they are mel spectra."""
+    pitch: PitchConfig | None = decided(by="the features", default=None)
+    """How the last two numbers of a frame are computed, where they are pitch period and voicing."""
+    pitch_taps: Literal["input", "blocks", "none"] = "input"
+    """Where a model whose features carry pitch sees what was a period ago: at its input, in every block of the last
+    cycle, or nowhere."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -48,13 +54,30 @@ class LocalConditioningConfig(Config):
                 f"{self.upsampling!r} looks at {fewest} or more on either side; use 2"
             )
         mel = self.mel
-        if mel is not None and (mel.num_mels, mel.hop) != (self.num_features, self.hop):
+        if mel is None and self.pitch is not None:
+            raise UserError(
+                "local_conditioning has pitch without mel settings; give both, or neither"
+            )
+        given = None if mel is None else mel.num_mels + (0 if self.pitch is None else 2)
+        if mel is not None and (given, mel.hop) != (self.num_features, self.hop):
+            beside = "" if self.pitch is None else " with pitch and voicing"
             raise UserError(
                 f"local_conditioning says {self.num_features} features every {self.hop} samples, but its mel settings "
-                f"give {mel.num_mels} every {mel.hop}; take num_features and hop from mel"
+                f"give {given}{beside} every {mel.hop}; take num_features and hop from them"
             )
 
-    def of(self, num_features: int, hop: int, mel: MelConfig | None = None) -> Self:
+    @property
+    def follows_pitch(self) -> Literal["input", "blocks", "none"]:
+        """Where the model sees what was a pitch period ago."""
+        return "none" if self.pitch is None else self.pitch_taps
+
+    def of(
+        self,
+        num_features: int,
+        hop: int,
+        mel: MelConfig | None = None,
+        pitch: PitchConfig | None = None,
+    ) -> Self:
         """This config for these features.
 
         Raises:
@@ -69,7 +92,7 @@ class LocalConditioningConfig(Config):
                     f"local_conditioning {name} is {own}, but the features that condition the model have {other}; "
                     "leave it out"
                 )
-        return dataclasses.replace(self, num_features=num_features, hop=hop, mel=mel)
+        return dataclasses.replace(self, num_features=num_features, hop=hop, mel=mel, pitch=pitch)
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -105,6 +128,21 @@ class LocalConditioningConfig(Config):
             )
         if not np.all(np.isfinite(features)):
             raise UserError(f"{what} hold numbers that are NaN or infinite; compute them again")
+        if self.pitch is not None:
+            self._require_pitch(np.asarray(features)[:, -2:], self.pitch, what)
+
+    def _require_pitch(self, frames: Any, pitch: PitchConfig, what: str) -> None:
+        # The top of a peak may lie half a sample beyond the range of lags.
+        low, high = pitch.shortest_period - 1, pitch.longest_period + 1
+        periods = frames[:, 0]
+        if not low <= periods.min() <= periods.max() <= high:
+            raise UserError(
+                f"{what} have pitch periods of {periods.min():.4g} to {periods.max():.4g} samples, but the model knows "
+                f"{pitch.shortest_period} to {pitch.longest_period} ({pitch.lowest_hz:g} to {pitch.highest_hz:g} Hz); "
+                "change the pitch by less, or train with another pitch_range"
+            )
+        if not 0 <= frames[:, 1].min() <= frames[:, 1].max() <= 1:
+            raise UserError(f"{what} have a voicing that is not from 0 to 1; {self._remedy}")
 
     def require_length(self, features: Any, num_samples: int, what: str) -> None:
         """Refuses another number of frames than the samples take.
@@ -124,6 +162,6 @@ class LocalConditioningConfig(Config):
         if self.mel is None:
             return "compute them as for the training recordings"
         return (
-            "compute them with the model's own settings: "
-            "features.mel(samples, model.config.local_conditioning.mel)"
+            "compute them with the model's own settings: local = model.config.local_conditioning; "
+            "features.of_sound(samples, local.mel, local.pitch)"
         )

@@ -20,19 +20,19 @@ class TCNConfig(Config):
 
     name: ClassVar[str] = "TCN"
 
-    channels: int = 64
+    channels: int = 128
     """Channels of every block."""
     kernel_size: int = 3
     """Taps of every convolution."""
-    dilations: tuple[int, ...] = (1, 2, 4, 8)
+    dilations: tuple[int, ...] = (1, 2, 4)
     """Frames, or samples, between taps, block by block."""
-    activation: str = "relu"
+    activation: str = "gelu"
     """By name (relu, gelu, silu, tanh ...), or gated: tanh x sigmoid."""
-    norm: Literal["weight", "layer", "group", "none"] = "weight"
+    norm: Literal["weight", "layer", "group", "none"] = "layer"
     """Of the kernels, of the channels of a frame, of groups of them, or none."""
     dropout: float = 0.1
     """Share of the numbers that training drops after every convolution."""
-    skip_connections: bool = False
+    skip_connections: bool = True
     """Whether the outputs of all blocks are summed, rather than the last one's taken alone."""
     pooling: Literal["mean", "last"] = "mean"
     """The answer to a sequence: the mean of those at all of its frames, or that at its last."""
@@ -61,7 +61,9 @@ class TCNConfig(Config):
         if not 0 < self.deviation < math.inf:
             raise UserError(f"deviation is {self.deviation}, but it must be above 0 and finite")
         if len(set(self.values)) != len(self.values):
-            raise UserError(f"values are {', '.join(self.values)}; leave each out but once")
+            raise UserError(
+                f"values are {', '.join(self.values)}, but each may come once; leave the others out"
+            )
 
     @property
     def quantizer(self) -> Quantizer:

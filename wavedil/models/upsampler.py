@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -9,6 +10,7 @@ from wavedil.errors import UserError
 from wavedil.frames import num_frames
 from wavedil.models.local_conditioning import LocalConditioningConfig
 from wavedil.nn import Conv1d, RepeatUpsample, SubPixelUpsample
+from wavedil.pitch import PitchConfig
 from wavedil.receptive_field import ReceptiveField
 
 
@@ -62,6 +64,8 @@ class FeatureUpsampler(nnx.Module):
     ) -> Float[Array, "batch time channels"]:
         """The condition of the samples; see `Conditioning.upsample`."""
         features = self._with_context(features, num_samples).astype(self.frames.kernel.dtype)
+        if self.config.pitch is not None:
+            features = _with_scaled_pitch(features, self.config.pitch)
         if self.config.mel is not None:
             # From 0 .. 1 to a deviation of about 1 around 0, with which they are learnt in far fewer steps.
             features = 4.0 * features - 2.0
@@ -92,6 +96,14 @@ class FeatureUpsampler(nnx.Module):
         return jnp.pad(
             features, ((0, 0), (config.lookaround_frames, config.lookaround_frames), (0, 0))
         )
+
+
+def _with_scaled_pitch(features: Array, settings: PitchConfig) -> Array:
+    """Features whose period, the last number but one, goes from 0 for the shortest to 1 for the longest, by octaves."""
+    shortest, longest = settings.shortest_period, settings.longest_period
+    spectra, period, voicing = features[..., :-2], features[..., -2:-1], features[..., -1:]
+    octaves = jnp.log2(jnp.clip(period, shortest, longest) / shortest)
+    return jnp.concatenate([spectra, octaves / np.log2(longest / shortest), voicing], axis=2)
 
 
 def stage_factors(hop: int) -> tuple[int, ...]:

@@ -14,17 +14,19 @@ from wavedil.errors import Size, UserError
 from wavedil.frames import BEYOND
 from wavedil.models.conditioning import Conditioning, Labels, Signal, label_tables
 from wavedil.models.embeddings import look_up, smooth_embedding
-from wavedil.models.wavenet_config import WaveNetConfig
-from wavedil.nn import Conv1d, DilatedStack
+from wavedil.models.pitch_taps import pitch_entry, pitch_input, pitch_stack, with_taps
+from wavedil.models.wavenet_config import INPUT_SPREAD, WaveNetConfig
+from wavedil.nn import Conv1d, DilatedStack, door
 from wavedil.nn.door import (
     require_beside,
     require_parts,
     require_signal,
     weights_dtype,
-    with_context,
 )
 from wavedil.nn.dropout import keys_of, require_key
+from wavedil.nn.gated_block import is_local
 from wavedil.nn.mask import inner, masked, require_mask
+from wavedil.nn.pitch_conv import Dilation, Voicing
 from wavedil.ops.devices import split_alike
 from wavedil.receptive_field import ReceptiveField
 
@@ -42,7 +44,11 @@ class WaveNet(nnx.Module):
 
         log p(x) = sum_t log p(x[t] | x[t - size], ..., x[t - 1])        (size of the receptive field)
 
-    Labels, features and a context stack condition it as `Conditioning` says.
+    Labels, features and a context stack condition it as `Conditioning` says. Where the features carry pitch, it sees
+    what the sound was a pitch period before the sample that is predicted, by one of
+
+        input    a few numbers of every sample -> PitchConv1d -> the input of the stack, and the condition
+        blocks   the convolutions of the last cycle follow the pitch (`PitchStack`)
 
     Args:
       config: Sizes, levels, output distribution and conditions.
@@ -53,8 +59,9 @@ class WaveNet(nnx.Module):
       labels:   values or rows of each named label; row 0 where it is not known.
       local:    [batch, time, local_conditioning.channels], as `conditioning.upsample` makes it; of a model without
                 features, None.
+      dilation, voicing: [batch, time], as `conditioning.pitch` makes them of the features that carry pitch.
       state:    {"input": ..., "stack": [...]}, arrays [batch, past, residual_channels], oldest sample first; with
-                a context stack also its own, "context".
+                a context stack also its own, "context", and with pitch "pitch".
 
     Raises:
       UserError: By `WaveNetConfig`, where sizes do not fit; when called, where features are missing, were not
@@ -68,7 +75,7 @@ class WaveNet(nnx.Module):
 
     config_class: ClassVar[type[WaveNetConfig]] = WaveNetConfig
     hidden_kernels: ClassVar[tuple[str, ...]] = (
-        *("stack", "conditioning.context_stack.stack", "hidden"),
+        *("stack", "pitch_stack", "conditioning.context_stack.stack", "hidden"),
     )
     """Weights, by the beginnings of their names, whose kernels lie between the first layer and the last."""
 
@@ -92,8 +99,7 @@ class WaveNet(nnx.Module):
             channels,
             skip_channels,
             kernel_size=config.kernel_size,
-            dilations=config.dilations,
-            cycles=config.cycles,
+            dilations=config.layer_dilations,
             condition_channels=config.condition_channels,
             gate_channels=config.gate_channels,
             dropout=config.dropout,
@@ -113,6 +119,12 @@ class WaveNet(nnx.Module):
         self.output.kernel[...] *= 0.1
         # Drawn last, so that a model has the same other weights with and without what varies.
         self.conditioning = Conditioning(config, label_embeddings, rngs=rngs)
+        self.pitch_entry = pitch_entry(config, rngs)
+        self.pitch_input = pitch_input(config, rngs)
+        self.pitch_stack = pitch_stack(config, rngs)
+        if config.follows_pitch != "none":
+            self.longest_lag = config.longest_lag
+        self.spread = INPUT_SPREAD if config.follows_pitch == "input" else 0
         self.receptive_field: ReceptiveField = config.receptive_field
 
     @property
@@ -125,17 +137,41 @@ class WaveNet(nnx.Module):
         codes: Int[Array, "batch time"],
         labels: Labels | None = None,
         local: Signal | None = None,
+        dilation: Dilation | None = None,
+        voicing: Voicing | None = None,
         *,
         mask: Bool[Array, "batch time"] | None = None,
         dropout_key: PRNGKeyArray | None = None,
     ) -> Float[Array, "batch time parameters"]:
-        x, local = self._enter(codes, local, mask=mask, dropout_key=dropout_key)
-        of_far, of_near = keys_of(dropout_key, 2)
+        given: dict[str, Any] = {"mask": mask, "dropout_key": dropout_key}
+        x, *signals = self._enter(codes, local, dilation, voicing, **given)
+        return self.after_entering(x, labels, *signals, **given)
+
+    def after_entering(
+        self,
+        x: Float[Array, "batch time in_channels"],
+        labels: Labels | None = None,
+        local: Signal | None = None,
+        dilation: Dilation | None = None,
+        voicing: Voicing | None = None,
+        *,
+        mask: Bool[Array, "batch time"] | None = None,
+        dropout_key: PRNGKeyArray | None = None,
+    ) -> Float[Array, "batch time parameters"]:
+        """The outputs of samples as `enter` makes them; the rest as in a call."""
+        of_far, of_near, of_pitch = keys_of(dropout_key, 3)
         far = self.conditioning.context_stack
+        pitch: Any = dilation, voicing
         context = None if far is None else far(x, mask=mask, dropout_key=of_far)
-        condition = self.conditioning(codes.shape[0], labels, local, context)
-        x = self.input(x, mask=mask)
-        _, skip = self.stack(x, condition, mask=mask, dropout_key=of_near)
+        entered = self.input(x, mask=mask)
+        if self.pitch_entry is not None and self.pitch_input is not None:
+            taps = self.pitch_input(self.pitch_entry(x), *pitch, mask=mask)
+            entered, local = with_taps(entered, local, taps)
+        condition = self.conditioning(x.shape[0], labels, local, context)
+        y, skip = self.stack(entered, condition, mask=mask, dropout_key=of_near)
+        if self.pitch_stack is not None:
+            given = {"mask": mask, "dropout_key": of_pitch}
+            skip = skip + self.pitch_stack(y, pitch[0], pitch[1], condition, **given)[1]
         return masked(self.head(skip), mask)
 
     def valid(
@@ -143,6 +179,8 @@ class WaveNet(nnx.Module):
         codes: Int[Array, "batch time"],
         labels: Labels | None = None,
         local: Signal | None = None,
+        dilation: Dilation | None = None,
+        voicing: Voicing | None = None,
         *,
         mask: Bool[Array, "batch mask_time"] | None = None,
         dropout_key: PRNGKeyArray | None = None,
@@ -154,29 +192,48 @@ class WaveNet(nnx.Module):
           codes: As in a call.
           labels: As in a call.
           local: As in a call.
+          dilation: As in a call.
+          voicing: As in a call.
           mask: False where there is no signal; see `Layer.valid`.
           dropout_key: As in a call.
           num_outputs: How many of the last samples have outputs; by default all after the first `past`.
         """
         far = self.conditioning.context_stack
-        x, local = self._enter(codes, local, mask=mask, dropout_key=dropout_key, valid=True)
-        of_far, of_near = keys_of(dropout_key, 2)
-        if num_outputs is None or not codes.shape[1]:
-            x = with_context(self, x)
+        given: dict[str, Any] = {"mask": mask, "dropout_key": dropout_key}
+        whole = num_outputs is None or not codes.shape[1]
+        signals = codes, local, dilation, voicing
+        x, local, dilation, voicing = self._enter(*signals, **given, valid=True, with_context=whole)
+        of_far, of_near, of_pitch = keys_of(dropout_key, 3)
         num_samples = x.shape[1]
         count = num_samples - self.receptive_field.past if num_outputs is None else num_outputs
-        near = count + self.stack.receptive_field.past
-        first = num_samples - near - self.input.receptive_field.past
+        after = count + (0 if self.pitch_stack is None else self.pitch_stack.receptive_field.past)
+        near = after + self.stack.receptive_field.past
         context = (
             None if far is None else _ending(far.valid(x, mask=mask, dropout_key=of_far), near)
         )
         local = None if local is None else _ending(local, near)
+
+        def seen_by(layer: Any, wanted: int, *signals: Any) -> Any:
+            """Of signals what a layer sees for its last outputs, so many as are wanted; the mask may end early."""
+            start = num_samples - wanted - layer.receptive_field.past
+            return [None if signal is None else signal[:, start:] for signal in signals]
+
+        seen, there = seen_by(self.input, near, x, mask)
+        entered = self.input.valid(seen, mask=there)
+        if self.pitch_entry is not None and self.pitch_input is not None:
+            seen, *pitch, there = seen_by(self.pitch_input, near, x, dilation, voicing, mask)
+            taps = self.pitch_input.valid(self.pitch_entry(seen), *pitch, mask=there)
+            entered, local = with_taps(entered, local, taps)
         condition = self.conditioning(codes.shape[0], labels, local, context)
-        of_input, of_stack = (
-            None if mask is None else mask[:, start:] for start in (first, num_samples - near)
-        )
-        x = self.input.valid(x[:, first:], mask=of_input)
-        _, skip = self.stack.valid(x, condition, mask=of_stack, dropout_key=of_near)
+        (there,) = seen_by(self.stack, after, mask)
+        y, skip = self.stack.valid(entered, condition, mask=there, dropout_key=of_near)
+        if self.pitch_stack is not None:
+            *pitch, there = seen_by(self.pitch_stack, count, dilation, voicing, mask)
+            if condition is not None and is_local(condition):
+                condition = _ending(condition, after)
+            given = {"mask": there, "dropout_key": of_pitch}
+            more = self.pitch_stack.valid(y, pitch[0], pitch[1], condition, **given)[1]
+            skip = _ending(skip, count) + more
         return masked(self.head(skip), inner(mask, num_samples - count, skip))
 
     def log_prob(
@@ -207,14 +264,14 @@ class WaveNet(nnx.Module):
         seen = jnp.concatenate([context, codes[:, :-1]], axis=1, dtype=jnp.int32)
         beyond = seen == BEYOND
         entered = jnp.where(beyond, 0, seen)
-        local = None if features is None else self.conditioning.upsample(features, seen.shape[1])
+        given = self.conditioning.of_features(features, seen.shape[1])
         if context.shape[1] < self.config.context_samples:
-            parameters = self(entered, labels, local, dropout_key=dropout_key)
+            parameters = self(entered, labels, *given, dropout_key=dropout_key)
             parameters = _ending(parameters, codes.shape[1])
         else:
             settings = {"mask": ~beyond[:, : context.shape[1] - 1], "dropout_key": dropout_key}
             num_outputs = codes.shape[1]
-            parameters = self.valid(entered, labels, local, **settings, num_outputs=num_outputs)
+            parameters = self.valid(entered, labels, *given, **settings, num_outputs=num_outputs)
         return self.distribution.log_prob(parameters, codes)
 
     def init_state(self, batch_size: Size, dtype: DTypeLike = jnp.int32) -> dict[str, Any]:
@@ -225,6 +282,9 @@ class WaveNet(nnx.Module):
         }
         if self.conditioning.context_stack is not None:
             state["context"] = self.conditioning.context_stack.init_state(batch_size, dtype)
+        pitch = self.pitch_input or self.pitch_stack
+        if pitch is not None:
+            state["pitch"] = pitch.init_state(batch_size, dtype)
         return state
 
     def step(
@@ -233,16 +293,30 @@ class WaveNet(nnx.Module):
         state: dict[str, Any],
         labels: Labels | None = None,
         local: Signal | None = None,
+        dilation: Dilation | None = None,
+        voicing: Voicing | None = None,
     ) -> tuple[Float[Array, "batch time parameters"], dict[str, Any]]:
-        x, local = self._enter(codes, local)
+        pitch: Any
+        x, local, *pitch = self._enter(codes, local, dilation, voicing)
         far, context = self.conditioning.context_stack, None
-        require_parts(self, state, ("input", "stack", *(() if far is None else ("context",))))
+        follows = self.pitch_input or self.pitch_stack
+        parts = "input", "stack", *(("context",) if far else ()), *(("pitch",) if follows else ())
+        require_parts(self, state, parts)
         after: dict[str, Any] = {}
         if far is not None:
             context, after["context"] = far.step(x, state["context"])
+        entered, after["input"] = self.input.step(x, state["input"])
+        if self.pitch_entry is not None and self.pitch_input is not None:
+            seen = self.pitch_entry(x)
+            taps, after["pitch"] = self.pitch_input.step(seen, state["pitch"], *pitch)
+            entered, local = with_taps(entered, local, taps)
         condition = self.conditioning(codes.shape[0], labels, local, context)
-        x, after["input"] = self.input.step(x, state["input"])
-        (_, skip), after["stack"] = self.stack.step(x, state["stack"], condition)
+        (y, skip), after["stack"] = self.stack.step(entered, state["stack"], condition)
+        if self.pitch_stack is not None:
+            (_, more), after["pitch"] = self.pitch_stack.step(
+                y, state["pitch"], pitch[0], pitch[1], condition
+            )
+            skip = skip + more
         return self.head(skip), after
 
     def enter(self, codes: Int[Array, "*samples"]) -> Float[Array, "*samples in_channels"]:
@@ -256,12 +330,15 @@ class WaveNet(nnx.Module):
         self,
         codes: Any,
         local: Any,
+        dilation: Any,
+        voicing: Any,
         *,
         mask: Any = None,
         dropout_key: Any = None,
         valid: bool = False,
-    ) -> tuple[Array, Array | None]:
-        """Codes as they enter, and the local condition; refuses what does not fit, as the door of every layer."""
+        with_context: bool = False,
+    ) -> tuple[Array, Array | None, Array | None, Array | None]:
+        """Codes as they enter, and what comes with them; refuses what does not fit, as the door of every layer."""
         shape, kind = tuple(jnp.shape(codes)), jnp.result_type(codes)
         if len(shape) != 2 or not jnp.issubdtype(kind, jnp.integer):
             raise UserError(
@@ -275,8 +352,21 @@ class WaveNet(nnx.Module):
             require_signal("WaveNet", "local", local, "channels", config.channels)
             require_beside("WaveNet", local, codes)
             local = jnp.asarray(local, weights_dtype(self, local))
-        x = self.enter(codes).astype(weights_dtype(self, local))
-        return masked(x, mask), local
+        x = masked(self.enter(codes).astype(weights_dtype(self, local)), mask)
+        if with_context:
+            x = door.with_context(self, x)
+        follows = self.config.follows_pitch != "none"
+        if (dilation is not None) != follows:
+            raise UserError(
+                "the model follows the pitch, but was given no dilation; give local, dilation and voicing as "
+                "model.conditioning.of_features(features, num_samples) makes them"
+                if follows
+                else "the model does not follow the pitch, but was given a dilation; leave it out"
+            )
+        if follows:
+            self.conditioning.require_features(local is not None)
+            dilation, voicing = door.enter_pitch(self, codes, x, dilation, voicing, mask)
+        return x, local, dilation, voicing
 
     def head(
         self, skip: Float[Array, "batch time skip_channels"]

@@ -13,8 +13,11 @@ from wavedil.labels import LabelValues, Vocabulary
 from wavedil.models.context_stack import ContextStackConfig
 from wavedil.models.local_conditioning import LocalConditioningConfig
 from wavedil.quantizer import Companding, Quantizer
-from wavedil.receptive_field import ReceptiveField
+from wavedil.receptive_field import ReceptiveField, pitch_lags
 
+# Neighbours of the sample one pitch period back that the input sees.
+INPUT_SPREAD = 2
+_PITCH_CHANNELS = 4
 _ONE_CYCLE = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 _SIZES = (
     *("input_kernel_size", "kernel_size", "cycles", "residual_channels", "gate_channels"),
@@ -105,6 +108,13 @@ class WaveNetConfig(Config):
                 f"give settings for that rate: mel.at({self.sample_rate})"
             )
 
+        if self.follows_pitch == "blocks" and (self.cycles < 2 or self.kernel_size < 2):
+            raise UserError(
+                f"local_conditioning.pitch_taps is 'blocks' with {self.cycles} cycles of kernel_size "
+                f"{self.kernel_size}, but the last of several cycles follows the pitch, with 2 taps or more; use "
+                "cycles=2, or pitch_taps='input'"
+            )
+
     def _check_output(self) -> None:
         Quantizer(self.levels, self.companding)  # refuses what is out of range
         require_known("output", self.output, DISTRIBUTIONS)
@@ -153,20 +163,54 @@ class WaveNetConfig(Config):
 
     @property
     def layer_dilations(self) -> tuple[int, ...]:
-        """The dilation of every layer of the stack."""
-        return self.dilations * self.cycles
+        """The dilation of every layer of the stack; without those that follow the pitch."""
+        return self.dilations * (self.cycles - (self.follows_pitch == "blocks"))
+
+    @property
+    def follows_pitch(self) -> str:
+        """Where it sees what was a pitch period ago: "input", "blocks" (the last cycle's) or "none"."""
+        return "none" if self.local_conditioning is None else self.local_conditioning.follows_pitch
+
+    @property
+    def longest_lag(self) -> int:
+        """Most samples from the newest that is seen to the one a pitch period before the one that is predicted."""
+        local = self.local_conditioning
+        assert local is not None and local.pitch is not None
+        return local.pitch.longest_period - 1
+
+    @property
+    def pitch_channels(self) -> int:
+        """Numbers of a sample that the taps one pitch period before the predicted sample see at the input."""
+        return min(_PITCH_CHANNELS, self.input_channels)
+
+    @property
+    def entry_field(self) -> ReceptiveField:
+        """What the layers before the stack see."""
+        field = ReceptiveField.conv(self.input_kernel_size)
+        if self.follows_pitch != "input":
+            return field
+        return field.union(ReceptiveField.pitch_conv(self.longest_lag, spread=INPUT_SPREAD))
+
+    @property
+    def pitch_fields(self) -> tuple[ReceptiveField, ...]:
+        """Those of the layers of the stack that follow the pitch."""
+        if self.follows_pitch != "blocks":
+            return ()
+        lags = pitch_lags(self.longest_lag, len(self.dilations))
+        return tuple(ReceptiveField.pitch_conv(lag, self.kernel_size - 1) for lag in lags)
 
     @property
     def receptive_field(self) -> ReceptiveField:
         """The inputs of output t: `1 + (k_in - 1) + (k - 1) sum of dilations` samples up to t.
 
         With a context stack also what that sees: the first layer is conditioned on it at t itself, and every later one
-        reaches `(k - 1) dilation` samples further back.
+        reaches `(k - 1) dilation` samples further back. Where it follows the pitch, with the longest period.
         """
-        near = ReceptiveField.conv(self.input_kernel_size)
+        near = self.entry_field
         far = None if self.context_stack is None else self.context_stack.receptive_field
-        for layer, dilation in enumerate(self.layer_dilations):
-            block = ReceptiveField.conv(self.kernel_size, dilation).union(ReceptiveField.identity())
+        fixed = [ReceptiveField.conv(self.kernel_size, d) for d in self.layer_dilations]
+        for layer, field in enumerate((*fixed, *self.pitch_fields)):
+            block = field.union(ReceptiveField.identity())
             near = near.then(block)
             far = far.then(block) if far is not None and layer else far
         return near if far is None else near.union(far)
@@ -179,7 +223,9 @@ class WaveNetConfig(Config):
         it and the outputs are there with their gradients.
         """
         outputs = max(self.levels if self.output == "categorical" else 0, self.skip_channels)
-        layers = len(self.layer_dilations) * 2 * (self.gate_channels or self.residual_channels)
+        layers = (
+            len(self.dilations) * self.cycles * 2 * (self.gate_channels or self.residual_channels)
+        )
         return 4 * (layers * (10 if self.dropout else 3) // 2 + 8 * outputs)
 
     @property

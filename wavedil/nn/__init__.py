@@ -14,6 +14,8 @@ from wavedil.nn.film import FiLM as FiLM
 from wavedil.nn.gated_block import GatedBlock as GatedBlock
 from wavedil.nn.layer import Layer as Layer
 from wavedil.nn.layer import require_causal as require_causal
+from wavedil.nn.pitch_conv import PitchConv1d as PitchConv1d
+from wavedil.nn.pitch_stack import PitchStack as PitchStack
 from wavedil.nn.pooling import last_step as last_step
 from wavedil.nn.pooling import mean_step as mean_step
 from wavedil.nn.separable_block import DepthwiseSeparableBlock as DepthwiseSeparableBlock

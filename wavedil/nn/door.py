@@ -15,6 +15,7 @@ from wavedil.errors import UserError
 from wavedil.nn.dropout import require_key
 from wavedil.nn.mask import masked, require_mask
 from wavedil.ops.devices import split_alike
+from wavedil.ops.pitch import require_dilation
 from wavedil.ops.promotion import common_dtype
 
 
@@ -148,19 +149,62 @@ def require_signal(
         raise UserError(f"{name} holds {kind}, but {what} takes real numbers; cast it to float32")
 
 
-def require_beside(what: str, condition: Any, x: Any) -> None:
+def require_beside(what: str, condition: Any, x: Any, name: str = "condition") -> None:
     """Refuses a condition of another batch than the signal, or another length, one sample aside."""
     (batch_size, num_samples), (given, length) = x.shape[:2], condition.shape[:2]
     if given != batch_size:
         raise UserError(
-            f"the condition is for {given} signals and x holds {batch_size}; give {what} one for each signal, "
-            f"repeated where it is the same: jnp.repeat(condition, {batch_size}, axis=0)"
+            f"the {name} is for {given} signals and x holds {batch_size}; give {what} one for each signal, "
+            f"repeated where it is the same: jnp.repeat({name}, {batch_size}, axis=0)"
         )
-    if length not in (1, num_samples):
+    of_all = (1,) if name == "condition" else ()
+    if length not in (num_samples, *of_all):
         raise UserError(
-            f"the condition has {length} samples and the signal {num_samples}; a condition of {what} has a "
-            "value at every sample, or one for all"
+            f"the {name} has {length} samples and the signal {num_samples}; a {name} of {what} has a "
+            f"value at every sample{', or one for all' if of_all else ''}"
         )
+
+
+def enter_pitch(
+    layer: Any, x: Any, entered: Array, dilation: Any, voicing: Any, mask: Any = None
+) -> tuple[Array, Array | None]:
+    """A dilation and a voicing at every sample, as a layer with `longest_lag` and `spread` works on them.
+
+    Args:
+      layer: The layer.
+      x: The signal that they were given with.
+      entered: The signal as the layer works on it: an empty one may have become silence.
+      dilation: Whole numbers [batch, time].
+      voicing: Numbers [batch, time], or None.
+      mask: As of `enter`.
+
+    Returns:
+      Both without what they hold where there is no signal: there, the dilation is the longest and the voicing 0.
+
+    Raises:
+      UserError: If one is not [batch, time], or a dilation that is known is out of range.
+    """
+    what, longest = type(layer).__name__, layer.longest_lag
+    for name, given in (("dilation", dilation), ("voicing", voicing)):
+        if name == "voicing" and given is None:
+            continue
+        shape = tuple(jnp.shape(given))
+        if len(shape) != 2:
+            raise UserError(
+                f"the {name} has shape {list(shape)}, but {what} takes one at every sample, [batch, time]"
+            )
+        require_beside(what, given, x, name)
+    if not jnp.issubdtype(jnp.result_type(dilation), jnp.integer):
+        raise UserError(
+            f"the dilation holds {jnp.result_type(dilation)}, but it counts samples; round it to int32"
+        )
+    dilation = masked(jnp.asarray(dilation, jnp.int32) - longest, mask) + longest
+    require_dilation(dilation, layer.spread + 1, longest)
+    voicing = None if voicing is None else masked(jnp.asarray(voicing, entered.dtype), mask)
+    if x.shape[1] == 0:
+        dilation = jnp.full(entered.shape[:2], longest, jnp.int32)
+        voicing = None if voicing is None else jnp.zeros(entered.shape[:2], entered.dtype)
+    return split_alike((dilation, voicing), entered)
 
 
 def require_state(layer: Any, state: Any, shape: tuple[int, ...]) -> None:

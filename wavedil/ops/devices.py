@@ -1,5 +1,6 @@
 """A function of whole signals on devices that hold a part of the batch each."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -63,9 +64,10 @@ def _varying_alike(arguments: Any) -> Any:
     """
     if not jax.sharding.get_abstract_mesh().manual_axes:
         return arguments
-    # A sum varies wherever its terms do; XLA takes the zeros out again.
-    zero = sum(jnp.zeros_like(leaf, shape=()) for leaf in jax.tree.leaves(arguments))
-    return jax.tree.map(lambda leaf: leaf + zero, arguments)
+    # A sum varies wherever its terms do, of whatever types; XLA takes the zeros out again.
+    zeros = [jnp.zeros_like(leaf, shape=(), dtype=bool) for leaf in jax.tree.leaves(arguments)]
+    zero = functools.reduce(jnp.logical_or, zeros)
+    return jax.tree.map(lambda leaf: leaf + zero.astype(leaf.dtype), arguments)
 
 
 def split_alike(signals: Any, like: Array) -> Any:

@@ -22,6 +22,7 @@ from wavedil.receptive_field.stack import LayerRow as LayerRow
 from wavedil.receptive_field.stack import format_dilations as format_dilations
 from wavedil.receptive_field.stack import layer_sizes as layer_sizes
 from wavedil.receptive_field.stack import parse_dilations as parse_dilations
+from wavedil.receptive_field.stack import pitch_lags as pitch_lags
 from wavedil.receptive_field.stack import stack_dilations as stack_dilations
 from wavedil.receptive_field.stack import table as table
 from wavedil.receptive_field.tree import draw_tree as draw_tree

@@ -142,6 +142,17 @@ class ReceptiveField:
         return cls.from_phases(Fraction(stride), [Taps(-past, 1).repeated(dilation, kernel_size)])
 
     @classmethod
+    def pitch_conv(cls, longest_lag: int, taps: int = 1, spread: int = 0) -> Self:
+        """A convolution whose dilation follows the pitch, where the pitch period is the longest.
+
+        Output t sees input t, and inputs `t - k longest_lag - spread .. t - k longest_lag + spread` for
+        k = 1 .. taps.
+        """
+        around = range(-spread, spread + 1)
+        taps_seen = [j - k * longest_lag for k in range(1, taps + 1) for j in around]
+        return cls(past=taps * longest_lag + spread, taps=[0, *taps_seen])
+
+    @classmethod
     def upsample(cls, factor: int) -> Self:
         """Every sample repeated `factor` times: output t sees input `floor(t / factor)`.
 

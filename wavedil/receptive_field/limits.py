@@ -4,7 +4,7 @@ from wavedil.errors import UserError
 
 # Bits cost memory: 2**30 of them take 128 MiB and span 18 hours at 16 kHz.
 _MAX_SPAN = 2**30
-_MAX_LAYERS = 10_000
+MAX_LAYERS = 10_000
 
 
 def require_span(num_samples: int) -> None:
@@ -18,8 +18,8 @@ def require_span(num_samples: int) -> None:
 
 def require_layers(num_layers: int) -> None:
     """Raises UserError for more layers than are worked out one by one."""
-    if num_layers > _MAX_LAYERS:
+    if num_layers > MAX_LAYERS:
         raise UserError(
-            f"the stack has {num_layers} layers, more than the {_MAX_LAYERS} that are worked out one by one; "
+            f"the stack has {num_layers} layers, more than the {MAX_LAYERS} that are worked out one by one; "
             "use fewer cycles"
         )

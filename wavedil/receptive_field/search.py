@@ -8,6 +8,7 @@ from typing import Any
 
 from wavedil.errors import UserError, require_size
 from wavedil.receptive_field.designed_stack import Design
+from wavedil.receptive_field.limits import MAX_LAYERS
 from wavedil.receptive_field.wording import samples_text
 
 _KERNEL_SIZES = range(2, 9)
@@ -48,7 +49,7 @@ def design(
       rates: Dilations to take the first n of, rather than the three families.
       cycles: How often they are repeated; as often as needed by default.
       input_kernel_size: Taps of an undilated convolution before the stack; 1 for none.
-      max_layers: Most layers of the stack.
+      max_layers: Most layers of the stack, 10,000 at most.
       max_parameters: Most trained numbers (`Design.parameters`); any number by default.
       residual_channels: Channels of the signal and of the gates.
       skip_channels: Channels of the skip sum.
@@ -65,7 +66,7 @@ def design(
     wanted = target_samples(samples=samples, milliseconds=milliseconds, sample_rate=sample_rate)
     if kernel_size is not None:
         kernel_size = require_size("kernel size", kernel_size)
-    max_layers = require_size("max_layers", max_layers)
+    max_layers = min(require_size("max_layers", max_layers), MAX_LAYERS)
     if max_parameters is not None:
         max_parameters = require_size("max_parameters", max_parameters)
     start = Design(
@@ -82,9 +83,8 @@ def design(
     tried = [
         repeated
         for cycle in cycles_to_try
-        if (repeated := cycle if cycles else _repeated(cycle, wanted, max_layers, most))
-        and repeated.num_layers <= max_layers
-        and repeated.parameters <= most
+        for repeated in ([cycle] if cycles else _repeated(cycle, wanted, max_layers, most))
+        if repeated.num_layers <= max_layers and repeated.parameters <= most
     ]
     # Families begin alike: of equal stacks the first stays.
     reaching = {
@@ -110,16 +110,19 @@ def _cycles_to_try(
 ) -> Iterator[Design]:
     """For each kernel size and family the first dilations: one, two ..., until they reach."""
     for size in _KERNEL_SIZES if kernel_size is None else (kernel_size,):
-        for family in _families(size, max_layers) if rates is None else (tuple(rates),):
-            for length in range(1, len(family) + 1):
+        for family in _families(size, max_layers, wanted) if rates is None else (tuple(rates),):
+            for length in range(1, min(len(family), max_layers) + 1):
                 cycle = replace(start, kernel_size=size, dilations=family[:length])
                 yield cycle
-                # Longer dilations than these reach too, and only cost more.
-                if cycle.size >= wanted:
+                # Of a family that grows, more dilations than reach only cost more. Of one's own they may have
+                # no holes where fewer have some.
+                if rates is None and cycle.size >= wanted:
                     break
 
 
-def _families(kernel_size: int, length: int) -> Iterable[tuple[int, ...]]:
+def _families(kernel_size: int, max_layers: int, wanted: int) -> Iterable[tuple[int, ...]]:
+    # The slowest of them, Fibonacci's, doubles in less than two steps.
+    length = min(max_layers, 2 * wanted.bit_length() + 2)
     yield tuple(2**i for i in range(length))
     yield tuple(kernel_size**i for i in range(length))
     fibonacci = [1, 2]
@@ -128,18 +131,33 @@ def _families(kernel_size: int, length: int) -> Iterable[tuple[int, ...]]:
     yield tuple(fibonacci[:length])
 
 
-def _repeated(cycle: Design, wanted: int, max_layers: int, max_parameters: float) -> Design:
-    """As many cycles as reach the target, or as the limits let through."""
+def _repeated(cycle: Design, wanted: int, max_layers: int, max_parameters: float) -> list[Design]:
+    """As many cycles as reach the target, and as leave no holes, or as the limits let through."""
     # Every cycle adds as much as the second one did, to the field as to the parameters, so that the
     # number of cycles is a division. Kernels of one tap gain nothing.
     longer = replace(cycle, cycles=2)
     gain = longer.size - cycle.size
     missing = max(0, wanted - cycle.size)
-    more = [-(-missing // gain) if gain else 0, max_layers // cycle.num_layers - 1]
+    limits = [max_layers // cycle.num_layers - 1]
     if max_parameters < math.inf:
         room = max_parameters - cycle.parameters
-        more.append(int(room // (longer.parameters - cycle.parameters)))
-    return replace(cycle, cycles=1 + max(0, min(more)))
+        limits.append(int(room // (longer.parameters - cycle.parameters)))
+    reaching = -(-missing // gain) if gain else 0
+    numbers = {1 + max(0, min(more, *limits)) for more in (reaching, _without_holes(cycle) - 1)}
+    return [replace(cycle, cycles=number) for number in numbers]
+
+
+def _without_holes(cycle: Design) -> int:
+    """The fewest cycles that leave no holes, by the rule of `Design.has_holes`; 1 where none do."""
+    reach, steps, needed = cycle.input_kernel_size, 0, 1
+    for dilation in sorted(cycle.dilations):
+        # The shorter dilations reach `input kernel size + cycles * steps`.
+        if dilation > reach + steps * needed:
+            if not steps:
+                return 1
+            needed = -(-(dilation - reach) // steps)
+        steps += (cycle.kernel_size - 1) * dilation
+    return needed
 
 
 def _rank(found: Design) -> tuple[Any, ...]:

@@ -184,3 +184,14 @@ def _dilation(number: str, text: str) -> int:
         ) from None
     require_size("dilation", dilation)
     return dilation
+
+
+def pitch_lags(longest_lag: int, num_layers: int) -> tuple[int, ...]:
+    """The longest dilations of layers that follow the pitch, where the last of them looks a whole period back.
+
+    Example:
+      >>> pitch_lags(120, 4)
+      (15, 30, 60, 120)
+    """
+    parts = [2**number for number in reversed(range(num_layers))]
+    return tuple(max(1, (longest_lag + part // 2) // part) for part in parts)

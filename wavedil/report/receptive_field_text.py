@@ -114,6 +114,14 @@ def comparison_text(fields: Mapping[str, ReceptiveField], sample_rate: float) ->
     return "\n".join([_aligned(rows), verdict])
 
 
+def frames_text(name: str, hop: int | None, field: ReceptiveField) -> str:
+    """The frames of features or latents, one every `hop` samples, that a sample depends on."""
+    return (
+        f"{name}, a frame every {hop} samples: a sample depends on {field.past} frames before its own "
+        f"and {field.future} after it"
+    )
+
+
 def _layers(stack: Design, sample_rate: float) -> str:
     rows = [("layer", "kernel size", "dilation", "adds", "receptive field", "ms")]
     for row in table(

@@ -24,7 +24,7 @@ def stack_values(stack: Design, sample_rate: float) -> dict[str, Any]:
     ]
     counted = stack.size <= MOST_LAGS_COUNTED
     return {
-        **_field_values(rows[-1].receptive_field, sample_rate),
+        **field_values(rows[-1].receptive_field, sample_rate),
         "sample_rate": sample_rate,
         **_sizes(stack),
         "num_holes": stack.num_holes,
@@ -43,11 +43,11 @@ def context_values(
     """
     num_holes = field.size - field.num_taps
     return {
-        **_field_values(field, sample_rate),
+        **field_values(field, sample_rate),
         "num_holes": num_holes,
         "holes": field.holes if field.size <= MOST_LAGS_COUNTED else None,
         "evenness": None,
-        "context": context.to_dict() | _field_values(context.receptive_field, sample_rate),
+        "context": context.to_dict() | field_values(context.receptive_field, sample_rate),
     }
 
 
@@ -80,12 +80,13 @@ def comparison_values(fields: Mapping[str, ReceptiveField], sample_rate: float) 
     """Fields of the same network from several sources, and whether they are equal."""
     first, *others = fields.values()
     return {
-        **{source: _field_values(field, sample_rate) for source, field in fields.items()},
+        **{source: field_values(field, sample_rate) for source, field in fields.items()},
         "agree": all(other == first for other in others),
     }
 
 
-def _field_values(field: ReceptiveField, sample_rate: float) -> dict[str, Any]:
+def field_values(field: ReceptiveField, sample_rate: float) -> dict[str, Any]:
+    """A field in samples, and its length in milliseconds."""
     return {
         "size": field.size,
         "past": field.past,

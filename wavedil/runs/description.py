@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from wavedil.models.amp import AmpModel
 from wavedil.models.registry import Model, abstract_model, wavenet_of
 from wavedil.models.wavenet import WaveNet
 from wavedil.models.weights import named_weights
@@ -17,13 +18,14 @@ def model_facts(model: Model) -> dict[str, Any]:
         "parameters": sum(weight.size for weight in named_weights(model).values()),
     }
     wavenet = wavenet_of(model)
-    if isinstance(wavenet, WaveNet):
+    if isinstance(wavenet, WaveNet | AmpModel):
         field = wavenet.config.receptive_field
         facts |= {
             "receptive_field_samples": field.size,
             "receptive_field_ms": field.milliseconds(wavenet.config.sample_rate),
-            "generation_state_bytes": state_bytes(wavenet.config),
         }
+    if isinstance(wavenet, WaveNet):
+        facts["generation_state_bytes"] = state_bytes(wavenet.config)
     return facts
 
 
@@ -35,9 +37,8 @@ def describe(config: RunConfig) -> list[str]:
     parts = [f"{facts['architecture']}: {facts['parameters']:,} parameters"]
     if "receptive_field_samples" in facts:
         samples, ms = facts["receptive_field_samples"], facts["receptive_field_ms"]
-        parts += [
-            f"receptive field {samples:,} samples ({ms:.3g} ms)",
-            f"{facts['generation_state_bytes']:,} bytes of state while it generates",
-        ]
+        parts.append(f"receptive field {samples:,} samples ({ms:.3g} ms)")
+    if "generation_state_bytes" in facts:
+        parts.append(f"{facts['generation_state_bytes']:,} bytes of state while it generates")
     device = jax.devices()[0]
     return [f"device: {device.device_kind} ({device.platform})", ", ".join(parts)]

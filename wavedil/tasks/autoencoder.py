@@ -10,6 +10,7 @@ from wavedil.data.recording import Recording
 from wavedil.data.windows import TrainingWindows
 from wavedil.models.autoencoder_config import AutoencoderConfig
 from wavedil.tasks import sound
+from wavedil.training.config import TrainingConfig
 from wavedil.training.task import Progress, RunConfig
 
 
@@ -27,6 +28,9 @@ class AutoencoderTask(Config):
 
     def model(self) -> AutoencoderConfig:
         return AutoencoderConfig()
+
+    def training(self) -> TrainingConfig:
+        return TrainingConfig()
 
     def read(self, config: RunConfig, progress: Progress | None = None) -> Corpus:
         return sound.read(config, progress)

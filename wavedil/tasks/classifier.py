@@ -15,11 +15,14 @@ from wavedil.features import MelConfig
 from wavedil.labels import Vocabulary
 from wavedil.models.tcn_config import TCNConfig
 from wavedil.tasks import sound
+from wavedil.training.config import TrainingConfig
 from wavedil.training.memory import require_memory
 from wavedil.training.task import Progress, RunConfig
 
 # Longer recordings are trained on in parts.
 _WINDOW_SECONDS = 4
+# Share of the answer that training spreads over all values, so that none is predicted with certainty.
+_SMOOTHING = 0.1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,7 +42,8 @@ class ClassifierTask(Config):
     """Label that it learns to predict: a group of --labels, or a column of the manifest. It may be left out where
     there is one label alone."""
     input: Literal["mel", "samples"] = "mel"
-    """Whether it is given mel spectra or the samples themselves."""
+    """Whether it is given mel spectra or the samples themselves, of which a model has to see more: give it dilations
+    such as 1,4,16,64,256."""
     mel: MelConfig = MelConfig(num_mels=40)
     """The mel spectra, of fewer bands than a vocoder's: the pitch of a voice says little."""
 
@@ -52,6 +56,9 @@ class ClassifierTask(Config):
 
     def model(self) -> TCNConfig:
         return TCNConfig()
+
+    def training(self) -> TrainingConfig:
+        return TrainingConfig(steps=4000, learning_rate=2e-3)
 
     def read(self, config: RunConfig, progress: Progress | None = None) -> Corpus:
         return sound.read(config, progress, self.mel if self.input == "mel" else None)
@@ -117,7 +124,10 @@ class ClassifierTask(Config):
         )
 
     def loss(self, model: Any, batch: LabelledBatch, key: Any) -> Any:
-        """Nats of the true values, and their number; the metrics are these and the share that is predicted right."""
+        """Smoothed nats of the true values, and their number; the metrics are the nats and the share predicted right.
+
+        Reference: label smoothing, Szegedy et al. 2015, arXiv:1512.00567.
+        """
         import jax
         import jax.numpy as jnp
 
@@ -130,15 +140,16 @@ class ClassifierTask(Config):
         )
         dropout_key, other_key = jax.random.split(key)
         if self.input == "mel":
-            inputs = augmented(inputs, mask, other_key)
+            inputs, mask = augmented(inputs, mask, other_key)
         logits = model.logits(inputs, mask=mask, dropout_key=dropout_key)
         log_prob = jax.nn.log_softmax(logits)
         counted, chosen = rows >= 0, jnp.maximum(rows, 0)
         of_true = jnp.take_along_axis(log_prob, chosen[:, None], axis=1)[:, 0]
-        nats = -jnp.sum(jnp.where(counted, of_true, 0.0))
+        smoothed = (1 - _SMOOTHING) * of_true + _SMOOTHING * jnp.mean(log_prob, axis=1)
+        loss, nats = (-jnp.sum(jnp.where(counted, each, 0.0)) for each in (smoothed, of_true))
         right = jnp.sum((jnp.argmax(logits, axis=1) == rows), dtype=nats.dtype)
         count = jnp.sum(counted, dtype=nats.dtype)
-        return nats, count, {"nats": (nats, count), "accuracy": (right, count)}
+        return loss, count, {"nats": (nats, count), "accuracy": (right, count)}
 
     def evaluate(
         self, model: Any, recordings: Sequence[Recording], progress: Progress | None = None

@@ -14,6 +14,7 @@ from wavedil.errors import UserError
 from wavedil.frames import BEYOND
 from wavedil.models.diffwave_config import DiffWaveConfig
 from wavedil.tasks import sound
+from wavedil.training.config import TrainingConfig
 from wavedil.training.memory import require_memory
 from wavedil.training.task import Progress, RunConfig
 
@@ -39,6 +40,9 @@ class DiffusionTask(Config):
 
     def model(self) -> DiffWaveConfig:
         return DiffWaveConfig()
+
+    def training(self) -> TrainingConfig:
+        return TrainingConfig()
 
     def read(self, config: RunConfig, progress: Progress | None = None) -> Corpus:
         return sound.read(config, progress)

@@ -11,6 +11,7 @@ from wavedil.data.windows import TrainingWindows
 from wavedil.errors import UserError
 from wavedil.models.wavenet_config import WaveNetConfig
 from wavedil.tasks import sound
+from wavedil.training.config import TrainingConfig
 from wavedil.training.task import Progress, RunConfig
 
 
@@ -28,6 +29,9 @@ class GeneratorTask(Config):
 
     def model(self) -> WaveNetConfig:
         return WaveNetConfig()
+
+    def training(self) -> TrainingConfig:
+        return TrainingConfig()
 
     def read(self, config: RunConfig, progress: Progress | None = None) -> Corpus:
         _require_no_features(config.model)

@@ -7,6 +7,7 @@ from wavedil.errors import require_known
 from wavedil.tasks.autoencoder import AutoencoderTask
 from wavedil.tasks.classifier import ClassifierTask
 from wavedil.tasks.diffusion import DiffusionTask
+from wavedil.tasks.effect import EffectTask
 from wavedil.tasks.generator import GeneratorTask
 from wavedil.tasks.vocoder import VocoderTask
 from wavedil.training.task import Task
@@ -17,6 +18,7 @@ TASKS: dict[str, Any] = {
     "autoencoder": AutoencoderTask,
     "classifier": ClassifierTask,
     "diffusion": DiffusionTask,
+    "effect": EffectTask,
 }
 """Name -> the task's class. One of your own: `TASKS["my task"] = MyTask`."""
 

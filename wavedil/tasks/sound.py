@@ -16,6 +16,7 @@ from wavedil.evaluation.baselines import baseline_bits
 from wavedil.features import MelConfig
 from wavedil.frames import BEYOND
 from wavedil.models.wavenet_config import WaveNetConfig
+from wavedil.pitch import PitchConfig
 from wavedil.training.memory import require_memory
 from wavedil.training.task import Progress, RunConfig
 
@@ -25,11 +26,17 @@ def read(
     progress: Progress | None,
     mel: MelConfig | None = None,
     features_hop: int | None = None,
+    pitch: PitchConfig | None = None,
 ) -> Corpus:
     """The recordings as codes of the model's quantizer, with their features."""
     quantizer = config.model.quantizer
     return read_corpus(
-        config.corpus, quantizer=quantizer, mel=mel, features_hop=features_hop, progress=progress
+        config.corpus,
+        quantizer=quantizer,
+        mel=mel,
+        features_hop=features_hop,
+        pitch=pitch,
+        progress=progress,
     )
 
 

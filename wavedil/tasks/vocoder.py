@@ -12,13 +12,15 @@ from wavedil.errors import UserError, require_positive
 from wavedil.features import MelConfig
 from wavedil.models.local_conditioning import LocalConditioningConfig
 from wavedil.models.wavenet_config import WaveNetConfig
+from wavedil.pitch import PitchConfig
 from wavedil.tasks import sound
+from wavedil.training.config import TrainingConfig
 from wavedil.training.task import Progress, RunConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VocoderTask(Config):
-    """A WaveNet conditioned on features at every moment: mel spectra, or features of your own.
+    """A WaveNet conditioned on features at every moment: mel spectra, perhaps with pitch, or features of your own.
 
     Example:
       >>> RunConfig(task=VocoderTask(mel=MelConfig(num_mels=40)), corpus=CorpusConfig(folder="recordings"))
@@ -33,6 +35,11 @@ class VocoderTask(Config):
     features_hop: int | None = None
     """Read features of your own instead, from `x.npy` beside `x.wav`: an array [frames, features] with a frame for
     every so many samples."""
+    pitch: bool = False
+    """Compute pitch and voicing beside the mel spectra: the model sees what the sound was a period ago, and its voice
+    can be given another pitch."""
+    pitch_range: PitchConfig = dataclasses.field(default_factory=PitchConfig)
+    """Where the pitch is looked for."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -43,12 +50,21 @@ class VocoderTask(Config):
                 "compute mel spectra"
             )
 
+        if self.features_hop is not None and self.pitch:
+            raise UserError(
+                f"features_hop is {self.features_hop}, and pitch is asked for too; it comes with mel spectra alone"
+            )
+
     def model(self) -> WaveNetConfig:
         return WaveNetConfig(local_conditioning=LocalConditioningConfig())
 
+    def training(self) -> TrainingConfig:
+        return TrainingConfig()
+
     def read(self, config: RunConfig, progress: Progress | None = None) -> Corpus:
         hop = self.features_hop
-        return sound.read(config, progress, None if hop else self.mel, hop)
+        pitch = self.pitch_range if self.pitch else None
+        return sound.read(config, progress, None if hop else self.mel, hop, pitch)
 
     def resolve(self, config: RunConfig, corpus: Corpus) -> RunConfig:
         config = sound.with_corpus(config, corpus)
@@ -58,7 +74,7 @@ class VocoderTask(Config):
                 "the recordings have no features, which condition a vocoder; read them with mel or features_hop"
             )
         local = model.local_conditioning or LocalConditioningConfig()
-        local = local.of(corpus.num_features, corpus.hop, corpus.mel)
+        local = local.of(corpus.num_features, corpus.hop, corpus.mel, corpus.pitch)
         model = sound.wavenet(model, corpus, local_conditioning=local)
         task = dataclasses.replace(self, mel=corpus.mel or self.mel)
         config = dataclasses.replace(config, task=task, model=model)

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, cast
 
 from wavedil.config import Config
 from wavedil.data.config import CorpusConfig
@@ -56,6 +56,9 @@ class Task(Protocol):
     def model(self) -> Any:
         """The config of the model that is trained where the user names none."""
 
+    def training(self) -> TrainingConfig:
+        """The training settings where the user names none."""
+
     def read(self, config: "RunConfig", progress: Progress | None = None) -> Any:
         """The corpus that `config.corpus` describes."""
 
@@ -94,16 +97,19 @@ class RunConfig(Config):
     corpus: CorpusConfig
     model: Any = None
     """Of the model; by default that which the task trains."""
-    training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
+    training: TrainingConfig = None  # type: ignore[assignment]
+    """How it is trained; by default as the task says."""
     recordings_fingerprint: str = ""
     """Of the recordings, their labels and split, wherever they lie; empty before they are read."""
     start_from: str = ""
     """The run or saved model whose weights are the initial ones; empty: they are drawn."""
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if self.model is None:
             object.__setattr__(self, "model", self.task.model())
+        if cast(Any, self.training) is None:
+            object.__setattr__(self, "training", self.task.training())
+        super().__post_init__()
 
     def with_reports_of(self, other: Self) -> Self:
         """This configuration, with what leaves the trained parameters alone taken from another.

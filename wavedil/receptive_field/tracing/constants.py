@@ -1,20 +1,13 @@
 """Arrays that do not depend on the signal: computed only if their numbers turn out to matter."""
 
 import functools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from wavedil.receptive_field.tracing.jax_internals import called, opened
-
-# Weights are larger.
-_MAX_ELEMENTS = 2**22
-# Indices and masks, of frames that overlap: a minute at 16 kHz in frames of 1024 at a hop of 160 has 6 million.
-_MAX_INDICES = 2**24
+from wavedil.receptive_field.tracing.evaluation import evaluate
 
 
 class Constant:
@@ -23,17 +16,12 @@ class Constant:
     Args:
       shape: Its shape.
       make: Computes the array, or gives None where it cannot; None itself where the array is known to be unknown.
-      dtype: Its type of number; larger arrays of integers than of floats are computed.
     """
 
-    __slots__ = ("_known", "_limit", "_make", "_value", "shape")
+    __slots__ = ("_known", "_make", "_value", "shape")
 
-    def __init__(
-        self, shape: Sequence[int], make: Callable[[], Any] | None, dtype: Any = None
-    ) -> None:
+    def __init__(self, shape: Sequence[int], make: Callable[[], Any] | None) -> None:
         self.shape = tuple(shape)
-        integers = isinstance(dtype, np.dtype) and dtype.kind in "biu"
-        self._limit = _MAX_INDICES if integers else _MAX_ELEMENTS
         self._make = make
         self._known = False
         self._value: Any = None
@@ -41,14 +29,13 @@ class Constant:
     @classmethod
     def holding(cls, value: Any) -> "Constant":
         """A constant whose array is at hand."""
-        return cls(np.shape(value), lambda: value, getattr(value, "dtype", None))
+        return cls(np.shape(value), lambda: value)
 
     @property
     def value(self) -> Any:
         """The array, or None."""
         if not self._known:
-            small = math.prod(self.shape) <= self._limit
-            self._value = self._make() if self._make is not None and small else None
+            self._value = None if self._make is None else self._make()
             self._known, self._make = True, None
         return self._value
 
@@ -79,11 +66,7 @@ def computed(eqn: Any, inputs: Sequence[Constant]) -> list[Constant]:
         return results[i]
 
     return [
-        Constant(
-            getattr(var.aval, "shape", ()),
-            functools.partial(output, i),
-            getattr(var.aval, "dtype", None),
-        )
+        Constant(getattr(var.aval, "shape", ()), functools.partial(output, i))
         for i, var in enumerate(eqn.outvars)
     ]
 
@@ -92,13 +75,6 @@ def _evaluated(eqn: Any, values: Sequence[Any]) -> list[Any] | None:
     if eqn.effects:
         return None
     try:
-        with jax.ensure_compile_time_eval(), jax.debug_nans(False):
-            arrays = [v if isinstance(v, jax.Array) else jnp.asarray(np.asarray(v)) for v in values]
-            # A scan has a jaxpr too, but of one trip, so it is bound like other primitives.
-            function = called(eqn)
-            if function is not None:
-                return list(jax.core.eval_jaxpr(*opened(function), *arrays))
-            outputs = eqn.primitive.bind(*arrays, **eqn.params)
-            return list(outputs) if eqn.primitive.multiple_results else [outputs]
+        return evaluate(eqn, values)
     except Exception:  # what cannot be computed here is not known here, and every index is possible
         return None

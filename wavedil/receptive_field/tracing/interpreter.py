@@ -1,6 +1,7 @@
 """Abstract interpretation of a jaxpr: on the inputs that its arrays see, instead of on numbers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from jax.extend.core import Literal as JaxprLiteral
@@ -8,10 +9,10 @@ from jax.extend.core import Literal as JaxprLiteral
 from wavedil.errors import UserError
 from wavedil.receptive_field.taps import Taps
 from wavedil.receptive_field.tracing.constants import Constant, computed
+from wavedil.receptive_field.tracing.domain.terms import Term
+from wavedil.receptive_field.tracing.domain.value import Value, new_axes
 from wavedil.receptive_field.tracing.jax_internals import opened
 from wavedil.receptive_field.tracing.source import source_line
-from wavedil.receptive_field.tracing.terms import Term
-from wavedil.receptive_field.tracing.value import Value, new_axes
 
 Unknown = Literal["error", "all"]
 Seen = Value | Constant
@@ -27,16 +28,24 @@ class Interpreter:
     Args:
       num_inputs: Samples of the signal.
       rules: The rule of each primitive, by its name.
+      looking_at_known: Primitives whose rules look at the numbers that are known of a value.
       unknown: "error", or "all": a primitive without a rule sees all of the signal.
     """
 
-    def __init__(self, num_inputs: int, rules: dict[str, Rule], unknown: Unknown) -> None:
+    def __init__(
+        self,
+        num_inputs: int,
+        rules: Mapping[str, Rule],
+        unknown: Unknown,
+        looking_at_known: Collection[str] = (),
+    ) -> None:
         self.num_inputs = num_inputs
         self.window = (0, num_inputs)
         self._rules = rules
         self._unknown = unknown
+        self._looking_at_known = looking_at_known
         self._calls: list[Any] = []
-        self._upper_bounds: dict[str, None] = {}
+        self.expansions: dict[Any, Any] = {}
 
     def run(self, jaxpr: Any, constants: Sequence[Seen], inputs: Sequence[Seen]) -> list[Seen]:
         """The inputs that the outputs of a jaxpr see."""
@@ -55,7 +64,11 @@ class Interpreter:
         return [read(atom) for atom in jaxpr.outvars]
 
     def run_closed(self, closed: Any, inputs: Sequence[Seen]) -> list[Seen]:
-        """The same for a jaxpr that holds its constants, or that has none."""
+        """The same for a jaxpr that holds its constants, or that has none; the outputs say all by their terms."""
+        return [released(value) for value in self.call(closed, inputs)]
+
+    def call(self, closed: Any, inputs: Sequence[Seen]) -> list[Seen]:
+        """The same, with the numbers that are known of the outputs."""
         jaxpr, constants = opened(closed)
         return self.run(jaxpr, [Constant.holding(value) for value in constants], inputs)
 
@@ -69,11 +82,15 @@ class Interpreter:
         # Rules of jit and of loops run inner jaxprs; the equations they are in say where the user called
         # them, if a library wrote the inner ones.
         self._calls.append(eqn)
+        if eqn.primitive.name not in self._looking_at_known:
+            inputs = [self._located(released(value), eqn) for value in inputs]
         outputs = rule(self, eqn, inputs)
         self._calls.pop()
         # One answer for all outputs.
         if isinstance(outputs, Value | Constant):
-            outputs = [outputs] * len(eqn.outvars)
+            outputs = [self._located(outputs, eqn)] * len(eqn.outvars)
+        else:
+            outputs = [self._located(value, eqn) for value in outputs]
         return [
             _or_constant(value, getattr(var.aval, "shape", ()))
             for value, var in zip(outputs, eqn.outvars, strict=True)
@@ -82,36 +99,46 @@ class Interpreter:
     def without_rule(self, eqn: Any) -> Sequence[Seen]:
         """The outputs of a primitive that has no rule: all of the signal, or an error."""
         if self._unknown == "all":
-            self.note(f"the primitive {eqn.primitive.name!r}, which no rule knows", eqn)
-            return [self.everything(var.aval.shape) for var in eqn.outvars]
+            reason = f"the primitive {eqn.primitive.name!r}, which no rule knows"
+            return [self.everything(var.aval.shape, reason) for var in eqn.outvars]
         name = eqn.primitive.name
         raise UserError(
             f"no rule says which samples the primitive {name!r} reads{self._source_line(eqn)}; "
-            "use unknown='all' to let it see the whole signal, or probe() to measure"
+            f"declare its field (declared={{{name!r}: ...}}), use unknown='all' to let it see the whole signal, "
+            "or probe() to measure"
         )
-
-    @property
-    def upper_bounds(self) -> tuple[str, ...]:
-        """The places where the answer may be more than is seen."""
-        return tuple(self._upper_bounds)
-
-    def note(self, what: str, eqn: Any) -> None:
-        """Notes that an equation may see less than its rule answers."""
-        self._upper_bounds[f"{what}{self._source_line(eqn)}"] = None
 
     def _source_line(self, eqn: Any) -> str:
         """Where the user wrote the equation, or called the function that it belongs to."""
         return next(filter(None, map(source_line, (eqn, *self._calls[::-1]))), "")
 
-    def everything(self, shape: Sequence[int]) -> Value:
-        """An array whose every element sees all of the signal."""
-        return Value(
-            new_axes(shape), (Term({}, Taps.between(0, self.num_inputs - 1), self.window),)
+    def everything(self, shape: Sequence[int], reason: str) -> Value:
+        """An array whose every element is said to see all of the signal, and why."""
+        all_inputs = Term({}, Taps.between(0, self.num_inputs - 1), self.window)
+        return Value(new_axes(shape), (all_inputs,)).because(reason)
+
+    def _located(self, value: Seen, eqn: Any) -> Seen:
+        """A value that names this equation where it has been widened by it."""
+        if not isinstance(value, Value):
+            return value
+        new = {w for term in value.terms for w in term.widened if w.line is None}
+        if not new:
+            return value
+        line = self._source_line(eqn)
+        named = {w: w._replace(line=line) for w in new}
+        terms = (
+            replace(t, widened=frozenset(named.get(w, w) for w in t.widened)) for t in value.terms
         )
+        return replace(value, terms=tuple(terms))
+
+
+def released(value: Seen) -> Seen:
+    """A value that says all by its terms."""
+    return value.released() if isinstance(value, Value) else value
 
 
 def _or_constant(value: Seen, shape: Sequence[int]) -> Seen:
-    """A value that sees nothing, or has no elements, is a constant whose numbers are unknown."""
-    if isinstance(value, Value) and (not value.terms or 0 in shape):
+    """A value without elements is a constant."""
+    if isinstance(value, Value) and 0 in shape:
         return Constant(shape, None)
     return value

@@ -1,21 +1,24 @@
 """`trace`: from a function and the shape of its input to the field of its output."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, get_args
 
 import jax
 
 from wavedil.errors import UserError
 from wavedil.receptive_field.arguments import Function, output_axes, pure, require_axis
-from wavedil.receptive_field.tracing.axis_map import AxisMap
-from wavedil.receptive_field.tracing.field import TracedField
-from wavedil.receptive_field.tracing.formula import INFINITY, Formula, Piece
-from wavedil.receptive_field.tracing.interpreter import Interpreter, Seen, Unknown
-from wavedil.receptive_field.tracing.reading import Reading
-from wavedil.receptive_field.tracing.rules import RULES
-from wavedil.receptive_field.tracing.sets import ZERO
-from wavedil.receptive_field.tracing.summary import summary
-from wavedil.receptive_field.tracing.terms import Term
-from wavedil.receptive_field.tracing.value import Value, new_axes, new_axis, union_of
+from wavedil.receptive_field.arithmetic import ReceptiveField
+from wavedil.receptive_field.tracing.answer.field import TracedField
+from wavedil.receptive_field.tracing.answer.reading import Reading
+from wavedil.receptive_field.tracing.answer.summary import summary
+from wavedil.receptive_field.tracing.domain.axis_map import AxisMap
+from wavedil.receptive_field.tracing.domain.formula import INFINITY, Formula, Piece
+from wavedil.receptive_field.tracing.domain.sets import ZERO
+from wavedil.receptive_field.tracing.domain.terms import Term
+from wavedil.receptive_field.tracing.domain.value import Value, new_axes, new_axis, union_of
+from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen, Unknown
+from wavedil.receptive_field.tracing.rules import LOOKING_AT_KNOWN, RULES, control
 
 
 def trace(
@@ -25,6 +28,7 @@ def trace(
     time_axis: int = 1,
     output_time_axis: int | None = None,
     unknown: Unknown = "error",
+    declared: Mapping[str, ReceptiveField] = MappingProxyType({}),
 ) -> TracedField:
     """The receptive field of any function that JAX can trace, exact, or it says where not; no weights are run.
 
@@ -34,12 +38,15 @@ def trace(
     number of equations and not with the length of the signal.
 
     What counts is structure, not magnitude: x - x and 0 * x see x. Both cases of a `where` are
-    seen, unless the mask is known without the signal; then only the one that is chosen.
+    seen, unless the mask is known without the signal; then only the one that is chosen. A known
+    mask of two axes is followed as it is written in attention: in `where`, added (a number of
+    -10,000 or less counts as minus infinity), or multiplied; what it hides is not seen. So are known
+    matrices by their nonzeros, and products of Fourier transforms by the taps of the filter.
 
-    Where an answer may be more than is seen, and never less, its `upper_bounds` say so and name
-    the line: masks of several dimensions, indices that change in a loop, known matrices with zeros,
-    loops that the signal ends. Attention is such: under a causal mask it is answered with all of
-    the signal; `check_causal(model, x, by="change")` measures that the mask holds.
+    Every step that may say more than is seen, and never less, marks what it makes, and whatever is
+    made of that. If a mark reaches the output, `upper_bounds` names the steps and their lines, as
+    indices that change in a loop, loops that the signal ends, arrays too large to look for zeros in
+    (16 million elements), or inverse Fourier transforms of something else. Without one the answer is exact.
 
     Outputs are described by what those in the middle see. Where this signal cannot say (it is
     short, or they see an end of it) a longer one is traced too, and what grows with it is infinite.
@@ -53,6 +60,8 @@ def trace(
         several outputs it is the union, provided that they have equally many samples.
       unknown: "error", or "all": primitives without a rule see all of the signal, which is safe
         and may be too much.
+      declared: The fields of primitives that no rule knows, by name, such as {"pure_callback": ReceptiveField(past=3,
+        future=0)}: of inputs and outputs of equal shapes, along the axes along which time runs there.
 
     Returns:
       The field: what every output sees, and the taps that all but the outputs at the borders have
@@ -79,17 +88,20 @@ def trace(
         raise UserError(
             f"x has shape {spec.shape}, which holds no samples; make every size at least 1"
         )
+    rules = {**RULES, **{name: control.declared(field) for name, field in declared.items()}}
     output_axis = time_axis if output_time_axis is None else output_time_axis
 
     # The summary may ask for the same function on a longer or a shorter signal.
     def at_length(num_samples: int) -> Reading | None:
         shape = (*spec.shape[:axis], num_samples, *spec.shape[axis + 1 :])
         try:
-            return _read(fn, jax.ShapeDtypeStruct(shape, spec.dtype), axis, output_axis, unknown)
+            return _read(
+                fn, jax.ShapeDtypeStruct(shape, spec.dtype), axis, output_axis, unknown, rules
+            )
         except Exception:  # whatever a function says of a length that it was not made for
             return None
 
-    reading = _read(fn, spec, axis, output_axis, unknown)
+    reading = _read(fn, spec, axis, output_axis, unknown, rules)
     return TracedField.of(reading, summary(reading, at_length))
 
 
@@ -99,14 +111,15 @@ def _read(
     axis: int,
     output_axis: int,
     unknown: Unknown,
+    rules: Mapping[str, Rule],
 ) -> Reading:
     jaxpr, shapes = _jaxpr(fn, spec)
     axes = output_axes(shapes, output_axis)
-    tracer = Interpreter(spec.shape[axis], RULES, unknown)
+    tracer = Interpreter(spec.shape[axis], rules, unknown, LOOKING_AT_KNOWN)
     outputs = tracer.run_closed(jaxpr, [_signal(spec.shape, axis)])
     num_outputs = jax.tree.leaves(shapes)[0].shape[axes[0]]
     terms = _along_time(outputs, axes, num_outputs)
-    return Reading.of(spec.shape[axis], num_outputs, terms, tracer.upper_bounds)
+    return Reading.of(spec.shape[axis], num_outputs, terms)
 
 
 def _spec(x: Any) -> jax.ShapeDtypeStruct:

@@ -1,26 +1,35 @@
 """The rules: which elements each primitive of JAX reads, one file for each family."""
 
 from wavedil.receptive_field.tracing.interpreter import Rule
+from wavedil.receptive_field.tracing.jax_internals import CALLS
 from wavedil.receptive_field.tracing.rules import (
     control,
     elementwise,
+    fourier,
     gathering,
+    loops,
     reduction,
-    scan,
     scattering,
     shape,
-    while_loop,
     windows,
 )
+
+# Primitives whose rules look at the numbers that are known of a value.
+LOOKING_AT_KNOWN = {
+    *CALLS,
+    *elementwise.RULES,
+    *"broadcast_in_dim dot_general reshape select_n squeeze transpose".split(),
+    *"reduce_sum reduce_max reduce_min reduce_prod reduce_and reduce_or argmax argmin".split(),
+} - {"optimization_barrier"}
 
 RULES: dict[str, Rule] = {
     **elementwise.RULES,
     **shape.RULES,
+    **fourier.RULES,
     **windows.RULES,
     **reduction.RULES,
     **gathering.RULES,
     **scattering.RULES,
     **control.RULES,
-    **scan.RULES,
-    **while_loop.RULES,
+    **loops.RULES,
 }

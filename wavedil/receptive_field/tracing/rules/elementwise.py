@@ -1,14 +1,24 @@
 """Operations that work on each element by itself."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from wavedil.receptive_field.tracing.constants import Constant
-from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
-from wavedil.receptive_field.tracing.rules.relations import mask
-from wavedil.receptive_field.tracing.value import Axes, Axis, Value, new_axes, union_of
+from wavedil.receptive_field.tracing.domain.known import MINUS_INFINITY, Known, mask
+from wavedil.receptive_field.tracing.domain.value import (
+    Axes,
+    Axis,
+    Value,
+    new_axes,
+    new_axis,
+    union_of,
+)
+from wavedil.receptive_field.tracing.evaluation import compact
+from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen, released
+from wavedil.receptive_field.tracing.rules import masking
 
 _NAMES = """
 abs acos acosh add add_any and asin asinh atan atan2 atanh bessel_i0e bessel_i1e cbrt ceil clamp
@@ -25,16 +35,17 @@ pcast random_clone
 
 def elementwise(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     """Each output element sees what the input elements at its place see."""
-    shape = eqn.outvars[0].aval.shape
-    return together([value for value in inputs if isinstance(value, Value)], shape)
+    known = masking.of_result(eqn, inputs)
+    values = [value for value in inputs if isinstance(value, Value)]
+    values = [v if masking.covers(known, v) else v.released() for v in values]
+    return replace(together(values, eqn.outvars[0].aval.shape), known=known)
 
 
 def together(values: Sequence[Value], shape: Sequence[int]) -> Value:
     """The union of arrays that are broadcast to a shape: of that rank, or scalars."""
     if len(values) == 1 and values[0].shape == tuple(shape):
         return values[0]
-    # Along each axis the factors of an array that has some, so that its terms need no change; union_of
-    # then renames those of the others.
+    # Along each axis as many factors as an array that has some: then union_of need not join them.
     axes = list(new_axes(shape))
     for value in values:
         for i, axis in enumerate(value.axes):
@@ -44,8 +55,14 @@ def together(values: Sequence[Value], shape: Sequence[int]) -> Value:
 
 
 def _repeated(own: Axes, axes: Sequence[Axis]) -> Axes:
-    """Axes of size 1, and those that a scalar lacks, repeated as the others have them."""
-    return tuple(mine or axis for mine, axis in zip(own or [()] * len(axes), axes, strict=True))
+    """Axes of size 1, and those that a scalar lacks, repeated as the others have them, under new names.
+
+    In x[:, None] * x[None] both axes have the factors of x; under one name they would be the same index.
+    """
+    return tuple(
+        mine or tuple(part for old in axis for part in new_axis(old.size))
+        for mine, axis in zip(own or [()] * len(axes), axes, strict=True)
+    )
 
 
 def one_by_one(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Sequence[Seen]:
@@ -53,35 +70,82 @@ def one_by_one(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Sequence[Se
     return inputs
 
 
-def product(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+def multiplied(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     """As of each element by itself, though where a known factor is zero, as at a window's end, nothing is seen."""
+    if masking.of_result(eqn, inputs) is not None:
+        return elementwise(tracer, eqn, inputs)
     for value, factor in (inputs, inputs[::-1]):
-        known = factor.numpy if isinstance(factor, Constant) else None
-        if isinstance(value, Value) and known is not None and known.size > 1 and not known.all():
+        if isinstance(value, Value) and value.spectrum is not None:
+            values = [each for each in inputs if isinstance(each, Value)]
+            product = together(values, eqn.outvars[0].aval.shape)
+            return masking.filtered_by(value, factor, product)
+    for value, factor in (inputs, inputs[::-1]):
+        if not isinstance(value, Value) or not isinstance(factor, Constant):
+            continue
+        if masking.hides_too_much(value, factor):
+            return elementwise(tracer, eqn, [value.because(masking.TOO_LARGE)])
+        known = factor.numpy
+        if known is not None and known.size > 1 and not compact(known).all():
             # Zeros of some channels hide nothing, for the others see the same times.
-            moving = {id for term in value.terms for id, seen in term.maps.items() if seen.moves}
-            if any(part.id in moving for axis in value.axes for part in axis):
-                tracer.note("product with a known window or mask that has zeros", eqn)
+            if masking.moving_axes(value):
+                value = value.because("product with a known window or mask that has zeros")
+                return together([value], eqn.outvars[0].aval.shape)
+    return elementwise(tracer, eqn, inputs)
+
+
+def sum_of(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+    """As of each element by itself, though a known term may be minus infinity."""
+    for value, term in (inputs, inputs[::-1]):
+        if isinstance(value, Value) and masking.hides_too_much(value, term):
+            return elementwise(tracer, eqn, [value.because(masking.TOO_LARGE), term])
     return elementwise(tracer, eqn, inputs)
 
 
 def select(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     """An element of one case or the other; of the one that is chosen where a mask is known."""
-    which, *cases = inputs
+    masked = _masked(eqn, inputs)
+    if masked is not None:
+        return masked
+    which, *cases = map(released, inputs)
     shape = eqn.outvars[0].aval.shape
     chosen = which.numpy if isinstance(which, Constant) else None
     values = [which] if isinstance(which, Value) else []
     # A mask that depends on the signal is seen itself, and both cases; that is exact.
-    if chosen is None and not values:
-        tracer.note("where by a mask that is not known here", eqn)
     for i, case in enumerate(cases):
         if isinstance(case, Value):
             kept = case if chosen is None else _where(case, chosen == i)
             if kept is None:
-                tracer.note("where by a mask of several dimensions", eqn)
-                kept = case
+                kept = case.because("where by a mask of several dimensions")
+            if chosen is None and not isinstance(which, Value):
+                kept = kept.because("where by a mask that is not known here")
             values += [kept] if kept.terms else []
     return together(values, shape) if values else Constant(shape, None)
+
+
+def _masked(eqn: Any, inputs: list[Seen]) -> Seen | None:
+    """An array under a known mask, with constants in place of what it hides; None for other choices."""
+    which, *cases = inputs
+    chosen = which.numpy if isinstance(which, Constant) else None
+    places = [i for i, case in enumerate(cases) if isinstance(case, Value)]
+    if chosen is None or len(places) != 1 or len(cases) != 2:
+        return None
+    value, other = cases[places[0]], cases[1 - places[0]]
+    assert isinstance(value, Value)
+    live = np.asarray(compact(chosen) == places[0])
+    if live.all():
+        return value
+    if not live.any():
+        return Constant(value.shape, None)
+    fill = other.numpy if isinstance(other, Constant) else None
+    alike = fill is not None and fill.dtype.kind in "biuf" and compact(fill).size == 1
+    number = float(compact(fill).reshape(())) if alike else float("nan")  # type: ignore[arg-type]
+    if value.known is not None:
+        equal = number == value.known.number
+        if equal or max(number, value.known.number) <= MINUS_INFINITY:
+            live = live & value.known.live
+        else:
+            value = value.released()
+    return replace(value, known=Known(live, number))
 
 
 def _where(value: Value, chosen: np.ndarray) -> Value | None:
@@ -101,7 +165,8 @@ def _where(value: Value, chosen: np.ndarray) -> Value | None:
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(_NAMES, elementwise),
-    "mul": product,
+    "mul": multiplied,
+    **dict.fromkeys(["add", "sub", "add_any"], sum_of),
     "select_n": select,
     "optimization_barrier": one_by_one,
     "reduced_vary_cast": one_by_one,

@@ -6,12 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from wavedil.receptive_field.tracing.axis_map import AxisMap
 from wavedil.receptive_field.tracing.constants import Constant
-from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
-from wavedil.receptive_field.tracing.rules.relations import affine, listed
-from wavedil.receptive_field.tracing.terms import Term, tidied, united
-from wavedil.receptive_field.tracing.value import (
+from wavedil.receptive_field.tracing.domain.axis_map import AxisMap
+from wavedil.receptive_field.tracing.domain.terms import Term, tidied, united
+from wavedil.receptive_field.tracing.domain.value import (
     Axis,
     Factor,
     Value,
@@ -20,6 +18,8 @@ from wavedil.receptive_field.tracing.value import (
     union_of,
     with_axis,
 )
+from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
+from wavedil.receptive_field.tracing.rules.relations import affine, listed
 
 
 def start_of(index: Seen, size: int, num_read: int) -> int | None:
@@ -39,7 +39,7 @@ def dynamic_slice(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     sizes = value.shape
     starts = [start_of(*triple) for triple in zip(indices, sizes, shape, strict=True)]
     if isinstance(value, Value):
-        note_unknown(tracer, eqn, indices, starts)
+        value = unless_known(value, eqn, indices, starts, shape)
         for i, start in enumerate(starts):
             if start is None:
                 value = read_anywhere(value, i, shape[i])
@@ -50,13 +50,21 @@ def dynamic_slice(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     return union_of(values) if values else Constant(shape, None)
 
 
-def note_unknown(
-    tracer: Interpreter, eqn: Any, indices: Sequence[Seen], starts: Sequence[int | None]
-) -> None:
-    """Notes a slice whose place does not depend on the signal, and is not known all the same."""
-    for index, start in zip(indices, starts, strict=True):
+def unless_known(
+    value: Value,
+    eqn: Any,
+    indices: Sequence[Seen],
+    starts: Sequence[int | None],
+    sizes: Sequence[int],
+) -> Value:
+    """An upper bound for a slice whose place is not known."""
+    for index, start, size in zip(indices, starts, sizes, strict=True):
+        # Of a slice of several the last may not begin at the last index, nor the first end at the first.
+        if start is None and isinstance(index, Value) and size > 1:
+            return value.because(f"{eqn.primitive.name} at an index from the signal")
         if start is None and isinstance(index, Constant):
-            tracer.note(f"{eqn.primitive.name} at an index that is not known here", eqn)
+            return value.because(f"{eqn.primitive.name} at an index that is not known here")
+    return value
 
 
 def read_anywhere(value: Value, i: int, size: int) -> Value:
@@ -91,7 +99,7 @@ def gather(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     if isinstance(operand, Value):
         known = indices.numpy if isinstance(indices, Constant) else None
         if known is None and isinstance(indices, Constant):
-            tracer.note("gather at indices that are not known here", eqn)
+            operand = operand.because("gather at indices that are not known here")
         parts.append(_of_operand(eqn, operand, known, batch))
     return union_of(parts)
 

@@ -4,19 +4,28 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from wavedil.receptive_field.tracing import folding
+import numpy as np
+
+from wavedil.receptive_field.tracing.constants import Constant
+from wavedil.receptive_field.tracing.domain import folding
+from wavedil.receptive_field.tracing.domain.sets import ZERO
+from wavedil.receptive_field.tracing.domain.terms import Term, tidied
+from wavedil.receptive_field.tracing.domain.value import Factor, Value, new_axes, new_axis, union_of
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.rules.elementwise import together
+from wavedil.receptive_field.tracing.rules.masking import over_live
 from wavedil.receptive_field.tracing.rules.relations import affine
-from wavedil.receptive_field.tracing.sets import ZERO
-from wavedil.receptive_field.tracing.terms import Term, tidied
-from wavedil.receptive_field.tracing.value import Factor, Value, new_axis
 
 
 def reduce(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     """Sums, products, extremes and their places: an output reads all indices of the reduced axes."""
     axes = eqn.params["dimensions" if "dimensions" in eqn.params else "axes"]
-    values = [v.over(*axes) if v.shape else v for v in inputs if isinstance(v, Value)]
+    values = []
+    for value in inputs:
+        if isinstance(value, Value) and value.known is not None:
+            values.append(over_live(value, axes, value.known.live))
+        elif isinstance(value, Value):
+            values.append(value.over(*axes) if value.shape else value)
     return together(values, eqn.outvars[0].aval.shape)
 
 
@@ -50,16 +59,15 @@ def running_term(term: Term, factor: Factor) -> Iterable[Term | None]:
     # other map of the term moves inputs about.
     alone = all(seen.bounds == (0, 0) for seen in maps.values())
     own = term.maps[factor.id].plus_set(term.base)
-    for seen, window, grows in folding.running_union(own, term.window if alone else None):
-        yield tidied(
-            replace(
-                term,
-                maps={**maps, factor.id: seen},
-                base=ZERO,
-                window=window or term.window,
-                grows=(term.grows[0] or grows < 0, term.grows[1] or grows > 0),
-            )
+    for part in folding.running_union(own, term.window if alone else None):
+        joined = replace(
+            term,
+            maps={**maps, factor.id: part.seen},
+            base=ZERO,
+            window=part.window or term.window,
+            grows=(term.grows[0] or part.grows < 0, term.grows[1] or part.grows > 0),
         )
+        yield tidied(joined if part.exact else joined.because("running sum of an irregular signal"))
 
 
 def mixed(value: Value, axes: Sequence[int], shape: Sequence[int]) -> Value:
@@ -92,14 +100,6 @@ def top(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     return mixed(value, [axis], eqn.outvars[0].aval.shape)
 
 
-def transform(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
-    """A Fourier transform: every frequency sees all samples of the transformed axes."""
-    value = inputs[0]
-    assert isinstance(value, Value)
-    count, ndim = len(eqn.params["fft_lengths"]), len(value.axes)
-    return mixed(value, range(ndim - count, ndim), eqn.outvars[0].aval.shape)
-
-
 def matrices(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
     """Factorizations and solutions: all of the matrices of the last two axes, each batch entry by itself."""
     outputs: list[Seen] = []
@@ -111,9 +111,40 @@ def matrices(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
                 batch = value.axes[: len(value.axes) - 2]
                 inside = [factor for axis in value.axes[len(batch) :] for factor in axis]
                 new = tuple(new_axis(size) for size in shape[len(batch) :])
-                parts.append(Value((*batch, *new), value.terms_over(inside)))
+                part = Value((*batch, *new), value.terms_over(inside))
+                parts.append(
+                    part.because(f"{eqn.primitive.name}, of which every element is said to see all")
+                )
         outputs.append(together(parts, shape))
     return outputs
+
+
+def triangular(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+    """Row t of the solution of a lower triangular system sees rows 0 to t of both sides, as a recurrence does."""
+    matrix, right = inputs
+    params, shape = eqn.params, eqn.outvars[0].aval.shape
+    axis = len(shape) - (2 if params["left_side"] else 1)
+    forward = params["lower"] ^ bool(params["transpose_a"]) ^ (not params["left_side"])
+    parts = []
+    if isinstance(right, Value):
+        part = running(right, axis, reverse=not forward)
+        # A matrix with zeros may have an inverse with zeros.
+        known = matrix.numpy if isinstance(matrix, Constant) else None
+        below = None if known is None else np.tril if params["lower"] else np.triu
+        if below is None or not (below(np.ones(known.shape, bool)) <= (known != 0)).all():  # type: ignore[union-attr]
+            part = part.because("triangular_solve by a matrix that may have zeros")
+        parts.append(part)
+    if isinstance(matrix, Value):
+        # Row t needs rows of the matrix up to t, of which each sees its own elements.
+        rows = len(shape) - (1 if params["transpose_a"] ^ (not params["left_side"]) else 2)
+        other = 2 * len(shape) - 3 - rows
+        seen = running(matrix.over(other), min(rows, other), reverse=not forward)
+        axes = list(new_axes(shape))
+        axes[: len(shape) - 2] = seen.axes[:-1]
+        axes[axis] = seen.axes[-1]
+        reason = "triangular_solve by a matrix that depends on the signal"
+        parts.append(Value(tuple(axes), seen.terms).because(reason))
+    return union_of(parts)
 
 
 def solution(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
@@ -153,12 +184,12 @@ RULES: dict[str, Rule] = {
     "sort": sort,
     "top_k": top,
     "approx_top_k": top,
-    "fft": transform,
+    "triangular_solve": triangular,
     "custom_linear_solve": solution,
     "lu_pivots_to_permutation": permutation,
     **dict.fromkeys(
         """cholesky cholesky_update eig eigh geqrf hessenberg householder_product lu ormqr qr schur
-        svd symmetric_product triangular_solve tridiagonal tridiagonal_solve""".split(),
+        svd symmetric_product tridiagonal tridiagonal_solve""".split(),
         matrices,
     ),
     **dict.fromkeys(

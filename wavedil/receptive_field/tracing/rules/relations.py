@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from wavedil.receptive_field.taps import Taps
-from wavedil.receptive_field.tracing.axis_map import AxisMap, overlaid
-from wavedil.receptive_field.tracing.formula import Formula, Piece
-from wavedil.receptive_field.tracing.sets import Set
+from wavedil.receptive_field.tracing.domain.axis_map import AxisMap, overlaid
+from wavedil.receptive_field.tracing.domain.formula import Formula, Piece
+from wavedil.receptive_field.tracing.domain.known import true_runs
+from wavedil.receptive_field.tracing.domain.sets import Set
 
 
 @functools.cache
@@ -103,7 +104,7 @@ def _pattern(indices: np.ndarray, valid: np.ndarray) -> tuple[range, int] | None
         both = valid[period:] & valid[:-period]
         # Where indices follow the period; a run of these and the period after it are the pattern.
         repeats = both & (indices[period:] - indices[:-period] == advance)
-        runs = _true_runs(repeats)
+        runs = true_runs(repeats)
         if not len(runs):
             continue
         low, high = runs[np.argmax(runs[:, 1] - runs[:, 0])].tolist()
@@ -151,23 +152,3 @@ def _runs(indices: np.ndarray, valid: np.ndarray) -> list[Piece]:
         pieces.append(Piece(start, end, Formula(1, step, (Taps(first, 1),))))
         start = end
     return pieces
-
-
-def mask(where: np.ndarray) -> list[AxisMap]:
-    """{0} at the indices where a mask is true."""
-    size = len(where)
-    # A stride keeps every n-th index: one short period rather than a piece for each.
-    for period in range(1, min(size // 2, 64) + 1):
-        if (where[period:] == where[:-period]).all():
-            here = [Taps(0, 1) if true else None for true in where[:period]]
-            return [AxisMap.of(size, 0, here)] if where.any() else []
-    here_alone = Formula(1, 0, (Taps(0, 1),))
-    return overlaid(
-        size, [Piece(low, high, here_alone) for low, high in _true_runs(where).tolist()]
-    )
-
-
-def _true_runs(where: np.ndarray) -> np.ndarray:
-    """The runs of true entries, a row each: the first entry, and the one after the last."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], where, [False]]).astype(np.int8)))
-    return edges.reshape(-1, 2)

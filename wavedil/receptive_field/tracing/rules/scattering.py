@@ -7,20 +7,29 @@ from typing import Any
 import numpy as np
 
 from wavedil.receptive_field.taps import Taps
-from wavedil.receptive_field.tracing.axis_map import AxisMap, overlaid
 from wavedil.receptive_field.tracing.constants import Constant
-from wavedil.receptive_field.tracing.formula import Formula, Piece
+from wavedil.receptive_field.tracing.domain.axis_map import AxisMap, overlaid
+from wavedil.receptive_field.tracing.domain.formula import Formula, Piece
+from wavedil.receptive_field.tracing.domain.known import mask
+from wavedil.receptive_field.tracing.domain.sets import Set
+from wavedil.receptive_field.tracing.domain.value import (
+    Axis,
+    Terms,
+    Value,
+    new_axes,
+    new_axis,
+    union_of,
+)
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.rules.gathering import (
-    note_unknown,
     read_any,
     read_anywhere,
     scalars_for,
     start_of,
+    unless_known,
     varying,
 )
-from wavedil.receptive_field.tracing.rules.relations import affine, listed, mask
-from wavedil.receptive_field.tracing.value import Axis, Terms, Value, new_axes, new_axis, union_of
+from wavedil.receptive_field.tracing.rules.relations import affine, listed
 
 
 def dynamic_update_slice(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
@@ -28,15 +37,16 @@ def dynamic_update_slice(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> S
     operand, update, *indices = inputs
     shape, sizes = operand.shape, update.shape
     starts = [start_of(*triple) for triple in zip(indices, shape, sizes, strict=True)]
-    note_unknown(tracer, eqn, indices, starts)
     values = []
     if isinstance(operand, Value):
+        operand = unless_known(operand, eqn, indices, starts, sizes)
         covered = [
             None if start is None else np.isin(np.arange(n), np.arange(start, start + size))
             for start, n, size in zip(starts, shape, sizes, strict=True)
         ]
         values += _outside(operand, covered)
     if isinstance(update, Value):
+        update = unless_known(update, eqn, indices, starts, sizes)
         for i, start in enumerate(starts):
             if start is None:
                 update = read_anywhere(update, i, shape[i])
@@ -68,15 +78,20 @@ def scatter(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     operand, indices, updates = inputs
     shape = operand.shape
     known = indices.numpy if isinstance(indices, Constant) else None
-    if known is None and isinstance(indices, Constant):
-        tracer.note("scatter at indices that are not known here", eqn)
     window, places = _windows(eqn, shape, updates.shape)
     values = []
+    # Added updates leave the operand to be seen; only those that replace it cover it.
+    replaces = eqn.primitive.name == "scatter"
+    unknown = "scatter at indices that are not known here"
     if isinstance(operand, Value):
-        # Added updates leave the operand to be seen; only those that replace it cover it.
-        covered = _covered(eqn, shape, known, window) if eqn.primitive.name == "scatter" else [None]
+        covered = _covered(eqn, shape, known, window) if replaces else [None]
+        anywhere = any(along is None for along in covered)
+        if replaces and anywhere and isinstance(indices, Constant):
+            operand = operand.because(unknown if known is None else "scatter over no box of places")
         values += _outside(operand, covered)
     if isinstance(updates, Value):
+        if known is None and isinstance(indices, Constant):
+            updates = updates.because(unknown)
         values.append(_of_updates(eqn, updates, shape, known, window, places))
     if isinstance(indices, Value):
         chosen = indices.over(*range(len(indices.shape)))
@@ -156,6 +171,8 @@ def _of_updates(
         if known is None or any(scattered[i] not in left for i in moving):
             # Not known, or the axis has already placed another one of the operand: anywhere.
             axes[d], terms = new_axis(shape[d]), _over(terms, own)
+            if known is not None:
+                terms = tuple(t.because("scatter to places along two axes") for t in terms)
             continue
         pick = tuple(slice(None) if i in moving else 0 for i in range(starts.ndim))
         flat = (starts[pick][..., None] + np.arange(window[d])).reshape(-1)
@@ -176,8 +193,10 @@ def _over(terms: Terms, *gone: Axis) -> Terms:
 
 def inverted(indices: np.ndarray, valid: np.ndarray, size: int) -> list[AxisMap]:
     """Index i reads every j for which `indices[j]` is i."""
-    pieces = []
-    for run in (p for m in listed(indices, valid) for p in _constant_steps(m)):
+    listing = [p for m in listed(indices, valid) for p in m.pieces]
+    patterns = [p for p in listing if p.formula.period > 1 and p.formula.advance > 0]
+    pieces = [piece for pattern in patterns for piece in _pattern_inverted(pattern)]
+    for run in (one for p in listing if p not in patterns for one in _constant_steps(p)):
         first, step = run.formula.sets[0].first, run.formula.advance  # type: ignore[union-attr]
         # Many updates written to one index: it reads all of them.
         if step == 0 or run.length == 1:
@@ -199,17 +218,30 @@ def inverted(indices: np.ndarray, valid: np.ndarray, size: int) -> list[AxisMap]
     )
 
 
-def _constant_steps(reads: AxisMap) -> list[Piece]:
-    """Pieces of period 1; patterns that repeat are written out, one piece for each place in them."""
-    pieces = []
-    for p in reads.pieces:
-        if p.formula.period == 1:
-            pieces.append(p)
-        else:
-            pieces += [
-                Piece(j, j + 1, Formula(1, 0, (p.formula.at(j),))) for j in range(p.low, p.high)
-            ]
+def _pattern_inverted(pattern: Piece) -> list[Piece]:
+    """A piece for each place of a pattern that repeats, as frames that overlap are added up.
+
+    Place r of cycle q is written to `i = advance q + first`, so index i reads `period q + r` where such a q exists:
+    a formula whose period is the advance, and whose advance is the period.
+    """
+    f, pieces = pattern.formula, []
+    for place, written in enumerate(f.sets):
+        low, high = -(-(pattern.low - place) // f.period), (pattern.high - 1 - place) // f.period
+        if written is None or low > high:
+            continue
+        sets: list[Set] = [None] * f.advance
+        sets[written.first % f.advance] = Taps(place - f.period * (written.first // f.advance), 1)
+        first, last = (f.advance * q + written.first for q in (low, high))
+        pieces.append(Piece(first, last + 1, Formula(f.advance, f.period, tuple(sets))))
     return pieces
+
+
+def _constant_steps(piece: Piece) -> list[Piece]:
+    """Pieces of period 1; a pattern that does not move is written out, one piece for each index."""
+    if piece.formula.period == 1:
+        return [piece]
+    indices = range(piece.low, piece.high)
+    return [Piece(j, j + 1, Formula(1, 0, (piece.formula.at(j),))) for j in indices]
 
 
 _NAMES = ("scatter", "scatter-add", "scatter-sub", "scatter-mul", "scatter-min", "scatter-max")

@@ -2,14 +2,15 @@
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from wavedil.receptive_field.tracing.constants import Constant
+from wavedil.receptive_field.tracing.domain.value import Value, new_axis, union_of
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.rules.relations import affine
-from wavedil.receptive_field.tracing.value import Value, new_axis, union_of
 
 
 def _operand(inputs: Sequence[Seen]) -> Value:
@@ -22,21 +23,42 @@ def reshape(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     """The same elements in the same order."""
     value = _operand(inputs)
     if eqn.params.get("dimensions") is not None:
+        value = value.released()
         value = Value(tuple(value.axes[i] for i in eqn.params["dimensions"]), value.terms)
-    return value.reshaped(eqn.outvars[0].aval.shape)
+    shape = eqn.outvars[0].aval.shape
+    if value.known is None:
+        return value.reshaped(shape)
+    old = [size for size in value.shape if size > 1]
+    if old != [size for size in shape if size > 1]:
+        return value.released().reshaped(shape)
+    # Only axes of size 1 come and go: the mask has its sizes along the others.
+    sizes = iter(n for n, size in zip(value.known.live.shape, value.shape, strict=True) if size > 1)
+    live = value.known.live.reshape([next(sizes) if size > 1 else 1 for size in shape])
+    return replace(value.reshaped(shape), known=replace(value.known, live=live))
 
 
 def transpose(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     """Axes in another order."""
     value = _operand(inputs)
-    return Value(tuple(value.axes[i] for i in eqn.params["permutation"]), value.terms)
+    order = eqn.params["permutation"]
+    known = value.known and replace(value.known, live=value.known.live.transpose(order))
+    spectrum = value.spectrum
+    if spectrum is not None:
+        signal = Value(tuple(spectrum.signal.axes[i] for i in order), spectrum.signal.terms)
+        response = spectrum.response
+        response = response.transpose(order) if response is not None else None
+        spectrum = replace(
+            spectrum, signal=signal, axis=order.index(spectrum.axis), response=response
+        )
+    return Value(tuple(value.axes[i] for i in order), value.terms, known, spectrum)
 
 
 def squeeze(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     """Without axes of size 1, which have no factors."""
     value = _operand(inputs)
     gone = {i % len(value.axes) for i in eqn.params["dimensions"]}
-    return Value(tuple(a for i, a in enumerate(value.axes) if i not in gone), value.terms)
+    known = value.known and replace(value.known, live=value.known.live.squeeze(tuple(gone)))
+    return Value(tuple(a for i, a in enumerate(value.axes) if i not in gone), value.terms, known)
 
 
 def broadcast(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
@@ -45,7 +67,11 @@ def broadcast(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     shape = eqn.params["shape"]
     source = dict(zip(eqn.params["broadcast_dimensions"], value.axes, strict=True))
     axes = [source.get(i) or new_axis(size) for i, size in enumerate(shape)]
-    return Value(tuple(axes), value.terms)
+    if value.known is None:
+        return Value(tuple(axes), value.terms)
+    sizes = dict(zip(eqn.params["broadcast_dimensions"], value.known.live.shape, strict=True))
+    live = value.known.live.reshape([sizes.get(i, 1) for i in range(len(shape))])
+    return Value(tuple(axes), value.terms, replace(value.known, live=live))
 
 
 def reverse(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:

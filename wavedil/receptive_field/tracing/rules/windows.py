@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
-from wavedil.receptive_field.tracing.axis_map import overlaid
-from wavedil.receptive_field.tracing.constants import Constant
-from wavedil.receptive_field.tracing.formula import Piece
+import numpy as np
+
+from wavedil.receptive_field.tracing.domain.axis_map import overlaid
+from wavedil.receptive_field.tracing.domain.formula import Piece
+from wavedil.receptive_field.tracing.domain.known import Known
+from wavedil.receptive_field.tracing.domain.value import Axis, Value, new_axes, new_axis, union_of
+from wavedil.receptive_field.tracing.evaluation import compact
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
+from wavedil.receptive_field.tracing.rules import masking
 from wavedil.receptive_field.tracing.rules.relations import affine, constant, groups, window
-from wavedil.receptive_field.tracing.value import Axis, Value, new_axes, new_axis, union_of
 
 
 def convolution(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
@@ -100,36 +104,85 @@ def _of_kernel(eqn: Any, signal_shape: Sequence[int], kernel: Value) -> Value:
 def dot(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     """An output reads all indices of contracted axes; batch axes come first, then the left's, then the right's."""
     contracted, batch = eqn.params["dimension_numbers"]
-    axes = new_axes(eqn.outvars[0].aval.shape)
-    num_batch = len(batch[0])
+    num_outputs, num_batch = len(eqn.outvars[0].aval.shape), len(batch[0])
+    # Where each axis of an operand lies among the output's, and then the contracted ones:
+    #
+    #     batch | free of the left | free of the right | contracted
+    orders: list[dict[int, int]] = []
+    free_from = num_batch
+    for own, shared, operand in zip(contracted, batch, inputs, strict=True):
+        free = [i for i in range(len(operand.shape)) if i not in own and i not in shared]
+        order = {axis: place for place, axis in enumerate(shared)}
+        order.update({axis: free_from + place for place, axis in enumerate(free)})
+        order.update({axis: num_outputs + place for place, axis in enumerate(own)})
+        free_from += len(free)
+        orders.append(order)
+    sizes = {}
+    for order, operand in zip(orders, inputs, strict=True):
+        sizes.update({place: operand.shape[axis] for axis, place in order.items()})
+    axes = new_axes([sizes[place] for place in range(len(sizes))])
     parts = []
     for side, value in enumerate(inputs):
-        own, shared = contracted[side], batch[side]
-        ndim = len(value.shape)
-        free = [i for i in range(ndim) if i not in own and i not in shared]
-        start = num_batch + (0 if side == 0 else len(axes) - num_batch - len(free))
         if isinstance(value, Value):
             placed = list(axes)
-            # Each side sees its own free axes and the shared batch axes; the other side's stay new axes.
-            #
-            #     output    batch | free of the left | free of the right
-            placed[:num_batch] = [value.axes[i] for i in shared]
-            placed[start : start + len(free)] = [value.axes[i] for i in free]
-            if _may_leave_out(value, own, inputs[1 - side]):
-                tracer.note("product with a known matrix that has zeros", eqn)
-            terms = value.terms_over(factor for i in own for factor in value.axes[i])
-            parts.append(Value(tuple(placed), terms))
+            for axis, place in orders[side].items():
+                placed[place] = value.axes[axis]
+            whole = Value(tuple(placed), value.terms)
+            gone = range(num_outputs, len(placed))
+            live = _live(value.known, orders[side], len(placed))
+            zeros, looked_at = _zeros(value, contracted[side], inputs[1 - side])
+            live = live & _live(zeros, orders[1 - side], len(placed))
+            part = masking.over_live(whole, gone, live)
+            parts.append(part if looked_at else part.because(masking.TOO_LARGE))
     return union_of(parts)
 
 
-def _may_leave_out(value: Value, contracted: Sequence[int], other: Seen) -> bool:
-    """Whether a known matrix has zeros where it meets different times, as to interpolate or to mask."""
+def ragged_dot(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen | Sequence[Seen]:
+    """Rows in groups, each by the matrix of its group: a row reads itself, all matrices, and the groups' sizes."""
+    rows, matrices, *sizes = inputs
+    numbers = eqn.params["ragged_dot_dimension_numbers"]
+    (contracted, of_matrices), (batch, _) = numbers.dot_dimension_numbers
+    ragged, grouped = numbers.lhs_ragged_dimensions, numbers.rhs_group_dimensions
+    if batch or ragged[0] in contracted:
+        return tracer.without_rule(eqn)
+    axes = new_axes(eqn.outvars[0].aval.shape)
+    parts = []
+    if isinstance(rows, Value):
+        read = rows.over(*contracted)
+        parts.append(Value((*read.axes, axes[-1]), read.terms))
+    if isinstance(matrices, Value):
+        read = matrices.over(*of_matrices, *grouped)
+        parts.append(Value((*axes[:-1], *read.axes), read.terms))
+    for value in sizes:
+        if isinstance(value, Value):
+            parts.append(Value(axes, value.terms_over(f for axis in value.axes for f in axis)))
+    return union_of(parts)
+
+
+def _live(known: Known | None, order: dict[int, int], ndim: int) -> np.ndarray:
+    """What is live of an operand, with its axes at their places among those of output and contraction."""
+    if known is None:
+        return np.ones((1,) * ndim, bool)
+    axes = sorted(order, key=lambda axis: order[axis])
+    shape = [1] * ndim
+    for axis in axes:
+        shape[order[axis]] = known.live.shape[axis]
+    return known.live.transpose(axes).reshape(shape)
+
+
+def _zeros(value: Value, contracted: Sequence[int], other: Seen) -> tuple[Known | None, bool]:
+    """Where the other operand is known to be zero, and whether that could be looked at."""
+    if isinstance(other, Value):
+        return (other.known if other.known and other.known.number == 0 else None), True
     # Only where contracted indices see different times may a zero hide one; channels that are masked see
     # the same times as those that are not.
-    ids = {factor.id for i in contracted for factor in value.axes[i]}
-    moving = any(id in ids and seen.moves for t in value.terms for id, seen in t.maps.items())
-    known = other.numpy if moving and isinstance(other, Constant) else None
-    return known is not None and not known.all()
+    if not masking.moving_axes(value) & {*contracted}:
+        return None, True
+    array = other.numpy
+    if array is None:
+        return None, False
+    live = compact(array) != 0
+    return (None if live.all() else Known(live, 0)), True
 
 
 def reduce_window(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
@@ -182,6 +235,7 @@ def scatter_to_selected(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Se
 RULES: dict[str, Rule] = {
     "conv_general_dilated": convolution,
     "dot_general": dot,
+    "ragged_dot_general": ragged_dot,
     "reduce_window": reduce_window,
     "reduce_window_sum": reduce_window,
     "reduce_window_max": reduce_window,

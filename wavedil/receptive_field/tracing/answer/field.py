@@ -8,10 +8,10 @@ from fractions import Fraction
 from wavedil.errors import UserError
 from wavedil.receptive_field.arguments import require_output
 from wavedil.receptive_field.arithmetic import ReceptiveField, own_input
-from wavedil.receptive_field.tracing.formula import Piece
-from wavedil.receptive_field.tracing.reading import Phases, Reading
-from wavedil.receptive_field.tracing.sets import union, within
-from wavedil.receptive_field.tracing.summary import Summary
+from wavedil.receptive_field.tracing.answer.reading import Phases, Reading
+from wavedil.receptive_field.tracing.answer.summary import Summary
+from wavedil.receptive_field.tracing.domain.formula import Piece
+from wavedil.receptive_field.tracing.domain.sets import union, within
 from wavedil.receptive_field.wording import samples_text
 
 
@@ -32,7 +32,7 @@ class TracedField:
       num_inputs: Samples of the input.
       num_outputs: Samples of the output.
       upper_bounds: The places in the function where the answer may be more than is seen, as
-        "where by a two-dimensional mask (model.py:12, in attend)"; empty where the answer is exact.
+        "an inverse Fourier transform (model.py:12, in filtered)"; empty where the answer is exact.
 
     Example:
       >>> field = trace(model, jax.ShapeDtypeStruct((1, 16000, 1), jnp.float32))
@@ -59,6 +59,11 @@ class TracedField:
         """
         seen = self._reading.inputs(require_output(t, self.num_outputs))
         return () if seen is None else seen.offsets
+
+    @property
+    def exact(self) -> bool:
+        """Whether the answer is what is seen, no more; else `upper_bounds` says where it may be more."""
+        return not self.upper_bounds
 
     @property
     def depends(self) -> bool:

@@ -18,10 +18,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wavedil.receptive_field.taps import Taps
-from wavedil.receptive_field.tracing.formula import INFINITY, Formula, Piece, reach
-from wavedil.receptive_field.tracing.overlay import overlay
-from wavedil.receptive_field.tracing.sets import ZERO, Set, union, within
-from wavedil.receptive_field.tracing.settling import fewest, weight
+from wavedil.receptive_field.tracing.domain.formula import INFINITY, Formula, Piece, reach
+from wavedil.receptive_field.tracing.domain.overlay import overlay
+from wavedil.receptive_field.tracing.domain.sets import ZERO, Set, union, within
+from wavedil.receptive_field.tracing.domain.settling import fewest, weight
 
 # Bounds farther out than this are infinite ones, perhaps moved by a shift.
 _FAR = INFINITY >> 10

@@ -14,10 +14,18 @@ An axis without a map adds {0}. Inputs outside of the term's window do not exist
 import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from wavedil.receptive_field.taps import Taps
-from wavedil.receptive_field.tracing.axis_map import AxisMap, full, overlaid
-from wavedil.receptive_field.tracing.sets import ZERO, plus, union, within
+from wavedil.receptive_field.tracing.domain.axis_map import AxisMap, full, overlaid
+from wavedil.receptive_field.tracing.domain.sets import ZERO, plus, union, within
+
+
+class Widening(NamedTuple):
+    """What made a term say more than is seen, and the line of the program; None until the interpreter adds it."""
+
+    what: str
+    line: str | None = None
 
 
 @dataclass(frozen=True)
@@ -29,19 +37,27 @@ class Term:
       base: What every element has in its sum.
       window: The first input that there is, and the first that there is not any more.
       grows: Whether it sees ever more of the past, and of the future, the longer the signal.
+      widened: Where it has come to say more than is seen, never less; empty where it is exact.
     """
 
     maps: dict[int, AxisMap]
     base: Taps
     window: tuple[int, int]
     grows: tuple[bool, bool] = (False, False)
+    widened: frozenset[Widening] = frozenset()
 
     @functools.cached_property
     def _hash(self) -> int:
-        return hash((frozenset(self.maps.items()), self.base, self.window, self.grows))
+        return hash(
+            (frozenset(self.maps.items()), self.base, self.window, self.grows, self.widened)
+        )
 
     def __hash__(self) -> int:
         return self._hash
+
+    def because(self, what: str) -> "Term":
+        """The term, which is said to be an upper bound."""
+        return replace(self, widened=self.widened | {Widening(what)})
 
     def without(self, *factors: int) -> dict[int, AxisMap]:
         """The other factors' maps."""
@@ -107,13 +123,15 @@ def _in_fewest_pieces(term: Term) -> Term | None:
 
 
 def trimmed(term: Term) -> Term | None:
-    """A term of one map, without the inputs that do not exist."""
-    if len(term.maps) != 1:
-        return term
-    ((id, seen),) = term.maps.items()
-    return tidied(
-        replace(term, maps={id: seen.plus_set(term.base).trimmed(*term.window)}, base=ZERO)
-    )
+    """A term without sums that no element moves into the window."""
+    if len(term.maps) == 1:
+        ((id, seen),) = term.maps.items()
+        kept = seen.plus_set(term.base).trimmed(*term.window)
+        return tidied(replace(term, maps={id: kept}, base=ZERO))
+    low = sum(seen.bounds[0] for seen in term.maps.values())
+    high = sum(seen.bounds[1] for seen in term.maps.values())
+    base = within(term.base, term.window[0] - high, term.window[1] - low)
+    return None if base is None else tidied(replace(term, base=base))
 
 
 def united(terms: Iterable[Term | None]) -> tuple[Term, ...]:
@@ -147,6 +165,7 @@ def _joined(a: Term, b: Term) -> Term | None:
     if a.window != b.window:
         return None
     grows = (a.grows[0] or b.grows[0], a.grows[1] or b.grows[1])
+    widened = a.widened | b.widened
     differing = [id for id in {**a.maps, **b.maps} if _differ(a.maps.get(id), b.maps.get(id))]
     if len(differing) > 1:
         return None
@@ -156,7 +175,7 @@ def _joined(a: Term, b: Term) -> Term | None:
         both = union([a.base, b.base])
         assert both is not None
         maps = {id: m.clipped for id, m in maps.items()} if a.base != b.base else maps
-        return tidied(replace(a, maps=maps, base=both, grows=grows))
+        return tidied(replace(a, maps=maps, base=both, grows=grows, widened=widened))
     free = differing[0]
     size = (a.maps.get(free) or b.maps[free]).size
     pieces = [
@@ -168,7 +187,8 @@ def _joined(a: Term, b: Term) -> Term | None:
     # Pieces of different rates are no one map: the terms stay two.
     if len(united_maps) > 1:
         return None
-    return tidied(replace(a, maps={**maps, free: united_maps[0]}, base=ZERO, grows=grows))
+    maps = {**maps, free: united_maps[0]}
+    return tidied(replace(a, maps=maps, base=ZERO, grows=grows, widened=widened))
 
 
 def _differ(a: AxisMap | None, b: AxisMap | None) -> bool:

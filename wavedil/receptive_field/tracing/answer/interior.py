@@ -4,9 +4,9 @@ import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
-from wavedil.receptive_field.tracing.axis_map import AxisMap
-from wavedil.receptive_field.tracing.formula import Formula
-from wavedil.receptive_field.tracing.sets import Set, union, within
+from wavedil.receptive_field.tracing.domain.axis_map import AxisMap
+from wavedil.receptive_field.tracing.domain.formula import Formula
+from wavedil.receptive_field.tracing.domain.sets import Set, union, within
 
 # A formula, and the first input that there is and the first that there is not any more.
 Windowed = tuple[Formula, tuple[int, int]]

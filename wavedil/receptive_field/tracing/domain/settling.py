@@ -10,8 +10,8 @@ only in what lies outside of the input. So zero padding before a causal convolut
 import functools
 import math
 
-from wavedil.receptive_field.tracing.formula import INFINITY, Formula, Piece, reach
-from wavedil.receptive_field.tracing.sets import difference, shifted, union, within
+from wavedil.receptive_field.tracing.domain.formula import INFINITY, Formula, Piece, reach
+from wavedil.receptive_field.tracing.domain.sets import difference, shifted, union, within
 
 _Region = tuple[int, int, Formula | None]
 

@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from fractions import Fraction
 
-from wavedil.receptive_field.tracing.formula import Formula, Piece
-from wavedil.receptive_field.tracing.sets import Set, shifted
+from wavedil.receptive_field.tracing.domain.formula import Formula, Piece
+from wavedil.receptive_field.tracing.domain.sets import Set, shifted
 
 
 def overlay(pieces: Iterable[Piece]) -> list[tuple[Piece, ...]]:

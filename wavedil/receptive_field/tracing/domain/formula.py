@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from wavedil.receptive_field.taps import Taps
-from wavedil.receptive_field.tracing.sets import Set, plus, shifted, times, union
+from wavedil.receptive_field.tracing.domain.sets import Set, plus, shifted, times, union
 
 # Bounds that no index reaches. Integers, so that arithmetic on bounds stays exact.
 INFINITY = 1 << 60

@@ -2,11 +2,36 @@
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from wavedil.receptive_field.taps import Taps
-from wavedil.receptive_field.tracing.axis_map import AxisMap, full, overlaid
-from wavedil.receptive_field.tracing.formula import INFINITY, Formula, Piece
-from wavedil.receptive_field.tracing.sets import ZERO, Set, contains, plus, shifted, union, within
+from wavedil.receptive_field.tracing.domain.axis_map import AxisMap, full, overlaid
+from wavedil.receptive_field.tracing.domain.formula import INFINITY, Formula, Piece
+from wavedil.receptive_field.tracing.domain.sets import (
+    ZERO,
+    Set,
+    contains,
+    plus,
+    shifted,
+    union,
+    within,
+)
+
+Window = tuple[int, int]
+
+
+class Running(NamedTuple):
+    """A part of a running union: its map and window.
+
+    With growing index its inputs reach ever further into the past (-1), the future (1) or neither (0). It may be
+    more than is seen where it is not exact.
+    """
+
+    seen: AxisMap
+    window: Window | None
+    grows: int
+    exact: bool
+
 
 # A running sum that no formula describes is written out index by index up to this many.
 _MAX_WRITTEN_OUT = 4096
@@ -136,9 +161,7 @@ def _in_elements(rows: Piece, inner: int) -> tuple[int, int]:
     return low, rows.high * inner if rows.high < INFINITY else INFINITY
 
 
-def running_union(
-    seen: AxisMap, window: tuple[int, int] | None
-) -> Iterator[tuple[AxisMap, tuple[int, int] | None, int]]:
+def running_union(seen: AxisMap, window: Window | None) -> Iterator[Running]:
     """The running union: index j sees the inputs that any index up to j sees, as in a cumulative sum.
 
     Args:
@@ -147,8 +170,7 @@ def running_union(
         union may then be written as a formula and a smaller window. None elsewhere.
 
     Yields:
-      Maps, whose union is meant; the window of each; and whether its inputs reach, with growing j,
-      ever further into the past (-1), into the future (1) or neither (0).
+      The parts whose union is meant.
     """
     for piece in seen.pieces:
         low, high = max(piece.low, 0), min(piece.high, seen.size)
@@ -158,15 +180,15 @@ def running_union(
         if high < seen.size:
             # Indices after the piece have seen all of it.
             everything = piece.within(seen.size).all_seen
-            found.append((Piece(high, seen.size, Formula(1, 0, (everything,))), window, 0))
-        for part, part_window, grows in found:
+            found.append((Piece(high, seen.size, Formula(1, 0, (everything,))), window, 0, True))
+        for part, part_window, grows, exact in found:
             for each in overlaid(seen.size, [part]):
-                yield each, part_window, grows
+                yield Running(each, part_window, grows, exact)
 
 
 def _running_in(
-    piece: Piece, size: int, window: tuple[int, int] | None
-) -> Iterator[tuple[Piece, tuple[int, int] | None, int]]:
+    piece: Piece, size: int, window: Window | None
+) -> Iterator[tuple[Piece, Window | None, int, bool]]:
     f = piece.formula
     low, high = max(piece.low, 0), min(piece.high, size)
     direction = (f.advance < 0) - (f.advance > 0)
@@ -175,27 +197,27 @@ def _running_in(
     # hides what it says there. Else single offsets may have such a window, or it is written out;
     # what is too long even for that is an upper bound.
     if f.advance == 0 and f.period == 1:
-        yield Piece(low, high, f), window, 0
+        yield Piece(low, high, f), window, 0, True
     elif piece.low == -INFINITY:
-        yield Piece(low, high, _all_before(f, size)), window, direction
+        yield Piece(low, high, _all_before(f, size)), window, direction, True
     elif window is not None and (cut := _cut(piece, size, window)) is not None:
-        yield Piece(low, high, _all_before(f, size)), cut, direction
+        yield Piece(low, high, _all_before(f, size)), cut, direction, True
     elif window is not None and f.period == 1 and len(f.sets[0].offsets) <= 64:  # type: ignore[union-attr]
         for offset in f.sets[0].offsets:  # type: ignore[union-attr]
             alone = Piece(piece.low, piece.high, Formula(1, f.advance, (Taps(offset, 1),)))
             yield from _running_in(alone, size, window)
     elif high - low <= _MAX_WRITTEN_OUT:
-        yield _written_out(f, low, high), window, 0
+        yield _written_out(f, low, high), window, 0, True
     else:  # more than what it sees, never less
         everything = Piece(low, high, f).all_seen
-        yield Piece(low, high, Formula(1, 0, (everything,))), window, direction
+        yield Piece(low, high, Formula(1, 0, (everything,))), window, direction, False
 
 
 def _all_before(f: Formula, size: int) -> Formula:
     return f.then_read_by(Formula(1, 1, (Taps.between(1 - size, 0),)))
 
 
-def _cut(piece: Piece, size: int, window: tuple[int, int]) -> tuple[int, int] | None:
+def _cut(piece: Piece, size: int, window: Window) -> Window | None:
     """A window that hides what the formula goes on to say before the piece, if there is one."""
     f, low = piece.formula, piece.low
     # A piece that begins at index 3, with formula j, of which "all before" also claims 0, 1 and 2:

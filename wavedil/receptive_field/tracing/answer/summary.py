@@ -9,18 +9,19 @@ One question decides: what do the outputs in the middle see, of this signal and 
 A signal in whose middle outputs see all that they ever would, well inside of it, needs no second look.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from wavedil.receptive_field.arithmetic import own_input
 from wavedil.receptive_field.taps import Taps
-from wavedil.receptive_field.tracing.interior import following
-from wavedil.receptive_field.tracing.reading import Phases, Reading, Sides, ends
-from wavedil.receptive_field.tracing.sets import Set, shifted, within
+from wavedil.receptive_field.tracing.answer.interior import following
+from wavedil.receptive_field.tracing.answer.reading import Phases, Reading, Sides, ends
+from wavedil.receptive_field.tracing.domain.sets import Set, shifted, within
 
 # A multiple of it has the same remainder for most strides, on which "same" padding depends.
 _COMMON_MULTIPLE = 180
+_SMALL_MULTIPLE = 30
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,11 @@ def summary(reading: Reading, at_length: Callable[[int], Reading | None]) -> Sum
         return Summary(stride, (False, False), (0, 0), (None,), range(reading.num_outputs), reading)
     # An upper bound may be a matter of length: loops and masks are read exactly up to a size. A shorter
     # signal that is read with fewer bounds answers for this one.
-    shorter = at_length(_shorter_than(reading)) if reading.upper_bounds else None
-    if (
-        shorter is not None
-        and shorter.parts
-        and len(shorter.upper_bounds) < len(reading.upper_bounds)
-    ):
-        return _stretched(summary(shorter, at_length), shorter, reading)
+    for length in _shorter_than(reading) if reading.upper_bounds else ():
+        shorter = at_length(length)
+        fewer = shorter and len(shorter.upper_bounds) < len(reading.upper_bounds)
+        if shorter is not None and shorter.parts and fewer:
+            return _stretched(summary(shorter, at_length), shorter, reading)
     if reading.sure:
         return _ruled(reading, reading, reading.phases, reading.grows)
     # The middle of this signal does not show enough. A longer one does, unless the function does not
@@ -77,12 +76,15 @@ def _longer_than(reading: Reading) -> int:
     return reading.num_inputs + more
 
 
-def _shorter_than(reading: Reading) -> int:
-    """An eighth as long at most, or as long where that would be next to nothing."""
+def _shorter_than(reading: Reading) -> Iterator[int]:
+    """An eighth as long at most; then as short as loops that write to arrays are followed trip by trip."""
     less = _COMMON_MULTIPLE
     while 32 * less <= reading.num_inputs:
         less *= 2
-    return min(reading.num_inputs % less + less, reading.num_inputs)
+    for multiple in (less, _SMALL_MULTIPLE):
+        length = reading.num_inputs % multiple + multiple
+        if length < reading.num_inputs:
+            yield length
 
 
 def _stretched(shorter: Summary, source: Reading, reading: Reading) -> Summary:
@@ -108,8 +110,11 @@ def _beside(reading: Reading, longer: Reading) -> Summary:
         if all(a <= b for a, b in zip(ends(middle), claimed, strict=True)):
             return _ruled(reading, longer, middle, (False, False))
     stride = _clock(reading, longer)
-    # No rule that both share: on each side the field is unbounded if it has grown with the signal.
-    before, after = reading.extents(stride), longer.extents(stride)
+    # No rule that both share: on each side the field is unbounded if it has grown with the signal. Outputs of a
+    # fixed number, as the five largest samples, are farther apart in the longer signal.
+    fixed = longer.num_outputs <= reading.num_outputs
+    before = reading.extents(stride)
+    after = longer.extents(Fraction(longer.num_inputs, longer.num_outputs) if fixed else stride)
     grown = tuple(b > a for a, b in zip(before, after, strict=True))
     return _unruled(reading, stride, (grown[0], grown[1]))
 

@@ -7,17 +7,17 @@ from fractions import Fraction
 from typing import cast
 
 from wavedil.receptive_field.arithmetic import own_input, shortest_cycle
-from wavedil.receptive_field.tracing.axis_map import AxisMap
-from wavedil.receptive_field.tracing.formula import Formula
-from wavedil.receptive_field.tracing.interior import (
+from wavedil.receptive_field.tracing.answer.interior import (
     Part,
     Windowed,
     interior,
     period_around,
     seen_at,
 )
-from wavedil.receptive_field.tracing.sets import Set, shifted, within
-from wavedil.receptive_field.tracing.terms import Term
+from wavedil.receptive_field.tracing.domain.axis_map import AxisMap
+from wavedil.receptive_field.tracing.domain.formula import Formula
+from wavedil.receptive_field.tracing.domain.sets import Set, shifted, within
+from wavedil.receptive_field.tracing.domain.terms import Term
 
 Phases = tuple[Set, ...]
 Sides = tuple[int, int]
@@ -45,9 +45,7 @@ class Reading:
     upper_bounds: tuple[str, ...] = ()
 
     @classmethod
-    def of(
-        cls, num_inputs: int, num_outputs: int, terms: Sequence[Term], bounds: Sequence[str]
-    ) -> "Reading":
+    def of(cls, num_inputs: int, num_outputs: int, terms: Sequence[Term]) -> "Reading":
         """The reading of terms over no factor but output time."""
         parts = []
         for term in terms:
@@ -56,6 +54,7 @@ class Reading:
             constant = AxisMap.of(num_outputs, int(num_outputs == 1), [term.base])
             parts.append((maps[0].plus_set(term.base) if maps else constant, term.window))
         grows = (any(t.grows[0] for t in terms), any(t.grows[1] for t in terms))
+        bounds = sorted({f"{w.what}{w.line or ''}" for term in terms for w in term.widened})
         return cls(num_inputs, num_outputs, tuple(parts), grows, tuple(bounds))
 
     def inputs(self, t: int) -> Set:

@@ -16,10 +16,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from wavedil.receptive_field.tracing import folding
-from wavedil.receptive_field.tracing.axis_map import AxisMap, full
-from wavedil.receptive_field.tracing.sets import plus
-from wavedil.receptive_field.tracing.terms import Term, tidied, united
+import numpy as np
+
+from wavedil.receptive_field.tracing.domain import folding
+from wavedil.receptive_field.tracing.domain.axis_map import AxisMap, full
+from wavedil.receptive_field.tracing.domain.known import Known, mask, shortest, varying_axes
+from wavedil.receptive_field.tracing.domain.sets import plus
+from wavedil.receptive_field.tracing.domain.terms import Term, tidied, united
 
 _ids = itertools.count()
 
@@ -53,10 +56,16 @@ def size_of(axis: Axis) -> int:
 
 @dataclass(frozen=True)
 class Value:
-    """An array that depends on the input: the terms say which element sees what."""
+    """An array that depends on the input: the terms say which element sees what.
+
+    Elements of which the number is known see nothing, though the terms do not say so. A rule that does not look at
+    what is known gets the array `released` from it.
+    """
 
     axes: Axes
     terms: Terms
+    known: Known | None = None
+    spectrum: "Spectrum | None" = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -66,6 +75,23 @@ class Value:
     def each(self, change: Callable[[Term], Iterable[Term | None]]) -> Terms:
         """The union of what every term becomes."""
         return united(new for term in self.terms for new in change(term))
+
+    def because(self, what: str) -> "Value":
+        """The same array, which is said to be an upper bound: a widening, and its reason."""
+        return replace(self, terms=tuple(term.because(what) for term in self.terms))
+
+    def released(self) -> "Value":
+        """The same array, whose terms say all; a mask of several axes cannot be said and makes an upper bound."""
+        if self.known is None:
+            return self
+        live, alone = shortest(self.known.live), Value(self.axes, self.terms)
+        varying = varying_axes(live)
+        if len(varying) > 1:
+            return alone.because("a mask of several dimensions")
+        if not varying:
+            return alone if live.all() else Value(self.axes, ())
+        parts = [alone.restricted(varying[0], seen) for seen in mask(live.reshape(-1))]
+        return union_of(parts) if parts else Value(self.axes, ())
 
     def single(self, *which: int) -> "Value":
         """The same array, with no more than one factor to each of these axes."""
@@ -124,6 +150,15 @@ class Value:
             for mine, other in zip(own, theirs, strict=True)
         }
         return tuple(term.renamed(names) for term in self.terms)
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """What a Fourier transform is of: a signal along an axis, and what all frequencies have been multiplied with."""
+
+    signal: Value
+    axis: int
+    response: np.ndarray | None = None
 
 
 def union_of(values: Sequence[Value]) -> Value:

@@ -1,0 +1,137 @@
+"""What is said to be exact is what a measurement finds; what is said to be an upper bound is never less."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from jax import lax
+
+from wavedil.receptive_field import probe, trace
+
+N, CHANNELS = 12, 2
+RANDOM = np.random.default_rng(0)
+AT = np.arange(N)
+CAUSAL = AT[:, None] >= AT
+SPARSE = (RANDOM.random((N, N)) < 0.2).astype(np.float32)
+PERMUTED = np.eye(N, dtype=np.float32)[RANDOM.permutation(N)]
+LOWER = np.tril(np.full((N, N), 0.2, np.float32)) + np.eye(N, dtype=np.float32)
+
+
+def scores(x: Any) -> Any:
+    return 0.1 * x @ x.swapaxes(1, 2)
+
+
+def attention(mask: Any) -> Callable[[Any], Any]:
+    def fn(x: Any) -> Any:
+        weights = jax.nn.softmax(jnp.where(mask, scores(x), -jnp.inf), -1)
+        return weights @ jnp.concatenate([x, x**2], -1)
+
+    return fn
+
+
+def of_flax(mask: Any) -> Callable[[Any], Any]:
+    module = nnx.MultiHeadAttention(
+        num_heads=2, in_features=CHANNELS, decode=False, rngs=nnx.Rngs(0)
+    )
+    return lambda x: module(x, mask=jnp.asarray(mask)[None, None])
+
+
+def of_jax(**settings: Any) -> Callable[[Any], Any]:
+    def fn(x: Any) -> Any:
+        heads = x.reshape(1, N, 1, CHANNELS)
+        return jax.nn.dot_product_attention(heads, heads, heads, **settings).reshape(x.shape)
+
+    return fn
+
+
+def over_rounds(step: Callable[[Any, Any], Any], start: Callable[[Any], Any], rounds: int) -> Any:
+    """A scan over another axis than time."""
+
+    def fn(x: Any) -> Any:
+        last, _ = lax.scan(
+            lambda c, a: (step(c, a), None), start(x), jnp.broadcast_to(x, (rounds, *x.shape))
+        )
+        return jax.tree.leaves(last)[0]
+
+    return fn
+
+
+def along_time(step: Callable[[Any, Any], Any], start: Callable[[Any], Any]) -> Any:
+    return lambda x: lax.scan(step, start(x), x.swapaxes(0, 1))[1].swapaxes(0, 1)
+
+
+def delayed(x: Any) -> Any:
+    return jnp.pad(x, ((0, 0), (1, 0), (0, 0)))[:, :-1]
+
+
+def filtered(x: Any, response: Any) -> Any:
+    return jnp.fft.irfft(jnp.fft.rfft(x, axis=1) * response, N, axis=1)
+
+
+CASES: dict[str, Callable[[Any], Any]] = {
+    "causal": attention(CAUSAL),
+    "key padding": attention((AT < 7)[None]),
+    "blocks": attention(AT[:, None] // 4 == AT // 4),
+    "dilated": attention(CAUSAL & ((AT[:, None] - AT) % 3 == 0)),
+    "random mask": attention((RANDOM.random((N, N)) < 0.4) | np.eye(N, dtype=bool)),
+    "of Flax": of_flax(CAUSAL),
+    "of JAX": of_jax(is_causal=True, local_window_size=(3, 0)),
+    "two masks": lambda x: (
+        jax.nn.softmax(
+            jnp.where(CAUSAL, scores(x), -jnp.inf) + jnp.where(AT[:, None] - AT < 4, 0, -1e9), -1
+        )
+        @ x
+    ),
+    "multiplied after the softmax": lambda x: (
+        (jax.nn.softmax(10 * scores(x), -1) * CAUSAL.astype(np.float32)) @ x
+    ),
+    "transposed": lambda x: jnp.tril(scores(x)).swapaxes(1, 2) @ x,
+    "diagonal": lambda x: jnp.tril(scores(x))[:, AT, AT][..., None],
+    "strided queries": lambda x: (
+        jnp.where(2 * AT[: N // 2, None] >= AT, x[:, ::2] @ x.swapaxes(1, 2), 0) @ x
+    ),
+    "sparse matrix": lambda x: jnp.einsum("st,btc->bsc", SPARSE, delayed(x) + x),
+    "sparse product": lambda x: jnp.sum((x[:, None] + x[:, :, None]) * SPARSE[..., None], 2),
+    "permutation": lambda x: PERMUTED @ x,
+    "circular filter": lambda x: filtered(x, jnp.fft.rfft(jnp.arange(1.0, 4), N)[:, None]),
+    "filtered by itself": lambda x: filtered(x, jnp.fft.rfft(x**2, axis=1)),
+    "upper triangular": lambda x: jax.scipy.linalg.solve_triangular(LOWER.T, x[0])[None],
+    "transposed triangular": lambda x: jax.scipy.linalg.solve_triangular(
+        LOWER, x[0], lower=True, trans=1
+    )[None],
+    "triangular with zeros": lambda x: jax.scipy.linalg.solve_triangular(
+        np.eye(N, dtype=np.float32), x[0], lower=True
+    )[None],
+    "carry from the signal": along_time(lambda c, a: (0.9 * c + a, c), lambda x: x[:, 3]),
+    "channels that change places": along_time(
+        lambda c, a: ((c[1], jnp.roll(c[0], 1, 1) + a), c[0]),
+        lambda x: (jnp.zeros((1, CHANNELS)),) * 2,
+    ),
+    "times that change places": over_rounds(
+        lambda c, a: (c[1], delayed(c[0]) + a), lambda x: (jnp.zeros_like(x),) * 2, 9
+    ),
+    "a circle, many times round": over_rounds(
+        lambda c, a: jnp.roll(c, 1, 1) + a, lambda x: jnp.zeros_like(x), 60
+    ),
+    "two steps back, one ahead": over_rounds(
+        lambda c, a: delayed(delayed(c)) + jnp.pad(c, ((0, 0), (0, 1), (0, 0)))[:, 1:] + a,
+        lambda x: jnp.zeros_like(x),
+        40,
+    ),
+}
+
+
+@pytest.mark.parametrize("fn", CASES.values(), ids=CASES)
+def test_an_answer_is_what_is_found_or_says_that_it_is_more(fn: Callable[[Any], Any]) -> None:
+    shape = (1, N, CHANNELS)
+    field = trace(fn, jax.ShapeDtypeStruct(shape, jnp.float32))
+    signal = jax.random.uniform(jax.random.key(1), shape, minval=0.5, maxval=1.5)
+    found = probe(fn, signal, by="change")
+    for t in range(field.num_outputs):
+        assert {*found.inputs(t)} <= {*field.inputs(t)}, t
+        if field.exact:
+            assert {*found.inputs(t)} == {*field.inputs(t)}, t

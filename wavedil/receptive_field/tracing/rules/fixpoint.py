@@ -1,0 +1,263 @@
+"""The solution of the equation of a loop's carry, which each trip hands to the next.
+
+    carried(0) = first        carried(s) = body(carried(s - 1), scanned(s - 1))
+
+Each trip's carry is fixed by the one before, so this equation has one solution; whatever fulfils it is exact. It
+is the join of increments, of which increment n is what comes from exactly n trips before:
+
+    increment 0        what the body makes of the first carry and of what is scanned
+    increment n + 1    what the body makes of increment n alone
+
+In a delay line they end. In a recurrence they come again: increment n + q is increment n, q trips later and some
+inputs further on. Then the join of all that follow is a running union along every q-th trip, in closed form.
+
+    y[t] = x[t] + 0.7 y[t - 5]     x[t - 1], x[t - 6], x[t - 11] ...     q = 5
+
+Increments that neither end nor come again are widened to all trips before, and to all inputs on the side on which
+they grow; that is more than what is seen, and the terms say so.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from wavedil.receptive_field.taps import Taps
+from wavedil.receptive_field.tracing.constants import Constant
+from wavedil.receptive_field.tracing.domain.axis_map import AxisMap
+from wavedil.receptive_field.tracing.domain.formula import INFINITY, Formula, Piece
+from wavedil.receptive_field.tracing.domain.sets import ZERO, Set, plus, union
+from wavedil.receptive_field.tracing.domain.terms import Term, tidied, trimmed, united
+from wavedil.receptive_field.tracing.domain.value import Axis, Terms, Value, union_of
+from wavedil.receptive_field.tracing.interpreter import Seen
+from wavedil.receptive_field.tracing.rules.control import because, either
+from wavedil.receptive_field.tracing.rules.reduction import running
+from wavedil.receptive_field.tracing.rules.relations import affine
+
+# Indices that are compared one by one.
+_MAX_WRITTEN_OUT = 256
+
+Carry = list[Seen]
+
+
+def without_outside(value: Seen) -> Seen:
+    """The same array without sums that lie outside of the signal at every element."""
+    return (
+        Value(value.axes, value.each(lambda t: [trimmed(t)])) if isinstance(value, Value) else value
+    )
+
+
+def joined(old: Carry, new: Carry) -> Carry:
+    """The join of two carries, under the old one's names."""
+    return [like(a, either([a, b])) for a, b in zip(old, new, strict=True)]
+
+
+def join(increments: Sequence[Carry]) -> Carry:
+    """The join of all increments, each of the carries at once."""
+    return [either([*values]) for values in zip(*increments, strict=True)]
+
+
+def places(carry: Carry, trips: Axis) -> Any:
+    """What an increment says but for the trips and inputs that it is about."""
+    return tuple(
+        frozenset(
+            (
+                frozenset(term.without(trips[0].id).items()),
+                term.base.bits,
+                term.window,
+                trips[0].id in term.maps and term.maps[trips[0].id].moves,
+            )
+            for term in value.terms
+        )
+        if isinstance(value, Value)
+        else None
+        for value in carry
+    )
+
+
+def continued(increments: list[Carry], before: int, trips: Axis) -> Carry | None:
+    """The join of all increments, where those since `before` come again for ever; None where they do not."""
+    period = len(increments) - 1 - before
+    parts: list[Carry] = increments[: before + 1]
+    steps = [
+        _steps(old, new, trips, period)
+        for old, new in zip(increments[before], increments[-1], strict=True)
+    ]
+    if None in steps:
+        return None
+    # The terms of the period's last increment say how many inputs further on each of them comes again; those of
+    # the increments between come from the same places in the body, and their own step is worked out alike only
+    # where all steps are equal.
+    alike = {step for each in steps if each is not None for step in each}
+    if len(alike) > 1 and period > 1:
+        return None
+    (common,) = alike if len(alike) == 1 else (0,)
+    for carry in increments[before + 1 :]:
+        part: Carry = []
+        for value, each in zip(carry, steps, strict=True):
+            if not isinstance(value, Value):
+                part.append(value)
+                continue
+            own = each if carry is increments[-1] and each else [common] * len(value.terms)
+            terms = united(
+                new
+                for term, step in zip(value.terms, own, strict=True)
+                for new in _every(term, value, trips, period, step)
+            )
+            part.append(Value(value.axes, terms))
+        parts.append(part)
+    return join(parts)
+
+
+def _steps(old: Seen, new: Seen, trips: Axis, period: int) -> list[int] | None:
+    """How many inputs further on each term of `new` is than one of `old` that many trips later."""
+    if not isinstance(old, Value) or not isinstance(new, Value):
+        return None if isinstance(old, Value) != isinstance(new, Value) else []
+    later = {
+        (frozenset(term.maps.items()), term.base.bits): term.base.first
+        for term in _later(old, trips, period).terms
+    }
+    keys = [(frozenset(term.maps.items()), term.base.bits) for term in new.terms]
+    if len(later) != len(keys) or any(key not in later for key in keys):
+        return None
+    return [t.base.first - later[key] for t, key in zip(new.terms, keys, strict=True)]
+
+
+def _every(term: Term, value: Value, trips: Axis, period: int, step: int) -> Terms:
+    """The join of a term, of the same `period` trips later and `step` inputs further on, and so forth."""
+    length = trips[0].size
+    rows = -(-length // period)
+    whole = Value((trips, *value.axes), (term,)).read(0, affine(rows * period, 1, 0))
+    folded = whole.reshaped((rows, period, *value.shape))
+    # A ramp takes the steps out, so that what comes again is the same in every row, and back in afterwards.
+    folded = running(_ramped(folded, -step), 0)
+    joined = _ramped(folded, step).reshaped((rows * period, *value.shape))
+    read = joined.read(0, affine(length, 1, 0))
+    return Value((trips, *value.axes), read.like((trips, *value.axes))).terms
+
+
+def _ramped(value: Value, step: int) -> Value:
+    """Index a of the first axis sees `step a` inputs further on."""
+    if step == 0 or not value.axes[0]:
+        return value
+    value = value.single(0)
+    factor = value.axes[0][0]
+    ramp = AxisMap(factor.size, (Piece(-INFINITY, INFINITY, Formula(1, step, (ZERO,))),))
+    terms = []
+    for term in value.terms:
+        maps = term.maps[factor.id].plus(ramp) if factor.id in term.maps else [ramp.clipped]
+        terms += [tidied(replace(term, maps={**term.maps, factor.id: seen})) for seen in maps]
+    return Value(value.axes, united(terms))
+
+
+def all_before(value: Seen, trips: Axis, coarse: bool, num_inputs: int) -> Seen:
+    """The reads of a trip and of all before it: at every place, or along regular axes as they are."""
+    if not isinstance(value, Value):
+        return value
+    if coarse:
+        terms = value.terms_over(factor for axis in value.axes for factor in axis)
+    else:
+        terms = united(_regular(term, trips[0].id, num_inputs) for term in value.terms)
+    before = running(Value((trips, *value.axes), terms), 0)
+    return because(hidden(before, trips), "scan whose increments do not settle")
+
+
+def _regular(term: Term, trip: int, num_inputs: int) -> Term | None:
+    """A term whose maps are one formula each, and whose base reaches to the end of the signal on either side.
+
+    A base within the past, or within the future, goes on to that side alone.
+    """
+    maps = {}
+    for id, seen in term.maps.items():
+        if id == trip:
+            maps[id] = seen
+            continue
+        rate = seen.main.formula.rate
+        sets = [(j, s) for p in seen.clipped.pieces for j, s in _members(p) if s is not None]
+        low = min(s.first - rate * j for j, s in sets)
+        high = max(s.last - rate * j for j, s in sets)
+        period = rate.denominator
+        hull = [
+            Taps.between(int((low + rate * j) // 1), int(-((-high - rate * j) // 1)))
+            for j in range(period)
+        ]
+        maps[id] = AxisMap(
+            seen.size, (Piece(-INFINITY, INFINITY, Formula.of(rate.numerator, hull)),)
+        )
+    first = term.base.first if term.base.first > 0 else term.base.first - num_inputs
+    last = term.base.last if term.base.last <= 0 else term.base.last + num_inputs
+    return tidied(replace(term, maps=maps, base=Taps.between(first, last)))
+
+
+def _members(piece: Piece) -> list[tuple[int, Any]]:
+    """The first and the last index of every residue, with their sets."""
+    period = piece.formula.period
+    low, high = piece.low, piece.high
+    indices = {*range(low, min(low + period, high)), *range(max(high - period, low), high)}
+    return [(j, piece.formula.at(j)) for j in indices]
+
+
+def hidden(value: Seen, trips: Axis) -> Seen:
+    """A slice of what is scanned: its first axis is hidden as the trips'."""
+    if not isinstance(value, Value):
+        return Constant(value.shape[1:], None)
+    value = value.single(0)
+    names = {mine.id: trip.id for mine, trip in zip(value.axes[0], trips, strict=True)}
+    return Value(value.axes[1:], tuple(term.renamed(names) for term in value.terms))
+
+
+def _later(value: Value, trips: Axis, by: int) -> Value:
+    """What trip s - by has, in trip s."""
+    moved = Value((trips, *value.axes), value.terms).read(0, affine(trips[0].size, 1, -by))
+    later = hidden(moved, trips)
+    assert isinstance(later, Value)
+    return later
+
+
+def next_trip(value: Seen, trips: Axis) -> Seen:
+    """The carry of trip s, from trip s - 1."""
+    return _later(value, trips, 1) if isinstance(value, Value) else value
+
+
+def like(old: Seen, new: Seen) -> Seen:
+    """New terms under the old axes' names, so that rounds can be compared."""
+    if isinstance(old, Value) and isinstance(new, Value):
+        both = union_of([Value(old.axes, ()), new])
+        if both.axes == old.axes:
+            return both
+    return new
+
+
+def equal(a: Seen, b: Seen) -> bool:
+    """Whether two rounds say the same."""
+    if isinstance(a, Value) and isinstance(b, Value):
+        both = like(a, b)
+        return isinstance(both, Value) and both.axes == a.axes and _content(both) == _content(a)
+    return isinstance(a, Constant) and isinstance(b, Constant)
+
+
+def _content(value: Value) -> Any:
+    """What the elements see of inputs that there are, however it is written.
+
+    Short axes are gone through index by index; along the others equal maps are mostly written alike.
+    """
+    sizes = {id: seen.size for term in value.terms for id, seen in term.maps.items()}
+    short: list[int] = []
+    for id in sorted(sizes, key=lambda id: (sizes[id], id)):
+        if math.prod(sizes[i] for i in (*short, id)) <= _MAX_WRITTEN_OUT:
+            short.append(id)
+    content: dict[Any, Set] = {}
+    for places in itertools.product(*(range(sizes[id]) for id in short)):
+        for term in value.terms:
+            base: Set = term.base
+            for id, j in zip(short, places, strict=True):
+                base = plus(base, term.maps[id].at(j)) if id in term.maps else base
+            if base is None:
+                continue
+            kept = trimmed(tidied(replace(term, maps=term.without(*short), base=base)) or term)
+            if kept is not None:
+                maps = frozenset((id, seen.clipped) for id, seen in kept.maps.items())
+                key = places, maps, kept.window
+                content[key] = union([content.get(key), kept.base])
+    return content

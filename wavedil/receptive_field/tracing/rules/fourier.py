@@ -1,0 +1,80 @@
+"""Fourier transforms, and convolution as a product of two of them.
+
+    inverse(transform(x padded) * transform(kernel padded))      output t sees x at t - lag, for every lag of the kernel
+
+A spectrum remembers the signal that it is of and what it has been multiplied with; the inverse transform of that is
+the kernel, up to rounding. Every other inverse is said to see all.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from wavedil.receptive_field.tracing.domain.axis_map import AxisMap
+from wavedil.receptive_field.tracing.domain.sets import of_bits, shifted
+from wavedil.receptive_field.tracing.domain.terms import trimmed
+from wavedil.receptive_field.tracing.domain.value import Spectrum, Value, union_of
+from wavedil.receptive_field.tracing.evaluation import MAX_ELEMENTS
+from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
+from wavedil.receptive_field.tracing.rules.reduction import mixed
+
+# A transform rounds by about so many units of precision of its largest number; taps of a kernel that ends stand
+# out from that by another factor.
+_ROUNDING = 64 * np.finfo(np.float32).eps
+_STANDS_OUT = 100
+
+
+def transform(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
+    """Every frequency sees all samples of the transformed axes."""
+    value = inputs[0]
+    assert isinstance(value, Value)
+    lengths, ndim = eqn.params["fft_lengths"], len(value.axes)
+    shape = eqn.outvars[0].aval.shape
+    every = mixed(value, range(ndim - len(lengths), ndim), shape)
+    one = len(lengths) == 1
+    if not eqn.params["fft_type"].name.startswith("I"):
+        return replace(every, spectrum=Spectrum(value, ndim - 1)) if one else every
+    spectrum = value.spectrum
+    if spectrum is not None and one and spectrum.axis == ndim - 1:
+        filtered = _filtered(spectrum, int(lengths[0]))
+        if filtered is not None:
+            return filtered
+    return every.because("an inverse Fourier transform")
+
+
+def _filtered(spectrum: Spectrum, length: int) -> Value | None:
+    """The signal, convolved round a circle with the kernel that has the response; None without a kernel."""
+    axis, response = spectrum.axis, spectrum.response
+    if response is None or response.ndim <= axis or spectrum.signal.shape[axis] != length:
+        return None
+    half = response.shape[axis] == length // 2 + 1
+    if not (half or response.shape[axis] == length) or response.size > MAX_ELEMENTS:
+        return None
+    inverse = np.fft.irfft if half else np.fft.ifft
+    kernel = np.abs(inverse(response, length, axis=axis))
+    kernel = np.moveaxis(kernel, axis, 0).reshape(length, -1).max(1)
+    rounding = kernel.max() * _ROUNDING
+    lags = np.flatnonzero(kernel > rounding)
+    # A kernel that decays has taps below rounding: up to half of the circle, where the other half is free.
+    ends = bool((kernel[lags] > _STANDS_OUT * rounding).all())
+    if not ends:
+        free = lags.max() < length // 2
+        lags = np.arange(length // 2 if free else length)
+    # A lag is read back from where it is, or from the other end of the circle.
+    tapped = np.zeros(length, bool)
+    tapped[-lags] = True
+    back = of_bits(0, int.from_bytes(np.packbits(tapped, bitorder="little").tobytes(), "little"))
+    parts = [
+        spectrum.signal.read(axis, AxisMap.of(length, 1, [shifted(back, by)]))
+        for by in (-length, 0)
+    ]
+    value = union_of([Value(p.axes, p.each(lambda term: [trimmed(term)])) for p in parts])
+    past = lags.max() if lags.max() < length else 0
+    grows = 2 * past >= length - 2, False
+    terms = (replace(t, grows=(t.grows[0] or grows[0], t.grows[1])) for t in value.terms)
+    value = Value(value.axes, tuple(terms))
+    return value if ends else value.because("a filter whose taps fall below rounding")
+
+
+RULES: dict[str, Rule] = {"fft": transform}
