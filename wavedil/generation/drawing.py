@@ -211,7 +211,7 @@ def _draw(
     num_slots, num_samples = chunk.times.shape
     count = chunk.keys.shape[1]
     hop = num_samples // count
-    conditioning, now = model.conditioning, Now(None)
+    conditioning, now = model.conditioning, Now()
     if chunk.windows is None:
         condition = conditioning(num_slots, chunk.labels)
     else:
