@@ -11,7 +11,7 @@ from flax import nnx
 
 from wavedil import ContextStackConfig, UserError, WaveNet, WaveNetConfig, generate
 from wavedil.generation import state_bytes
-from wavedil.generation.step import rings_of, step_function
+from wavedil.generation.step import Now, rings_of, step_function
 
 LABELS = {"digit": ("0", "1", "2")}
 CONFIGS = {
@@ -95,7 +95,7 @@ def test_cached_log_probabilities_equal_the_forward_pass(config: WaveNetConfig) 
     rings = rings_of(model, model.step(codes[:, :20], model.init_state(2), labels)[1])
     cached = []
     for t in range(20, 60):
-        parameters, rings = step(codes[:, t], rings, jnp.asarray(t - 20), None, None)
+        parameters, rings = step(codes[:, t], rings, jnp.asarray(t - 20), Now(), None)
         cached.append(parameters)
     log_prob = functools.partial(model.distribution.log_prob, codes=codes[:, 20:])
     whole = log_prob(model(codes, labels)[:, 20:])

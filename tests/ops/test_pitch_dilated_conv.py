@@ -98,6 +98,7 @@ def test_what_does_not_fit_is_refused():
 
 def test_a_dilation_that_changes_is_traced_sample_by_sample():
     x, kernel, dilation, _ = drawn(0, 1, 1, 9, 40)
+    x, kernel = x.astype(np.float32), kernel.astype(np.float32)
     field = trace(
         lambda x: pitch_dilated_conv(x, kernel[..., :1], dilation[:1], longest_lag=9), x[:1]
     )

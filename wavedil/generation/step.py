@@ -34,7 +34,7 @@ def rings_of(model: WaveNet, state: dict[str, Any]) -> dict[str, Any]:
 class Now(NamedTuple):
     """What comes with a sample: the local condition, and where the model follows the pitch, dilation and voicing."""
 
-    local: Any
+    local: Any = None
     """Float [batch, channels], or None"""
     dilation: Any = None
     """Int [batch]"""
