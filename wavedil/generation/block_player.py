@@ -32,7 +32,7 @@ class BlockPlayer:
         self._condition = dict(condition)
         self._silence = self._state = model.init_state(batch_size)
 
-    def play(self, block: np.ndarray) -> Float32[np.ndarray, "batch time channels"]:
+    def push(self, block: np.ndarray) -> Float32[np.ndarray, "batch time channels"]:
         """The outputs of the next block."""
         outputs = []
         for piece in _pieces(block):

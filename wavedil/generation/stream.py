@@ -1,11 +1,14 @@
 """Sound through a causal model while it comes: blocks of any lengths in, their outputs out."""
 
+import contextlib
 import inspect
 from typing import Any, Protocol
 
+import jax
 import numpy as np
 from jaxtyping import Float, Float32
 
+from wavedil.engine import UnservedError, player
 from wavedil.errors import UserError, require_size, suggestion
 from wavedil.generation.block_player import BlockPlayer
 from wavedil.models.amp import AmpModel
@@ -15,7 +18,7 @@ from wavedil.models.wavenet import WaveNet
 class Player(Protocol):
     """Plays blocks through a model, one after the other."""
 
-    def play(self, block: np.ndarray) -> np.ndarray:
+    def push(self, block: np.ndarray) -> np.ndarray:
         """The outputs of the next block, of any length: what the model takes, with as many signals as it was made for.
 
         The array is the caller's own.
@@ -28,9 +31,10 @@ class Player(Protocol):
 class Stream:
     """A causal model as it plays live.
 
-    Outputs joined are those of the whole signal at once, whatever the lengths of the blocks. A block is played in
-    pieces whose lengths are powers of two, so that of all lengths only a few are ever compiled: the first block of
-    a length may take a second, no later one does.
+    Outputs joined are those of the whole signal at once, whatever the lengths of the blocks. On a CPU amp models and
+    WaveNets without features are played by the compiled engine. Others are played by their `step`, in pieces whose
+    lengths are powers of two, so that of all lengths only a few are ever compiled: the first block of a length may
+    take a second, no later one does.
 
     Args:
       model: An AmpModel, a WaveNet, or a layer with `init_state` and `step`.
@@ -65,7 +69,7 @@ class Stream:
         if isinstance(model, WaveNet):
             labels = model.config.label_indices(condition.pop("labels", None), batch_size)
             condition["labels"] = labels
-        self._player: Player = BlockPlayer(model, batch_size, condition)
+        self._player = _player(model, batch_size, condition)
 
     def push(
         self, block: Float[np.ndarray, "batch time channels"]
@@ -87,11 +91,19 @@ class Stream:
             )
         if self._quantizer is not None:
             block = self._quantizer.encode(block[..., 0]).astype(np.int32)
-        return self._player.play(block)
+        return self._player.push(block)
 
     def reset(self) -> None:
         """Begins a new signal, after silence."""
         self._player.reset()
+
+
+def _player(model: Any, batch_size: int, condition: dict[str, Any]) -> Player:
+    """The compiled engine, where it serves the model, or its `step`."""
+    if jax.default_backend() == "cpu":
+        with contextlib.suppress(UnservedError):
+            return player(model, batch_size, **condition)
+    return BlockPlayer(model, batch_size, condition)
 
 
 _SIGNAL = ("x", "codes", "state")
