@@ -223,9 +223,9 @@ def test_a_manifest_gives_labels_and_a_split_and_its_only_label_is_the_target(re
 def test_what_cannot_be_classified_is_said_in_one_line(run, recordings, tmp_path, capsys):
     sound = recordings / "low_hall_0.wav"
     assert "silent.wav: the sound is silent" in mistake(
-        capsys, "classify", run, sound, write_silence(tmp_path / "silent.wav")
+        capsys, "classify", run, write_silence(tmp_path / "silent.wav")
     )
-    assert "gone.wav" in mistake(capsys, "classify", run, sound, tmp_path / "gone.wav")
+    assert "gone.wav" in mistake(capsys, "classify", run, tmp_path / "gone.wav")
     assert "short.wav: 100 samples" in mistake(
         capsys, "classify", run, write(tmp_path / "short.wav", tone(100))
     )
@@ -234,6 +234,61 @@ def test_what_cannot_be_classified_is_said_in_one_line(run, recordings, tmp_path
     wd.save(wd.WaveNet(wd.WaveNetConfig.tiny(), rngs=nnx.Rngs(0)), generator)
     assert "is a WaveNet, which predicts no label" in mistake(capsys, "classify", generator, sound)
     assert "a TCN draws no samples" in mistake(capsys, "generate", run, tmp_path / "x.wav")
+
+
+def test_files_that_cannot_be_classified_leave_the_others_their_answers(
+    run, recordings, tmp_path, capsys
+):
+    silent, gone = write_silence(tmp_path / "silent.wav"), tmp_path / "gone.wav"
+    sound = recordings / "low_hall_0.wav"
+    assert main(["classify", str(run), str(silent), str(sound), str(gone)]) == 2
+    out, err = capsys.readouterr()
+    assert "low_hall_0.wav" in out and len(err.splitlines()) == 1
+    assert "silent.wav: the sound is silent" in err and "gone.wav" in err
+
+
+def test_values_that_a_model_cannot_predict_are_said_and_recordings_without_the_label_refused(
+    run, recordings, tmp_path, capsys
+):
+    for name in ("low_hall_0.wav", "shrill_hall_0.wav"):
+        write(tmp_path / "new" / name, tone(1000))
+    assert main(["evaluate", str(run), str(tmp_path / "new")]) == 0
+    said = capsys.readouterr()
+    assert "1 recordings count as wrong" in said.out + said.err and "shrill" in said.out + said.err
+    write(tmp_path / "none" / "x.wav", tone(1000))
+    line = mistake(capsys, "evaluate", run, tmp_path / "none")
+    assert "none of 1 recordings has the label pitch" in line
+
+
+def test_a_fine_tuned_model_keeps_the_weights_of_values_that_both_know(run, recordings, tmp_path):
+    for number, pitch in enumerate(("shrill", "mid", "low")):
+        for take in range(3):
+            samples = tone(1000, frequency=400.0 * (1 + number), level=0.3 + 0.1 * take)
+            write(tmp_path / "new" / f"{pitch}_hall_{take}.wav", samples)
+    options = ["--target=pitch", *TRAIN, "--training.steps=1", "--training.learning-rate=1e-12"]
+    options += [f"--start-from={run}", "--model.dilations=1,2"]
+    assert main(["train", str(tmp_path / "new"), str(tmp_path / "run"), *options]) == 0
+    before, after = wd.load(run), wd.load(tmp_path / "run")
+    assert (before.config.values, after.config.values) == (
+        ("high", "low", "mid"),
+        ("low", "mid", "shrill"),
+    )
+    kernels = [np.asarray(model.output.kernel[...]) for model in (before, after)]
+    np.testing.assert_allclose(kernels[1][..., :2], kernels[0][..., 1:], atol=1e-6)
+    assert np.abs(kernels[1][..., 2] - kernels[0][..., 0]).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("block", "problem"),
+    [
+        (np.array([0, 1, 0, 1]), "integers|int64"),
+        (np.zeros((2, 3), np.float32), "mono blocks"),
+        (np.array([0.1, np.nan], np.float32), "finite"),
+    ],
+)
+def test_a_block_that_is_no_sound_is_refused(model_of_samples, block, problem):
+    with pytest.raises(wd.UserError, match=problem):
+        Follower(model_of_samples).push(block)
 
 
 def _recordings(number, length=70):

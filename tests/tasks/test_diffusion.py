@@ -115,6 +115,48 @@ def test_a_seed_repeats_and_labels_and_steps_make_a_difference(run):
         assert np.abs(draw(**other) - first).max() > 1e-3
 
 
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"seed": 2**32}, "the seed is 4294967296, but"),
+        ({"seed": -1}, "the seed is -1, but"),
+        ({"seed": 1.5}, "must be a seed such as 0"),
+        ({"seed": True}, "must be a seed such as 0"),
+        ({"steps": 6.5}, "steps is 6.5, but it must be a whole number"),
+        ({"steps": "6"}, "steps is '6', but it must be a whole number"),
+        ({"seconds": "2"}, "seconds is '2', but it must be a number"),
+    ],
+)
+def test_what_is_no_seed_number_of_steps_or_length_is_refused(run, options, problem):
+    with pytest.raises(UserError, match=problem):
+        wd.synthesize(run.model, **{"seconds": 0.02, "steps": 2} | options)
+
+
+@pytest.mark.parametrize(
+    "noise_step", [np.array([3.7, 3.7]), np.array([True, True]), np.array([[3], [3]]), 3, "3", None]
+)
+def test_a_noise_step_that_is_not_a_whole_number_for_each_signal_is_refused(run, noise_step):
+    with pytest.raises(UserError, match=r"noise_step is .*one for each of the 2 signals"):
+        run.model(jnp.zeros((2, 16, 1)), noise_step)
+
+
+def test_sound_that_is_none_is_refused_and_sound_beyond_full_scale_or_silent_is_said():
+    def model(bias, **changes):
+        made = DiffWave(dataclasses.replace(CONFIG, **changes), rngs=nnx.Rngs(0))
+        made.output.bias[...] = jnp.full_like(made.output.bias[...], bias)
+        return made
+
+    draw = {"num_samples": 200, "steps": 2}
+    with pytest.raises(UserError, match="not finite"):
+        diffuse(model(np.nan), 0, **draw)
+    with pytest.warns(UserWarning, match="beyond full scale, the loudest at .* limited"):
+        assert np.abs(diffuse(model(0.0, level=0.9), jax.random.key(0), **draw)).max() == 1
+    with pytest.warns(UserWarning, match="nearly silent"):
+        diffuse(model(0.0, level=1e-5), 0, **draw)
+    with pytest.raises(UserError, match="does not draw by diffusion"):
+        diffuse(wd.WaveNet(WaveNetConfig.tiny(), rngs=nnx.Rngs(0)), 0, **draw)
+
+
 def test_the_command_line_draws_as_the_function_does(run, tmp_path, capsys):
     arguments = ["--seconds=0.02", "--steps=4", "--label", "note=200", "--seed=1"]
     assert main(["generate", str(run.folder), str(tmp_path / "a.wav"), *arguments]) == 0

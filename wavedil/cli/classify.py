@@ -59,24 +59,29 @@ def classify(args: Classify) -> None:
 
     model = load(args.run)
     require_classifier(model)
-    sounds = [read_recording(file, model) for file in args.files]
-    found = []
-    for file, sound in zip(args.files, sounds, strict=True):
+    found, faults = {}, []
+    for file in args.files:
         try:
-            found.append(probabilities(model, [sound])[0])
+            sound = read_recording(file, model)
+            found[file] = probabilities(model, [sound])[0]
         except UserError as error:
-            raise UserError(f"{file}: {error}") from None
+            # Each reading names its file, and what a model says of a sound does not.
+            faults.append(str(error) if str(file) in str(error) else f"{file}: {error}")
+            continue
         if args.follow:
             _follow(model, file, sound)
     values = model.config.values
     if args.json:
-        answers = [dict(zip(values, map(float, row), strict=True)) for row in found]
-        print(json.dumps(dict(zip(map(str, args.files), answers, strict=True))))
-    elif not args.follow:
-        rows = [
-            (str(file), *_answer(model, row)) for file, row in zip(args.files, found, strict=True)
-        ]
+        answers = {
+            str(file): dict(zip(values, map(float, row), strict=True))
+            for file, row in found.items()
+        }
+        print(json.dumps(answers))
+    elif found and not args.follow:
+        rows = [(str(file), *_answer(model, row)) for file, row in found.items()]
         print("\n".join(table([("file", model.config.target, "probability"), *rows])))
+    if faults:
+        raise UserError("; ".join(faults))
 
 
 def _follow(model: "TCN", file: Path, sound: "np.ndarray") -> None:

@@ -134,7 +134,8 @@ def _registry() -> ConstructorRegistry:
 
 def _dilations_rule(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
     """Dilations as people type them: the only tuples of whole numbers among our options."""
-    if info.type != tuple[int, ...]:
+    # tyro spells the type of a default's own length typing.Tuple, which equals no tuple.
+    if typing.get_origin(info.type) is not tuple or typing.get_args(info.type) != (int, ...):
         return None
     return PrimitiveConstructorSpec(
         nargs=1,

@@ -13,6 +13,7 @@ from wavedil.data.recording import Recording
 from wavedil.errors import UserError
 from wavedil.features import mel, sizes
 from wavedil.frames import crop, num_frames
+from wavedil.full_scale import within_full_scale
 from wavedil.models.compilation import compiled
 from wavedil.models.tcn import TCN
 from wavedil.models.tcn_config import TCNConfig
@@ -105,7 +106,12 @@ class Follower:
 
     def push(self, block: Float[np.ndarray, " time"]) -> Float32[np.ndarray, " values"] | None:
         """The answer to what has come so far, this block included; None before the first frame is complete."""
-        self._samples = np.concatenate([self._samples, np.asarray(block)])
+        block = np.asarray(block)
+        if block.ndim != 1:
+            raise UserError(
+                f"the block has shape {list(block.shape)}, but a sound is followed in mono blocks [time]"
+            )
+        self._samples = np.concatenate([self._samples, within_full_scale(block, "the block")])
         if self._config.mel is None:
             self._add(_sequence_of_samples(self._config, self._samples))
             self._samples = self._samples[:0]

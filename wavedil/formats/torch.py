@@ -174,6 +174,10 @@ def _array(name: str, value: Any) -> np.ndarray:
             f"PyTorch weight {name} is of type {array.dtype}, but weights are floating-point numbers; leave out what "
             "is no weight, or give value.float()"
         )
+    if not np.isfinite(array).all():
+        raise UserError(
+            f"PyTorch weight {name} holds numbers that are not finite; give those of a trained model"
+        )
     return array
 
 

@@ -39,7 +39,7 @@ def of_sound(
     if isinstance(model, Autoencoder):
         latents = encode_sounds(model, [model.config.quantizer.encode(sound) for sound in sounds])
         return [Condition(frames, len(x)) for frames, x in zip(latents, sounds, strict=True)]
-    local = model.config.local_conditioning
+    local = getattr(model.config, "local_conditioning", None)
     if local is None:
         raise UserError(
             "the model is no vocoder, so a recording or features say nothing to it; leave them out, or give the folder "
@@ -77,7 +77,7 @@ def of_features(
             "features are for a vocoder, but the model is an autoencoder, which makes its latents itself; give it "
             "recordings (--like recording.wav, or --between a.wav b.wav)"
         )
-    local = model.config.local_conditioning
+    local = getattr(model.config, "local_conditioning", None)
     if local is None:
         raise UserError(
             "the model is no vocoder, so features say nothing to it; leave them out, or give the folder of a vocoder"

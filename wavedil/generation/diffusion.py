@@ -1,6 +1,7 @@
 """Drawing sound from a DiffWave: from noise, step by step with less of it."""
 
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -8,9 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Bool, Float, Float32, Int
+from jaxtyping import Array, Bool, Float, Float32, Int, PRNGKeyArray
 
 from wavedil.errors import UserError, require_positive
+from wavedil.generation.keys import as_key
+from wavedil.generation.remarks import remark
 from wavedil.models.compilation import compiled
 from wavedil.models.conditioning import Labels
 from wavedil.models.diffwave import DiffWave
@@ -25,7 +28,7 @@ _MOST_SAMPLES = 2**28
 
 def diffuse(
     model: DiffWave,
-    seed: int,
+    seed: Any,
     *,
     num_samples: int,
     batch_size: int = 1,
@@ -44,7 +47,7 @@ def diffuse(
 
     Args:
       model: A DiffWave.
-      seed: The same seed gives the same sounds.
+      seed: The same seed gives the same sounds; or a key of JAX.
       num_samples: Length of each.
       batch_size: Sounds.
       labels: As `synthesize` takes them.
@@ -56,8 +59,12 @@ def diffuse(
 
     Reference: Kong et al. 2020, arXiv:2009.09761, algorithm 1 and appendix B.
     """
+    if not isinstance(model, DiffWave):
+        raise UserError(
+            f"the model is a {type(model).__name__}, which does not draw by diffusion; use wd.generate or wd.synthesize"
+        )
     config = model.config
-    require_positive(num_samples=num_samples, batch_size=batch_size)
+    num_samples, batch_size = require_positive(num_samples=num_samples, batch_size=batch_size)
     if num_samples * batch_size > _MOST_SAMPLES:
         raise UserError(
             f"{batch_size} sounds of {num_samples / config.sample_rate:g} s are {num_samples * batch_size:,} samples, "
@@ -67,7 +74,7 @@ def diffuse(
     chosen = config.sampling_steps(steps)
     shares = config.signal_shares[chosen]
     after = np.append(shares[1:], 1.0)
-    rows, key = config.label_indices(labels, batch_size), jax.random.key(seed)
+    rows, key = config.label_indices(labels, batch_size), _one_key(seed)
     x = jax.random.normal(jax.random.fold_in(key, 0), (batch_size, num_samples))
     step = compiled(_less_noise, model, donate=(0,))
     for index, (noise_step, share, next_share) in enumerate(
@@ -77,7 +84,34 @@ def diffuse(
             progress(index, steps)
         given = (jnp.int32(noise_step), jnp.float32(share), jnp.float32(next_share))
         x = step(x, *given, rows, jax.random.fold_in(key, index + 1))
-    return np.clip(config.level * np.asarray(x), -1.0, 1.0).astype(np.float32)
+    return _limited(config.level * np.asarray(x, np.float32))
+
+
+def _one_key(seed: Any) -> PRNGKeyArray:
+    key = as_key(seed)
+    if key.ndim:
+        raise UserError(
+            f"there are {key.shape[0]} keys, but a diffusion model draws all sounds with one; give a seed or one key"
+        )
+    return key
+
+
+def _limited(sounds: Float32[np.ndarray, "sounds time"]) -> Float32[np.ndarray, "sounds time"]:
+    """Within full scale; refuses what is no sound, and says what has been limited, is constant or nearly silent."""
+    if not np.isfinite(sounds).all():
+        raise UserError(
+            "the model draws numbers that are not finite, so its weights or its level are not; give a model that was "
+            "trained to the end, or an earlier checkpoint"
+        )
+    beyond = np.abs(sounds) > 1
+    if beyond.any():
+        warnings.warn(
+            f"{beyond.sum():,} of {sounds.size:,} samples are beyond full scale, the loudest at "
+            f"{np.abs(sounds).max():.3g}, and are limited to it; where that is many, train longer",
+            stacklevel=3,
+        )
+    remark(list(sounds), "try another seed, more steps or another model")
+    return np.clip(sounds, -1.0, 1.0)
 
 
 def predicted_noise(

@@ -1,12 +1,13 @@
 """Which engine draws: the compiled one on a CPU, or the scan of JAX."""
 
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 import jax
 
 from wavedil.engine import UnservedError, Weights, require_served
 from wavedil.errors import UserError, require_known
 from wavedil.models.registry import Model, wavenet_of
+from wavedil.models.wavenet import WaveNet
 
 EngineName = Literal["auto", "scan", "compiled"]
 
@@ -23,6 +24,27 @@ class Engine(NamedTuple):
         if self.name == "scan":
             return "scan" + (f" ({self.reason})" if self.reason else "")
         return f"{self.name}, {self.weights} weights"
+
+
+def require_wavenet(model: Model) -> WaveNet:
+    """The WaveNet that draws the samples of a model.
+
+    Raises:
+      UserError: If it is none, and has none.
+    """
+    network: Any = wavenet_of(model)
+    if isinstance(network, WaveNet):
+        return network
+    name = type(network).__name__
+    uses = {
+        "TCN": "classify sounds with it (wavedil classify)",
+        "DiffWave": "draw whole sounds with it (wd.synthesize)",
+        "AmpModel": "play sounds through it (wavedil apply)",
+    }
+    instead = f"{uses[name]}, or " if name in uses else ""
+    raise UserError(
+        f"a {name} draws no samples one by one; {instead}give a WaveNet or an autoencoder"
+    )
 
 
 def choose_engine(
@@ -42,9 +64,8 @@ def choose_engine(
     """
     require_known("engine", engine, dict.fromkeys(get_args(EngineName)))
     require_known("weights", weights, dict.fromkeys(get_args(Weights)))
-    reason = ""
+    network, reason = require_wavenet(model), ""
     if engine == "compiled" or (engine == "auto" and jax.default_backend() == "cpu"):
-        network: Any = wavenet_of(model)
         try:
             require_served(network)
             return Engine("compiled", weights)

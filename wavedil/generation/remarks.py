@@ -5,21 +5,17 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Int
-
-from wavedil.quantizer import Quantizer
+from jaxtyping import Float
 
 _QUIETEST_DBFS = -60.0
 
 
-def remark(
-    quantizer: Quantizer, sounds: Sequence[Int[np.ndarray, " time"]], temperature: float
-) -> None:
-    """Warns in one line of sounds of more than a sample that are constant, or below -60 dBFS."""
+def remark(sounds: Sequence[Float[np.ndarray, " time"]], remedy: str) -> None:
+    """Warns in one line of sounds of more than a sample that are constant, or below -60 dBFS; and what to do."""
     found = [
         (number, fault)
-        for number, codes in enumerate(sounds)
-        if len(codes) > 1 and (fault := _fault(quantizer, codes))
+        for number, samples in enumerate(sounds)
+        if len(samples) > 1 and (fault := _fault(samples.astype(np.float64)))
     ]
     if not found:
         return
@@ -27,18 +23,12 @@ def remark(
     which = (
         "the sound" if len(sounds) == 1 else f"{len(found)} of {len(sounds)} sounds: sound {number}"
     )
-    remedy = (
-        f"raise the temperature, which is {temperature:g}"
-        if temperature < 1
-        else "try another seed, a prompt or another model"
-    )
     warnings.warn(f"{which} {fault}; {remedy}", stacklevel=3)
 
 
-def _fault(quantizer: Quantizer, codes: Int[np.ndarray, " time"]) -> str | None:
-    samples = quantizer.decode(codes).astype(np.float64)
-    if (codes == codes[0]).all():
-        return f"is constant: each of its {len(codes)} samples is {samples[0]:.3g}"
+def _fault(samples: Float[np.ndarray, " time"]) -> str | None:
+    if (samples == samples[0]).all():
+        return f"is constant: each of its {len(samples)} samples is {samples[0]:.3g}"
     dbfs = 20.0 * math.log10(math.sqrt(np.mean(np.square(samples))) or 1e-12)
     if dbfs < _QUIETEST_DBFS:
         return f"is nearly silent: {dbfs:.1f} dBFS, and below {_QUIETEST_DBFS:g} nothing is heard"

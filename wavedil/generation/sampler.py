@@ -3,8 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, PRNGKeyArray
 
@@ -12,10 +10,11 @@ from wavedil.engine import Weights
 from wavedil.errors import UserError, require_positive
 from wavedil.generation.chunk import Sounds
 from wavedil.generation.drawing import draw
-from wavedil.generation.engines import EngineName, choose_engine
+from wavedil.generation.engines import EngineName, choose_engine, require_wavenet
+from wavedil.generation.keys import signal_keys
 from wavedil.generation.remarks import remark
 from wavedil.generation.slots import fitting_slots
-from wavedil.models.registry import Model, wavenet_of
+from wavedil.models.registry import Model
 from wavedil.models.wavenet_config import INPUT_SPREAD, WaveNetConfig
 from wavedil.quantizer import Quantizer
 
@@ -85,11 +84,7 @@ def generate(
         raise UserError(
             f"temperature is {temperature}, but it must be above 0 and finite; use 1, or 0.01 for the likeliest"
         )
-    model = wavenet_of(model)
-    if not hasattr(model, "conditioning"):
-        raise UserError(
-            f"a {model.config.name} draws no samples one by one; give a WaveNet or an autoencoder"
-        )
+    model = require_wavenet(model)
     config = model.config
     model.conditioning.require_features(features is not None)
     require_positive(batch_size=batch_size)
@@ -108,7 +103,7 @@ def generate(
     rows = config.label_indices(labels, len(counts))
     sounds = Sounds(
         num_samples=counts,
-        keys=_signal_keys(key, len(counts)),
+        keys=signal_keys(key, len(counts)),
         labels={name: np.asarray(row, np.int32) for name, row in rows.items()},
         features=frames,
         before=_codes_before(prompt, len(counts), config.quantizer),
@@ -119,7 +114,12 @@ def generate(
     drawn = draw(
         model, sounds, num_slots, temperature, progress, choose_engine(model, engine, weights)
     )
-    remark(config.quantizer, drawn, temperature)
+    remark(
+        [config.quantizer.decode(codes) for codes in drawn],
+        f"raise the temperature, which is {temperature:g}"
+        if temperature < 1
+        else "try another seed, a prompt or another model",
+    )
     codes = np.full((len(counts), max(counts)), config.quantizer.silence)
     for row, sound in zip(codes, drawn, strict=True):
         row[: len(sound)] = sound
@@ -161,28 +161,6 @@ def state_bytes(config: WaveNetConfig, batch_size: int = 1) -> int:
         held = (config.local_conditioning or far).channels
         numbers += (far.factor - 1) * in_channels + held + frames
     return 4 * batch_size * numbers
-
-
-def _signal_keys(key: Any, num_signals: int) -> PRNGKeyArray:
-    """A key for each signal: split from one, or as they are given."""
-    if isinstance(key, int | np.integer) and not isinstance(key, bool):
-        if not 0 <= key < 2**32:
-            raise UserError(f"the seed is {key}, but it must be at least 0 and below {2**32}")
-        key = jax.random.key(int(key))
-    elif not jnp.issubdtype(getattr(key, "dtype", bool), jax.dtypes.prng_key):
-        try:
-            key = jax.random.wrap_key_data(jnp.asarray(key))  # as jax.random.PRNGKey makes them
-        except (TypeError, ValueError):
-            raise UserError(
-                f"the key is {key!r}, but it must be a seed such as 0, or jax.random.key(0)"
-            ) from None
-    if key.ndim == 0:
-        return jax.random.split(key, num_signals)
-    if key.shape != (num_signals,):
-        raise UserError(
-            f"there are {key.shape[0]} keys for {num_signals} signals; give one key, or one for each signal"
-        )
-    return key
 
 
 def _codes_before(

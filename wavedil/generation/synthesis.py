@@ -109,8 +109,10 @@ def num_samples_of(seconds: float | None, sample_rate: int) -> int:
       UserError: If it is not above 0 and finite.
     """
     seconds = _SECONDS if seconds is None else seconds
-    if not 0 < seconds < np.inf:
-        raise UserError(f"seconds is {seconds:g}, but it must be above 0 and finite; 2, say")
+    if isinstance(seconds, str | bool) or not 0 < seconds < np.inf:
+        raise UserError(
+            f"seconds is {seconds!r}, but it must be a number above 0 and finite; 2, say"
+        )
     return max(1, round(seconds * sample_rate))
 
 

@@ -9,7 +9,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray
 
-from wavedil.errors import Size
+from wavedil.errors import Size, UserError
 from wavedil.models.conditioning import Labels, embedded_labels, label_tables
 from wavedil.models.diffwave_config import DiffWaveConfig
 from wavedil.models.embeddings import look_up
@@ -132,6 +132,13 @@ class DiffWave(nnx.Module):
     def _steering(self, x: Array, noise_step: Any, labels: Any) -> tuple[Array, Array | None]:
         """The embeddings of the diffusion step and of the labels, [batch, 1, channels] each."""
         waves = jnp.asarray(_waves(self.config), x.dtype)
+        kind, count = getattr(noise_step, "dtype", None), x.shape[0]
+        whole = kind is not None and jnp.issubdtype(kind, jnp.integer)
+        if not whole or noise_step.shape != (count,):
+            raise UserError(
+                f"noise_step is {f'{kind} {list(noise_step.shape)}' if kind is not None else repr(noise_step)}, but it "
+                f"must be an array of whole numbers, one for each of the {count} signals: jnp.full({count}, 3)"
+            )
         steps = jnp.asarray(noise_step, jnp.int32)
         embedding = split_alike(look_up(waves, steps)[:, None], x)
         for layer in self.step_layers:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float64, Int
 
 from wavedil.config import Config, decided
-from wavedil.errors import UserError, require_positive
+from wavedil.errors import UserError, require_positive, require_whole
 from wavedil.labels import LabelValues, Vocabulary
 from wavedil.quantizer import Quantizer
 from wavedil.receptive_field import ReceptiveField
@@ -123,7 +123,7 @@ class DiffWaveConfig(Config):
         Raises:
           UserError: If they are more than those of the training, or fewer than 2.
         """
-        most = self.noise_steps
+        count, most = require_whole("steps", count), self.noise_steps
         if not 2 <= count <= most:
             raise UserError(
                 f"steps is {count}, but the model was trained with {most} steps of noise, so it takes 2 to {most} to "

@@ -5,7 +5,7 @@ import math
 from typing import ClassVar, Literal
 
 from wavedil.config import Config, decided
-from wavedil.errors import UserError, require_positive
+from wavedil.errors import UserError, require_positive, require_rate
 from wavedil.features import MelConfig
 from wavedil.quantizer import Quantizer
 
@@ -58,8 +58,11 @@ class TCNConfig(Config):
         sizes = ("channels", "kernel_size", "in_channels", "sample_rate")
         require_positive(dilation=min(self.dilations))
         require_positive(**{name: getattr(self, name) for name in sizes})
-        if not 0 < self.deviation < math.inf:
-            raise UserError(f"deviation is {self.deviation}, but it must be above 0 and finite")
+        require_rate(self.dropout)
+        if not 0 < self.deviation < math.inf or not math.isfinite(self.mean):
+            raise UserError(
+                f"mean is {self.mean} and deviation {self.deviation}; both must be finite, and the deviation above 0"
+            )
         if len(set(self.values)) != len(self.values):
             raise UserError(
                 f"values are {', '.join(self.values)}, but each may come once; leave the others out"

@@ -101,4 +101,25 @@ def read_all(
                 f"{len(unknown)} recordings are scored without the label {name}, whose value the model does not know: "
                 f"{', '.join(sorted(set(unknown)))}"
             )
+    target = getattr(model.config, "target", "")
+    if target:
+        _say_unknown(target, model.config.values, [item.labels.get(target) for item in read.test])
     return tuple(read.test)
+
+
+def _say_unknown(target: str, values: Sequence[str], found: Sequence[str | None]) -> None:
+    """Says which values of the predicted label a model cannot predict; refuses recordings that all lack the label."""
+    labelled = [value for value in found if value is not None]
+    if not labelled:
+        raise UserError(
+            f"none of {len(found)} recordings has the label {target}, which the model predicts; give recordings whose "
+            "names or manifest say it"
+        )
+    if len(labelled) < len(found):
+        say(f"{len(found) - len(labelled)} recordings lack the label {target} and are left out")
+    unknown = [value for value in labelled if value not in values]
+    if unknown:
+        say(
+            f"{len(unknown)} recordings count as wrong, for the model does not know their value of {target}: "
+            f"{', '.join(sorted(set(unknown)))}"
+        )

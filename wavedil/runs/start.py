@@ -42,7 +42,8 @@ def settings_to_resume(folder: str | os.PathLike[str]) -> RunConfig | None:
 def weights_from(config: RunConfig) -> dict[str, Any]:
     """The initial weights of a run that starts from those of a trained model, `config.start_from`.
 
-    A label may have other values: those that both know keep their embeddings, and new ones are drawn.
+    A label may have other values, one that is predicted too: those that both know keep their weights, and those of
+    new ones are drawn.
 
     Raises:
       UserError: If there is no such model, or one of another shape.
@@ -51,11 +52,14 @@ def weights_from(config: RunConfig) -> dict[str, Any]:
     trained, drawn = load(source), make_model(config.model, config.training.seed)
     found = {name: np.asarray(weight) for name, weight in named_weights(trained).items()}
     known, needed = (getattr(wavenet_of(model).config, "labels", {}) for model in (trained, drawn))
+    values = [getattr(model.config, "values", ()) for model in (trained, drawn)]
     weights = {}
     for name, own in named_weights(drawn).items():
         weight, label = found.get(name), name.rpartition(_TABLES)[2]
         if weight is not None and label in needed and label in known:
             weight = _embeddings(weight, np.asarray(own), known[label], needed[label])
+        if weight is not None and name.startswith("output.") and values[0] != values[1]:
+            weight = _outputs(weight, np.asarray(own), *values)
         if weight is None or weight.shape != own.shape:
             has = "is missing" if weight is None else f"has shape {weight.shape}"
             raise UserError(
@@ -64,6 +68,19 @@ def weights_from(config: RunConfig) -> dict[str, Any]:
             )
         weights[name] = weight
     return weights
+
+
+def _outputs(
+    found: np.ndarray, drawn: np.ndarray, known: Sequence[str], needed: Sequence[str]
+) -> np.ndarray:
+    """Weights [..., values] of the needed values."""
+    if found.shape[:-1] != drawn.shape[:-1]:
+        return found
+    columns = [
+        found[..., known.index(value)] if value in known else drawn[..., number]
+        for number, value in enumerate(needed)
+    ]
+    return np.stack(columns, axis=-1)
 
 
 def _undecided(config: RunConfig) -> RunConfig:
