@@ -1,6 +1,6 @@
 """Which engine draws: the compiled one on a CPU, or the scan of JAX."""
 
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 
