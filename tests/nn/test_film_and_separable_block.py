@@ -8,7 +8,7 @@ import pytest
 from flax import nnx
 
 from wavedil import UserError
-from wavedil.nn import DepthwiseSeparableBlock, FiLM
+from wavedil.nn import DepthwiseSeparableBlock, FiLM, Sequential
 
 
 def normal(*shape: int, seed: int = 0) -> jax.Array:
@@ -77,3 +77,11 @@ def test_a_centred_separable_block_asked_to_stream_says_the_delay() -> None:
         block.init_state(1)
     with contract.unchecked(), pytest.raises(UserError, match=message):
         block.step(jnp.zeros((1, 5, 3)), None)
+
+
+def test_a_batch_size_and_a_state_that_are_none_are_refused_by_layers_without_state() -> None:
+    film, net = FiLM(3, 2, rngs=nnx.Rngs(0)), Sequential(jnp.tanh)
+    for batch_size in (-1, "x", 1.0):
+        for layer in (film, net):
+            with pytest.raises(ValueError, match=r"batch_size is .* whole number"):
+                layer.init_state(batch_size)

@@ -53,9 +53,14 @@ def cumsum(x: Any) -> Any:
     return jnp.cumsum(x, axis=1)
 
 
+def centred(x: Any) -> Any:
+    return x - x.mean(axis=0, keepdims=True)
+
+
 @pytest.mark.parametrize(
     ("function", "message"),
     [
+        (centred, "centred mixes the signals of a batch"),
         (cumsum, "cumsum sees from the first sample to t; wrap it in a layer with init_state and step"),
         (functools.partial(jnp.cumsum, axis=1), "cumsum sees from the first sample to t"),
         (lambda x: x - x.mean(1, keepdims=True), "sees from the first sample to the last"),
@@ -86,15 +91,18 @@ def test_a_reach_that_only_a_longer_signal_shows_is_refused_there() -> None:
 def test_a_function_is_traced_once_for_all_blocks_of_a_stream(monkeypatch: Any) -> None:
     traced = []
     trace = pointwise_module.trace
-    monkeypatch.setattr(
-        pointwise_module, "trace", lambda fn, x: (traced.append(x.shape), trace(fn, x))[1]
-    )
+
+    def counted(function: Any, x: Any, time_axis: int = 1) -> Any:
+        traced.append((x.shape, time_axis))
+        return trace(function, x, time_axis=time_axis)
+
+    monkeypatch.setattr(pointwise_module, "trace", counted)
     net = Sequential(jnp.tanh)
     for length in (1, 5, 64, 0):
         net(jnp.ones((2, length, 3)))
     graph, state = nnx.split(net)
     nnx.merge(graph, state)(jnp.ones((2, 9, 3)))
-    assert traced == [(2, 64, 3)]
+    assert traced == [((2, 64, 3), 1), ((64, 64, 3), 0)]
     assert graph == nnx.split(Sequential(jnp.tanh))[0]  # to have been called changes nothing
 
 

@@ -84,6 +84,9 @@ def test_held_out_tones_are_told_apart_and_scored_by_label_beside_the_commonest(
     for pitch in PITCHES:
         assert f"{pitch:<5}     1.000" in shown
     assert picture.read_bytes().startswith(b"\x89PNG")
+    assert main(["info", str(run), "--json"]) == 0
+    # 13 frames, one every 64 samples and of 256.
+    assert json.loads(capsys.readouterr().out)["receptive_field_samples"] == 12 * 64 + 256
     assert main(["evaluate", str(run), "--json"]) == 0
     scores = json.loads(capsys.readouterr().out)
     assert scores["accuracy"] == scores["labels"]["pitch"]["high"]["accuracy"] == 1.0

@@ -134,9 +134,12 @@ class TrainingWindows:
         """What a training of so many steps predicts, in a line for people."""
         passes = steps * self._order.passes / self.steps_per_round
         targets = passes * int(self._count.sum()) / steps
+        # A model that sees both ways is given no context beside the sample itself.
+        seen = self._context_samples
+        before = f", each from the {seen:,} before it" if seen > 1 else ""
         return [
-            f"{targets:,.0f} samples predicted a step, each from the {self._context_samples:,} before it; "
-            f"{steps:,} steps are {passes:,.3g} passes over the recordings"
+            f"{targets:,.0f} samples predicted a step{before}; {steps:,} steps are {passes:,.3g} passes over the "
+            "recordings"
         ]
 
     def batch(self, step: int) -> Batch:

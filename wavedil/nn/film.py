@@ -7,9 +7,9 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Num, PRNGKeyArray
 
-from wavedil.errors import Size, require_positive
+from wavedil.errors import Size, require_positive, require_whole
 from wavedil.nn.conv import Conv1d
-from wavedil.nn.door import enter, enter_with_context
+from wavedil.nn.door import enter, enter_with_context, require_parts
 from wavedil.nn.gated_block import Condition
 from wavedil.nn.mask import masked
 from wavedil.receptive_field import ReceptiveField
@@ -75,6 +75,7 @@ class FiLM(nnx.Module):
         return masked(self._modulated(x, condition), mask)
 
     def init_state(self, batch_size: Size, dtype: DTypeLike = jnp.float32) -> tuple[()]:
+        require_whole("batch_size", batch_size, least=0)
         return ()
 
     def step(
@@ -84,6 +85,7 @@ class FiLM(nnx.Module):
         condition: Condition | None = None,
     ) -> tuple[Float[Array, "batch time channels"], tuple[()]]:
         x, condition = enter(self, x, condition)
+        require_parts(self, state, ())
         return self._modulated(x, condition), state
 
     def _modulated(self, x: Array, condition: Any) -> Array:

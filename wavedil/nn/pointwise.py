@@ -10,7 +10,8 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Num, PRNGKeyArray
 
-from wavedil.errors import Size, UserError
+from wavedil.errors import Size, UserError, require_whole
+from wavedil.nn.door import require_parts
 from wavedil.nn.mask import masked, require_mask
 from wavedil.receptive_field import ReceptiveField, trace
 from wavedil.receptive_field.tracing import TracedField
@@ -76,11 +77,13 @@ class Pointwise(nnx.Module):
         return masked(self._run(masked(x, mask)), mask)
 
     def init_state(self, batch_size: Size, dtype: DTypeLike = jnp.float32) -> tuple[()]:
+        require_whole("batch_size", batch_size, least=0)
         return ()
 
     def step(
         self, x: Num[Array, "batch time *in"], state: tuple[()]
     ) -> tuple[Num[Array, "batch time *out"], tuple[()]]:
+        require_parts(self, state, ())
         return self._run(x), state
 
 
@@ -103,6 +106,15 @@ def _require_pointwise(function: Any, x: jax.ShapeDtypeStruct) -> None:
         raise UserError(f"{name} does not act on x {list(x.shape)} of {x.dtype}: {said}") from error
     if (seen := _seen_beside(field)) is not None:
         raise UserError(f"{name} {seen}; wrap it in a layer with init_state and step")
+    signals = jax.ShapeDtypeStruct((_FEWEST_SAMPLES, *x.shape[1:]), x.dtype)
+    try:
+        over_batch = trace(function, signals, time_axis=0)
+    except UserError:  # it is known to be pointwise along time, and that is what cannot be told of all functions here
+        return
+    if over_batch.exact and _seen_beside(over_batch) is not None:
+        raise UserError(
+            f"{name} mixes the signals of a batch, each of which stands by itself; give a function of each signal"
+        )
 
 
 def _seen_beside(field: TracedField) -> str | None:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from wavedil.models.amp import AmpModel
 from wavedil.models.registry import Model, abstract_model, wavenet_of
 from wavedil.models.wavenet import WaveNet
 from wavedil.models.weights import named_weights
@@ -18,12 +17,13 @@ def model_facts(model: Model) -> dict[str, Any]:
         "parameters": sum(weight.size for weight in named_weights(model).values()),
     }
     wavenet = wavenet_of(model)
-    if isinstance(wavenet, WaveNet | AmpModel):
-        field = wavenet.config.receptive_field
-        facts |= {
-            "receptive_field_samples": field.size,
-            "receptive_field_ms": field.milliseconds(wavenet.config.sample_rate),
-        }
+    field, mel = wavenet.receptive_field, getattr(wavenet.config, "mel", None)
+    # Of frames, the samples from the first of the first to the last of the last.
+    samples = field.size if mel is None else (field.size - 1) * mel.hop + mel.fft_size
+    facts |= {
+        "receptive_field_samples": samples,
+        "receptive_field_ms": 1000 * samples / wavenet.config.sample_rate,
+    }
     if isinstance(wavenet, WaveNet):
         facts["generation_state_bytes"] = state_bytes(wavenet.config)
     return facts
