@@ -196,6 +196,11 @@ def without(state, name):
         (lambda s: s | {"bias": s["bias"][:5]}, r"bias has shape \(5,\).* needs \(6,\)"),
         (lambda s: s | {"bias": np.arange(6)}, "bias is of type int64"),
         (lambda s: s | {"bias": [1.0, [2.0]]}, "bias is no NumPy array.*cpu"),
+        (lambda s: s | {"bias": s["bias"] * np.nan}, "bias holds numbers that are not finite"),
+        (lambda s: s | {"weight": s["weight"] + np.inf}, "weight holds numbers .* not finite"),
+        (lambda s: s | {1: s["bias"]}, r"state has the key 1, .*such as '0.weight'"),
+        (list, r"state is of type list, .*by name; give module.state_dict\(\)"),
+        (lambda s: None, "state is of type NoneType, but it must hold arrays"),
         (
             lambda s: without(s, "weight") | {"weight_g": norm(s["weight"])},
             "no weight, but weight_g",
@@ -211,6 +216,33 @@ def test_weights_that_do_not_fit_are_named_with_the_remedy(change, message):
     with pytest.raises(wd.UserError, match=message) as refused:
         wd.formats.torch.load(layer, change(random_state(layer)))
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("pair", [("weight_g", "weight_v"), ("weight",)], ids=" ".join)
+@pytest.mark.parametrize("normalised", [False, True])
+def test_a_norm_of_zero_is_refused_by_name_where_it_is_divided_by(pair, normalised):
+    layer = conv(weight_norm=normalised)
+    state = {pair[0]: np.ones((6, 1, 1), np.float32), "bias": np.ones(6, np.float32)}
+    state[pair[-1]] = np.ones((6, 4, 3), np.float32)
+    state[pair[-1]][2] = 0
+    if len(pair) == 1 and not normalised:
+        assert not np.asarray(wd.formats.torch.load(layer, state).kernel[...])[..., 2].any()
+        return
+    with pytest.raises(wd.UserError, match=f"weight {pair[-1]} has a norm of 0"):
+        wd.formats.torch.load(layer, state)
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+def test_a_layer_whose_norm_is_zero_is_not_written_as_one_with_weight_normalisation(normalised):
+    layer = conv(weight_norm=normalised)
+    like = {
+        "weight_g": np.ones((6, 1, 1), np.float32),
+        "weight_v": np.ones((6, 4, 3), np.float32),
+        "bias": np.ones(6, np.float32),
+    }
+    layer.kernel[...] *= 0
+    with pytest.raises(wd.UserError, match=r"weight kernel has a norm of 0.* trained model"):
+        wd.formats.torch.state_dict(layer, like)
 
 
 def test_a_long_list_of_names_is_cut_short():
@@ -231,3 +263,5 @@ def test_a_torch_weight_that_numpy_cannot_hold_is_named_with_the_remedy():
 def test_weights_go_back_to_the_names_of_the_module_alone():
     with pytest.raises(wd.UserError, match="no bias"):
         wd.formats.torch.state_dict(conv(), like=without(random_state(conv()), "bias"))
+    with pytest.raises(wd.UserError, match="like is of type list"):
+        wd.formats.torch.state_dict(conv(), ["k"])

@@ -41,7 +41,8 @@ def load(layer: Layer, state: Mapping[str, Any]) -> Layer:
         no others. Weights keep their types.
 
     Raises:
-      UserError: If a weight is missing, left over, of another shape, or no array of floating-point numbers.
+      UserError: If a weight is missing, left over, of another shape, no array of floating-point numbers that are
+        finite, or normalised with a norm of 0.
 
     Example:
       >>> theirs = torch.nn.Sequential(torch.nn.Conv1d(1, 8, 3, dilation=2))
@@ -49,17 +50,18 @@ def load(layer: Layer, state: Mapping[str, Any]) -> Layer:
       >>> ours = load(ours, {f"layers.{name}": value for name, value in theirs.state_dict().items()})
     """
     own = {name: weight.shape for name, weight in named_weights(layer).items()}
-    state = {name: _array(name, value) for name, value in state.items()}
+    state = _arrays("state", state)
     _require_same_weights(_layout(own, state), state)
     weights = {name: value for name, value in state.items() if name in own}
     for stem in _stems(own):
         names = _names(stem, state)
         kernel = state[names[-1]]
         if f"{stem}gain" in own:
-            gain = state[names[0]] if len(names) == 2 else _norm(kernel, _gain_shape(kernel.shape))
+            norm = _norm(names[-1], kernel, _gain_shape(kernel.shape))
+            gain = state[names[0]] if len(names) == 2 else norm
             weights[f"{stem}gain"] = gain.reshape(-1)
         elif len(names) == 2:
-            kernel = _product(kernel, state[names[0]])
+            kernel = _product(names[-1], kernel, state[names[0]])
         weights[f"{stem}kernel"] = np.moveaxis(kernel, (0, 1), (-1, -2))
     return with_weights(layer, weights, "PyTorch")
 
@@ -73,14 +75,15 @@ def state_dict(layer: nnx.Module, like: Mapping[str, Any] | None = None) -> Weig
         written as it has them. None: every kernel is one weight.
 
     Raises:
-      UserError: If a weight of the layer is not in `like`, or the other way round, or has another shape.
+      UserError: If a weight of the layer is not in `like`, or the other way round, or has another shape; or if one
+        that is normalised has a norm of 0.
 
     Example:
       >>> state = {name: torch.from_numpy(value) for name, value in state_dict(layer).items()}
       >>> module.load_state_dict(state)
     """
     own = {name: np.asarray(weight) for name, weight in named_weights(layer).items()}
-    as_in = {} if like is None else {name: _array(name, value) for name, value in like.items()}
+    as_in = {} if like is None else _arrays("like", like)
     if like is not None:
         shapes = {name: weight.shape for name, weight in own.items()}
         _require_same_weights(_layout(shapes, as_in), as_in)
@@ -92,11 +95,12 @@ def state_dict(layer: nnx.Module, like: Mapping[str, Any] | None = None) -> Weig
         kernel, gain = _weight(own[f"{stem}kernel"]), own.get(f"{stem}gain")
         gain = None if gain is None else gain.reshape(_gain_shape(kernel.shape))
         if len(names) == 1:
-            result[names[0]] = kernel if gain is None else _product(kernel, gain)
+            name = f"{stem}kernel"
+            result[names[0]] = kernel if gain is None else _product(name, kernel, gain)
         else:
             gain_name, kernel_name = names
-            if gain is None:
-                gain = _norm(kernel, as_in[gain_name].shape)
+            norm = _norm(f"{stem}kernel", kernel, as_in[gain_name].shape)
+            gain = norm if gain is None else gain
             result[gain_name], result[kernel_name] = gain, kernel
     return result
 
@@ -162,6 +166,21 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(names[:_MOST_NAMES]) + more
 
 
+def _arrays(argument: str, state: Any) -> Weights:
+    """What was given as the argument of that name, as arrays by name."""
+    if not isinstance(state, Mapping):
+        raise UserError(
+            f"{argument} is of type {type(state).__name__}, but it must hold arrays by name; give module.state_dict()"
+        )
+    for name in state:
+        if not isinstance(name, str):
+            raise UserError(
+                f"{argument} has the key {name!r}, but the names of weights are text, such as '0.weight'; give "
+                "module.state_dict()"
+            )
+    return {name: _array(name, value) for name, value in state.items()}
+
+
 def _array(name: str, value: Any) -> np.ndarray:
     try:
         array = np.asarray(value)
@@ -190,17 +209,23 @@ def _gain_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (shape[0],) + (1,) * (len(shape) - 1)
 
 
-def _norm(weight: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """|v| over the axes along which a gain of that shape is the same."""
+def _norm(name: str, weight: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """|v| over the axes along which a gain of that shape is the same; refuses 0, by which v cannot be divided."""
     gains = (1,) * (weight.ndim - len(shape)) + shape
     axes = tuple(axis for axis, size in enumerate(gains) if size == 1)
     squares = np.square(weight, dtype=np.promote_types(weight.dtype, np.float32))
-    return np.sqrt(squares.sum(axes, keepdims=True)).reshape(shape).astype(weight.dtype)
+    norm = np.sqrt(squares.sum(axes, keepdims=True)).reshape(shape).astype(weight.dtype)
+    if not norm.all():
+        raise UserError(
+            f"weight {name} has a norm of 0, but weight normalisation divides by it; give the weights of a trained "
+            "model, or a layer and weights without weight normalisation"
+        )
+    return norm
 
 
-def _product(weight: np.ndarray, gain: np.ndarray) -> np.ndarray:
+def _product(name: str, weight: np.ndarray, gain: np.ndarray) -> np.ndarray:
     """G v / |v|."""
-    return (weight * (gain / _norm(weight, gain.shape))).astype(weight.dtype)
+    return (weight * (gain / _norm(name, weight, gain.shape))).astype(weight.dtype)
 
 
 def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
