@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from wavedil import (
     CorpusConfig,
     LocalConditioningConfig,
     RunConfig,
+    TCNConfig,
     UserError,
     WaveNetConfig,
 )
@@ -19,7 +20,8 @@ from wavedil.config import undecided
 from wavedil.distributions import DISTRIBUTIONS, make
 from wavedil.features import MelConfig
 from wavedil.labels import Vocabulary
-from wavedil.models import EncoderConfig
+from wavedil.models import AmpArrayConfig, EncoderConfig
+from wavedil.nn import ACTIVATIONS
 from wavedil.runs import from_values, to_values
 from wavedil.tasks import GeneratorTask, VocoderTask
 from wavedil.training import TrainingConfig
@@ -32,6 +34,40 @@ def test_outputs_are_checked_without_json_too() -> None:
         UserError, match="companding is 'liner', but it must be one of 'mu_law', 'linear'"
     ):
         WaveNetConfig(companding="liner")  # type: ignore[arg-type]
+
+
+def test_activations_of_a_classifier_are_those_of_its_layers() -> None:
+    assert set(get_args(get_type_hints(TCNConfig)["activation"])) == {*ACTIVATIONS, "gated"}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"activation": "rule"}, "activation is 'rule', but it must be one of .*'relu'.*'gated'"),
+        ({"norm": "batch"}, "norm is 'batch', but it must be one of 'weight'"),
+        ({"pooling": "max"}, "pooling is 'max', but it must be one of 'mean', 'last'"),
+        ({"skip_connections": "no"}, "skip_connections is 'no', but it must be true or false"),
+        ({"mean": float("nan")}, "mean is nan and deviation 1.0; both must be finite"),
+        ({"mean": float("inf")}, "mean is inf and deviation 1.0"),
+        ({"deviation": 0.0}, "mean is 0.0 and deviation 0.0; .* the deviation above 0"),
+        ({"deviation": -1.0}, "deviation -1.0"),
+        ({"deviation": float("inf")}, "deviation inf"),
+        ({"deviation": float("nan")}, "deviation nan"),
+        ({"dropout": 1.0}, "dropout is 1.0, but it must be a share from 0 to below 1"),
+        ({"dropout": -0.1}, "dropout is -0.1"),
+        ({"dropout": float("nan")}, "dropout is nan"),
+        ({"values": ("a", "a")}, "values are a, a, but each may come once"),
+    ],
+    ids=str,
+)
+def test_a_classifier_that_cannot_be_is_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        TCNConfig(**values)
+
+
+def test_a_modulation_of_an_amp_has_groups() -> None:
+    with pytest.raises(UserError, match="film groups is 0, but it must be a whole number"):
+        AmpArrayConfig.from_dict({"conv_pre_film": {"groups": 0}})
 
 
 @pytest.mark.parametrize("name", DISTRIBUTIONS)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 from wavedil.errors import (
     UserError,
     quoted,
+    require_bool,
     require_known,
     require_whole,
     suggestion,
@@ -166,6 +167,8 @@ def _from_plain(hint: Any, value: Any, name: str) -> Any:
         return {key: _from_plain(item_hint, item, name) for key, item in value.items()}
     if hint is int:
         return require_whole(name, value)
+    if hint is bool:
+        return require_bool(name, value)
     if not _is_instance(value, hint):
         raise UserError(f"{name} is {value!r}, but it must be {_describe(hint)}")
     return float(value) if hint is float else value
@@ -193,7 +196,7 @@ def _is_list(value: Any) -> bool:
 def _describe(hint: Any) -> str:
     if typing.get_origin(hint) is typing.Literal:
         return "one of " + ", ".join(map(repr, typing.get_args(hint)))
-    names = {float: "a number", str: "text", bool: "true or false"}
+    names = {float: "a number", str: "text"}
     if typing.get_origin(hint) is tuple:
         return "a list"
     return names.get(hint) or (hint.__name__ if isinstance(hint, type) else str(hint))

@@ -83,6 +83,27 @@ def require_positive(owner: str = "", /, **sizes: Any) -> tuple[Any, ...]:
     )
 
 
+def require_bool(name: str, value: Any) -> bool:
+    """True or False, of Python's or of an array of one without axes.
+
+    Args:
+      name: What it is, for people.
+      value: The boolean.
+
+    Raises:
+      UserError: If it is none, as "no" and 0 are none.
+
+    Example:
+      >>> require_bool("use_bias", np.bool_(True))
+      True
+    """
+    if str(getattr(value, "dtype", "")) == "bool" and value.shape == ():
+        return bool(value)
+    if not isinstance(value, bool):
+        raise UserError(f"{name} is {value!r}, but it must be true or false")
+    return value
+
+
 def require_rate(rate: Any) -> float:
     """A rate of dropout.
 

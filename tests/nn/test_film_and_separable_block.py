@@ -85,3 +85,24 @@ def test_a_batch_size_and_a_state_that_are_none_are_refused_by_layers_without_st
         for layer in (film, net):
             with pytest.raises(ValueError, match=r"batch_size is .* whole number"):
                 layer.init_state(batch_size)
+    x, condition = jnp.ones((1, 5, 3)), jnp.ones((1, 1, 2))
+    for state in ({}, [], [()], None, 0):
+        with (
+            contract.unchecked(),
+            pytest.raises(UserError, match=r"keeps \(\); begin with init_st"),
+        ):
+            film.step(x, state, condition)
+        with (
+            contract.unchecked(),
+            pytest.raises(UserError, match=r"keeps \(\); begin with init_st"),
+        ):
+            net.layers[0].step(x, state)
+
+
+def test_a_state_of_several_parts_is_no_dict_of_their_numbers() -> None:
+    net = Sequential(jnp.tanh, jnp.tanh)
+    x = jnp.ones((1, 5, 3))
+    with contract.unchecked(), pytest.raises(UserError, match=r"dict of \[0, 1\], but Sequential"):
+        net.step(x, {0: (), 1: ()})
+    with contract.unchecked():
+        assert net.step(x, ((), ()))[1] == [(), ()]

@@ -15,13 +15,17 @@ from wavedil.nn import (
     ContextModule,
     ContextStack,
     Conv1d,
+    Conv2d,
     DepthwiseSeparableBlock,
     DilatedStack,
     Downsample,
     FiLM,
     GatedBlock,
+    PitchConv1d,
+    PitchStack,
     RepeatUpsample,
     SubPixelUpsample,
+    TemporalConvNet,
 )
 
 
@@ -169,6 +173,30 @@ def test_a_key_or_a_seed_for_rngs_is_refused_with_what_to_write(make: Any, sizes
             make(**sizes, rngs=rngs)
     with contract.unchecked(), pytest.raises(UserError, match=r"use nnx.Rngs\(0\)"):
         WaveNet(WaveNetConfig.tiny(), rngs=jax.random.key(0))
+
+
+SWITCHES = [
+    (Conv1d, {**ENDS, "kernel_size": 3}, "use_bias"),
+    (Conv1d, {**ENDS, "kernel_size": 3}, "weight_norm"),
+    (Conv2d, {**ENDS, "kernel_size": 3, "num_frequencies": 3}, "use_bias"),
+    (GatedBlock, MAKERS["block"][1], "use_bias"),
+    (DilatedStack, MAKERS["stack"][1], "use_bias"),
+    (PitchConv1d, {**ENDS, "longest_lag": 5}, "use_bias"),
+    (PitchStack, {"channels": 2, "skip_channels": 3, "num_blocks": 1, "longest_lag": 5}, "use_bias"),
+    (TemporalConvNet, {"in_channels": 2, "channels": (2,), "kernel_size": 2}, "skip_connections"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("make", "sizes", "name"), SWITCHES)
+def test_a_switch_is_true_or_false_and_nothing_else(make: Any, sizes: Any, name: str) -> None:
+    def layer(switch: Any) -> Any:
+        return nnx.eval_shape(lambda: make(**sizes, **{name: switch}, rngs=nnx.Rngs(0)))
+
+    with contract.unchecked():
+        for wrong in ("no", 1, None, np.array([True])):
+            with pytest.raises(UserError, match=f"{name} is .*, but it must be true or false"):
+                layer(wrong)
+        assert nnx.split(layer(np.bool_(False)))[0] == nnx.split(layer(False))[0]
 
 
 @pytest.mark.parametrize("padding", ["SAME", "valid", [(1, 0)], 2])

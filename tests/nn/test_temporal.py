@@ -162,6 +162,7 @@ def test_last_and_mean_step_are_those_of_each_signal_alone_with_no_gradient_beyo
         ({"activation": "rleu"}, "activation 'rleu' is unknown; did you mean 'relu'.*gated"),
         ({"dropout": 1.0}, "dropout is 1.0"),
         ({"padding": "valid"}, "padding 'valid' is unknown"),
+        ({"skip_connections": "no"}, "skip_connections is 'no', but it must be true or false"),
     ],
 )
 def test_what_a_net_cannot_be_made_of_is_refused(settings: dict[str, Any], message: str) -> None:

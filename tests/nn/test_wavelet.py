@@ -123,6 +123,7 @@ def test_integers_are_divided_as_floats() -> None:
         ({"levels": 0}, "levels is 0, but it must be a whole number of at least 1"),
         ({"channels": True}, "channels is True"),
         ({"wavelet": "db11"}, "wavelet 'db11' is unknown"),
+        ({"learnable": "no"}, "learnable is 'no', but it must be true or false"),
     ],
 )
 def test_sizes_and_wavelets_that_are_none_are_refused_by_name(

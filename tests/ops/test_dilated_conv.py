@@ -162,6 +162,11 @@ def test_paddings_that_are_none_are_refused_with_those_there_are(padding: Any) -
         dilated_conv(jnp.zeros((1, 8, 1)), jnp.zeros((2, 1, 1)), padding=padding)
 
 
+def test_a_flip_that_is_neither_true_nor_false_is_refused() -> None:
+    with contract.unchecked(), pytest.raises(UserError, match="flip is 'no', but it must be true"):
+        dilated_conv(jnp.zeros((1, 8, 1)), jnp.zeros((2, 1, 1)), flip="no")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize(("signal", "filters"), [("bfloat16", "float32"), ("float32", "bfloat16")])
 def test_gradients_of_mixed_types_come_back_in_each(signal: str, filters: str, groups: int) -> None:

@@ -64,6 +64,10 @@ class AmpFiLMConfig(Config):
     groups: int = 1
     """Groups of channels that do not see each other."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_positive("film", groups=self.groups)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AmpArrayConfig(Config):

@@ -9,6 +9,11 @@ from wavedil.errors import UserError, require_positive, require_rate
 from wavedil.features import MelConfig
 from wavedil.quantizer import Quantizer
 
+Activation = Literal[
+    "tanh", "sigmoid", "relu", "gelu", "silu", "softsign", "leaky_relu", "identity", "gated"
+]
+"""Those of `wavedil.nn.ACTIVATIONS`, whose functions would load JAX, and gated."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TCNConfig(Config):
@@ -26,8 +31,8 @@ class TCNConfig(Config):
     """Taps of every convolution."""
     dilations: tuple[int, ...] = (1, 2, 4)
     """Frames, or samples, between taps, block by block."""
-    activation: str = "gelu"
-    """By name (relu, gelu, silu, tanh ...), or gated: tanh x sigmoid."""
+    activation: Activation = "gelu"
+    """By name, or gated: tanh x sigmoid."""
     norm: Literal["weight", "layer", "group", "none"] = "layer"
     """Of the kernels, of the channels of a frame, of groups of them, or none."""
     dropout: float = 0.1

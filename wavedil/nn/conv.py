@@ -8,7 +8,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Num, PRNGKeyArray
 
-from wavedil.errors import Size, UserError, require_known, require_positive
+from wavedil.errors import Size, UserError, require_bool, require_known, require_positive
 from wavedil.nn.door import enter, enter_with_context
 from wavedil.nn.layer import extend, initial_state, normal, require_causal
 from wavedil.nn.mask import inner, masked
@@ -49,7 +49,8 @@ class Conv1d(nnx.Module):
       state:    [batch, past, in_channels], oldest sample first.
 
     Raises:
-      UserError: If a size is no whole number of at least 1, or groups does not divide the channels.
+      UserError: If a size is no whole number of at least 1, groups does not divide the channels, or use_bias or
+        weight_norm is not true or false.
 
     Example:
       >>> conv = Conv1d(1, 8, kernel_size=2, dilation=4, rngs=nnx.Rngs(0))
@@ -94,7 +95,9 @@ class Conv1d(nnx.Module):
         # An output of inputs with variance 1 then has variance 1.
         scale = (kernel_size * in_channels // groups) ** -0.5
         self.kernel = nnx.Param(scale * normal(rngs, shape))
+        use_bias = require_bool("use_bias", use_bias)
         self.bias = nnx.Param(jnp.zeros(out_channels, jnp.float32)) if use_bias else None
+        weight_norm = require_bool("weight_norm", weight_norm)
         self.gain = nnx.Param(_norms(self.kernel[...])) if weight_norm else None
 
     def bias_or_zeros(self) -> Float[Array, " out_channels"]:

@@ -10,6 +10,7 @@ from wavedil.errors import (
     Size,
     Sizes,
     UserError,
+    require_bool,
     require_known,
     require_positive,
     require_size,
@@ -85,6 +86,7 @@ class Conv2d(Conv1d):
         )
         scale = (kernel_sizes[0] * kernel_sizes[1] * in_channels) ** -0.5
         self.kernel = nnx.Param(scale * normal(rngs, (*kernel_sizes, in_channels, out_channels)))
+        use_bias = require_bool("use_bias", use_bias)
         self.bias = nnx.Param(jnp.zeros(out_channels, jnp.float32)) if use_bias else None
 
     def _convolve(self, x: Array, padding: Padding) -> Array:

@@ -3,7 +3,7 @@
 x, condition --> shapes fit? --> type of x, condition and weights together --> the layer
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -218,21 +218,28 @@ def require_state(layer: Any, state: Any, shape: tuple[int, ...]) -> None:
         )
 
 
-def require_parts(layer: Any, state: Any, parts: Iterable[Any]) -> None:
-    """Refuses a state that has not these keys, or numbers of entries."""
-    given = (
-        state
-        if isinstance(state, dict)
-        else range(len(state))
-        if isinstance(state, list | tuple)
-        else None
-    )
-    if given is None or set(given) != set(parts):
-        what = type(layer).__name__
-        raise UserError(
-            f"the state is {type(state).__name__}{'' if given is None else f' of {list(given)}'}, but {what} keeps "
-            f"{list(parts)}; begin with init_state, and give each step the state of the one before"
+def require_parts(layer: Any, state: Any, parts: Sequence[Any]) -> None:
+    """Refuses a state that has not these parts.
+
+    Args:
+      layer: Whose state it is.
+      state: What was given.
+      parts: The keys of a dict; the numbers, a range, of the entries of a list or a tuple; or (), which is the state
+        itself of a layer without one.
+    """
+    kinds: Any = (list, tuple) if isinstance(parts, range) else dict if parts else tuple
+    if not isinstance(state, kinds) or _keys(state) != set(parts):
+        given = (
+            f" of {sorted(_keys(state), key=str)}" if isinstance(state, dict | list | tuple) else ""
         )
+        raise UserError(
+            f"the state is {type(state).__name__}{given}, but {type(layer).__name__} keeps {list(parts) or '()'}; "
+            "begin with init_state, and give each step the state of the one before"
+        )
+
+
+def _keys(state: Any) -> set[Any]:
+    return set(state if isinstance(state, dict) else range(len(state)))
 
 
 def _axes_remedy(num_axes: int, channels: int | None, axes: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray
 
-from wavedil.errors import Size, require_positive, require_whole
+from wavedil.errors import Size, require_bool, require_positive, require_whole
 from wavedil.nn.door import enter, enter_pitch, enter_with_context
 from wavedil.nn.layer import extend, initial_state, normal
 from wavedil.nn.mask import inner, masked
@@ -78,6 +78,7 @@ class PitchConv1d(nnx.Module):
         scale = ((1 + taps * window) * in_channels) ** -0.5
         self.newest = nnx.Param(scale * normal(rngs, (in_channels, out_channels)))
         self.kernel = nnx.Param(scale * normal(rngs, (taps, window, in_channels, out_channels)))
+        use_bias = require_bool("use_bias", use_bias)
         self.bias = nnx.Param(jnp.zeros(out_channels, jnp.float32)) if use_bias else None
 
     def __call__(

@@ -8,7 +8,14 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Num, PRNGKeyArray
 
-from wavedil.errors import Size, Sizes, UserError, require_positive, require_sizes
+from wavedil.errors import (
+    Size,
+    Sizes,
+    UserError,
+    require_bool,
+    require_positive,
+    require_sizes,
+)
 from wavedil.nn.conv import Conv1d, LayerPadding
 from wavedil.nn.door import enter, enter_with_context, require_parts, weights_dtype
 from wavedil.nn.dropout import keys_of
@@ -38,7 +45,8 @@ class TemporalConvNet(nnx.Module):
       state:    one of `TemporalBlock` for each block.
 
     Raises:
-      UserError: As `TemporalBlock`, or if there is no block, or not a dilation for each.
+      UserError: As `TemporalBlock`, or if there is no block, or not a dilation for each, or skip_connections is not
+        true or false.
 
     Example:
       >>> net = TemporalConvNet(1, [25] * 8, kernel_size=7, dropout=0.05, rngs=nnx.Rngs(0))
@@ -89,12 +97,12 @@ class TemporalConvNet(nnx.Module):
                 (in_channels, *channels), channels, dilations, strict=False
             )
         )
-        self.skip_connections = skip_connections
+        self.skip_connections = require_bool("skip_connections", skip_connections)
         self.skips = nnx.List(
             None
             if before == channels[-1]
             else Conv1d(before, channels[-1], kernel_size=1, rngs=rngs)
-            for before in (channels[:-1] if skip_connections else ())
+            for before in (channels[:-1] if self.skip_connections else ())
         )
         fields = [block.receptive_field for block in self.blocks]
         # Every block passes its input on, so the chain sees what its beginnings see.

@@ -11,7 +11,7 @@ from jax import lax
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Num, PRNGKeyArray
 
-from wavedil.errors import Size, require_positive
+from wavedil.errors import Size, require_bool, require_positive
 from wavedil.nn.door import enter, enter_with_context, require_parts
 from wavedil.nn.layer import extend, initial_state
 from wavedil.nn.mask import inner, masked
@@ -34,6 +34,7 @@ class _Wavelet(nnx.Module):
         # Samples that a filter sees before its output's own, level by level.
         self.spans = tuple((len(scaling) - 1) * dilation for dilation in self.dilations)
         pairs = [(scaling, wavelet_filter(scaling))] * levels
+        learnable = require_bool("learnable", learnable)
         # Filters that are fixed are numbers of the program, so that no optimizer, cast or file can change them.
         self.filters = nnx.Param(jnp.array(pairs, jnp.float32)) if learnable else None
         self.receptive_field = ReceptiveField(past=sum(self.spans))

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Num
 
-from wavedil.errors import Size, UserError, require_known, require_size, require_sizes
+from wavedil.errors import Size, UserError, require_bool, require_known, require_size, require_sizes
 from wavedil.ops.devices import on_each_device
 from wavedil.ops.joined_taps import joined_taps
 from wavedil.ops.promotion import promoted
@@ -59,7 +59,8 @@ def dilated_conv(
 
     Raises:
       UserError: If a rate is no whole number of at least 1, the padding is none of the three, the axes or channels
-        do not fit, or the signal is shorter than what an output of "valid" sees before itself.
+        do not fit, flip is not true or false, or the signal is shorter than what an output of "valid" sees before
+        itself.
 
     Example:
       >>> dilated_conv(jnp.ones((1, 8, 1)), jnp.ones((2, 1, 1)), rate=4)[0, :, 0]
@@ -71,6 +72,7 @@ def dilated_conv(
     _check(x, kernel, num_axes)
     rates = _rates(rate, num_axes)
     paddings = _paddings(padding, num_axes)
+    flip = require_bool("flip", flip)
     x, kernel = promoted(x, kernel)
     spans = [(size - 1) * rate for size, rate in zip(kernel.shape, rates, strict=False)]
     for axis, (span, kind) in enumerate(zip(spans, paddings, strict=True)):
