@@ -104,6 +104,18 @@ def test_a_file_is_given_its_value_and_probability(run, recordings, capsys):
         assert sum(answer.values()) == pytest.approx(1, abs=1e-5)
 
 
+def test_a_file_that_is_given_twice_has_a_line_for_each_and_one_entry_of_json(
+    run, recordings, capsys
+):
+    one, other = (str(recordings / f"{pitch}_hall_2.wav") for pitch in ("low", "high"))
+    assert main(["classify", str(run), one, other, one]) == 0
+    _, *lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == [one, other, one]
+    assert lines[0] == lines[2]
+    assert main(["classify", str(run), one, other, one, "--json"]) == 0
+    assert list(json.loads(capsys.readouterr().out)) == [one, other]
+
+
 def test_following_a_file_ends_with_the_answer_to_the_whole(run, model, recordings, capsys):
     file = recordings / "mid_hall_2.wav"
     assert main(["classify", str(run), str(file), "--follow"]) == 0

@@ -35,11 +35,11 @@ class Classify:
     """Also print the answer so far after every 0.1 s of a file, given block by block as a stream gives it; the last is
     that to the whole."""
     json: bool = False
-    """Print one JSON object: file -> value -> probability."""
+    """Print one JSON object: file -> value -> probability. A file that is given twice is in it once."""
 
 
 def classify(args: Classify) -> None:
-    """Prints a line for each file.
+    """Prints a line for each file, as often as it is given.
 
     Raises:
       UserError: If the run is of another task, or a file cannot be read, is silent or is shorter than a frame.
@@ -59,11 +59,12 @@ def classify(args: Classify) -> None:
 
     model = load(args.run)
     require_classifier(model)
-    found, faults = {}, []
+    found: list[tuple[Path, np.ndarray]] = []
+    faults = []
     for file in args.files:
         try:
             sound = read_recording(file, model)
-            found[file] = probabilities(model, [sound])[0]
+            found.append((file, probabilities(model, [sound])[0]))
         except UserError as error:
             # Each reading names its file, and what a model says of a sound does not.
             faults.append(str(error) if str(file) in str(error) else f"{file}: {error}")
@@ -73,12 +74,11 @@ def classify(args: Classify) -> None:
     values = model.config.values
     if args.json:
         answers = {
-            str(file): dict(zip(values, map(float, row), strict=True))
-            for file, row in found.items()
+            str(file): dict(zip(values, map(float, row), strict=True)) for file, row in found
         }
         print(json.dumps(answers))
     elif found and not args.follow:
-        rows = [(str(file), *_answer(model, row)) for file, row in found.items()]
+        rows = [(str(file), *_answer(model, row)) for file, row in found]
         print("\n".join(table([("file", model.config.target, "probability"), *rows])))
     if faults:
         raise UserError("; ".join(faults))
