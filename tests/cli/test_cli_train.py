@@ -12,6 +12,8 @@ from recordings import tone, write
 import wavedil as wd
 from wavedil import UserError
 from wavedil.cli.main import main
+from wavedil.cli.options import parse
+from wavedil.cli.train import Train
 from wavedil.runs import RunFolder, settings_of
 
 one_compilation = training_runs.one_compilation
@@ -103,6 +105,16 @@ def test_a_run_is_fine_tuned_with_its_own_settings_and_refuses_a_place_that_is_n
     capsys.readouterr()
     line = mistake(capsys, "train", other, tmp_path / "c", "--start-from", own / "sounds")
     assert "config.json cannot be read" in line
+
+
+@pytest.mark.parametrize("option", ["--config", "--start-from"])
+def test_dilations_are_given_beside_a_configuration_of_another_number_of_them(own, option):
+    source = own / "run" / "config.json" if option == "--config" else own / "run"
+    words = [own / "sounds", own / "new", f"{option}={source}", "--model.dilations=1,3,9"]
+    config = parse(Train, "wavedil train", [*map(str, words)]).run_config
+    assert RunFolder(own / "run").read_config().model.dilations == (1, 2, 4, 8)
+    assert config.model.dilations == (1, 3, 9)
+    assert config.model.residual_channels == 8
 
 
 def test_a_saved_model_gives_its_settings_too_if_it_knows_its_recordings(own, tmp_path):
