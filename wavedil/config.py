@@ -83,15 +83,17 @@ class Config:
         ]
 
 
-def decided(*, by: str, option: bool = False, **field: Any) -> Any:
+def decided(*, by: str, option: bool = False, is_scale: bool = False, **field: Any) -> Any:
     """A field that something else decides.
 
     Args:
       by: What decides it, for people.
       option: Whether it is an option of the command line all the same; what is given must then be what is decided.
+      is_scale: Whether it scales what the weights see: they mean the same with it alone, also in another run.
       **field: As `dataclasses.field`.
     """
-    return dataclasses.field(metadata={"decided_by": by, "option": option}, **field)
+    metadata = {"decided_by": by, "option": option, "is_scale": is_scale}
+    return dataclasses.field(metadata=metadata, **field)
 
 
 def no_option(**field: Any) -> Any:

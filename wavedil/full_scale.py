@@ -15,12 +15,15 @@ _LARGEST_PEAK = 2.0
 _INTEGER_SCALES = (1 << 15, 1 << 23, 1 << 31)
 
 
-def within_full_scale(samples: Any, what: str = "samples") -> Float[np.ndarray, "..."]:
+def within_full_scale(
+    samples: Any, what: str = "samples", *, warn: bool = True
+) -> Float[np.ndarray, "..."]:
     """The samples of a sound, limited to [-1, 1]; one warning gives a peak that was beyond.
 
     Args:
       samples: Floats of any shape, an array of NumPy or JAX or a number.
-      what: What they are, for people.
+      what: What they are, for people, more than one.
+      warn: Whether a limited peak is said; not again in a stream that it was said of.
 
     Returns:
       The same floats, copied only where they are limited.
@@ -47,11 +50,12 @@ def within_full_scale(samples: Any, what: str = "samples") -> Float[np.ndarray, 
         )
     if peak <= 1.0:
         return values
-    warnings.warn(
-        f"{what} have a peak of {peak_above_1(peak)}, beyond full scale 1, and are limited to it; divide them by the "
-        "peak to keep their shape",
-        stacklevel=3,
-    )
+    if warn:
+        warnings.warn(
+            f"{what} have a peak of {peak_above_1(peak)}, beyond full scale 1, and are limited to it; divide them by "
+            "the peak to keep their shape",
+            stacklevel=3,
+        )
     return np.clip(values, -1, 1)
 
 
@@ -70,6 +74,7 @@ def _require_floats(values: np.ndarray, what: str) -> None:
     elif kind == "f" or (kind != "b" and np.can_cast(values.dtype, np.float32)):  # bfloat16
         return
     else:
+        name = {"U": "text", "S": "bytes", "O": "objects"}.get(kind, name)
         remedy = "give an array of floats"
     raise UserError(f"{what} are {name}, but sound is floats from -1 to 1; {remedy}")
 

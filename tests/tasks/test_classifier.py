@@ -288,6 +288,8 @@ def test_a_fine_tuned_model_keeps_the_weights_of_values_that_both_know(run, reco
         ("high", "low", "mid"),
         ("low", "mid", "shrill"),
     )
+    scales = [(model.config.mean, model.config.deviation) for model in (before, after)]
+    assert scales[0] == scales[1]
     kernels = [np.asarray(model.output.kernel[...]) for model in (before, after)]
     np.testing.assert_allclose(kernels[1][..., :2], kernels[0][..., 1:], atol=1e-6)
     assert np.abs(kernels[1][..., 2] - kernels[0][..., 0]).max() > 1e-3
@@ -298,12 +300,23 @@ def test_a_fine_tuned_model_keeps_the_weights_of_values_that_both_know(run, reco
     [
         (np.array([0, 1, 0, 1]), "integers|int64"),
         (np.zeros((2, 3), np.float32), "mono blocks"),
-        (np.array([0.1, np.nan], np.float32), "finite"),
+        (np.array([0.1, np.nan], np.float32), "1 of 2 samples of the block are NaN or infinite"),
+        ("a.wav", "samples of the block are text, but sound is floats"),
     ],
 )
 def test_a_block_that_is_no_sound_is_refused(model_of_samples, block, problem):
     with pytest.raises(wd.UserError, match=problem):
         Follower(model_of_samples).push(block)
+
+
+def test_a_peak_above_full_scale_is_said_once_a_stream(model_of_samples):
+    follower = Follower(model_of_samples)
+    with pytest.warns(UserWarning, match=r"samples of the block have a peak of 1\.2") as said:
+        for peak in (0.5, 1.2, 1.3):
+            follower.push(np.array([0.0, peak], np.float32))
+    assert len(said) == 1
+    with pytest.raises(wd.UserError, match="peak of 3"):
+        follower.push(np.array([3.0], np.float32))
 
 
 def _recordings(number, length=70):

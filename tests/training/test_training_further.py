@@ -13,17 +13,26 @@ from hypothesis import strategies as st
 
 import wavedil as wd
 from wavedil import UserError, WaveNet
-from wavedil.models import make_model, named_weights
+from wavedil.models import KnobConfig, make_model, named_weights
 from wavedil.runs import RunFolder
 from wavedil.runs import train_as as train
-from wavedil.runs.start import weights_from
+from wavedil.runs.start import weights_from, with_scales
+from wavedil.tasks.effect import SIZES as EFFECT_SIZES
 from wavedil.training import TrainingConfig, initial_state, learning_rate
 
 one_compilation = runs.one_compilation
 pytestmark = pytest.mark.usefixtures("one_compilation")
 
+TCN = wd.TCNConfig(channels=4, dilations=(1,), target="digit", values=("1", "2"))
 OFTEN = {"save_every": 4, "evaluate_every": 8, "learning_rate": 0.05}
 SHORT, LONGER = runs.run_config(steps=10, **OFTEN), runs.run_config(steps=20, **OFTEN)
+
+
+def amp(least, most):
+    """A small amp with a knob."""
+    return dataclasses.replace(
+        EFFECT_SIZES["nano"](), knobs=(KnobConfig(knob="gain", least=least, most=most),)
+    )
 
 
 class KilledError(BaseException):
@@ -193,6 +202,43 @@ def test_a_run_that_starts_from_another_has_its_weights_and_of_labels_those_that
     np.testing.assert_array_equal(found[table][3], drawn[table][3])
     state = initial_state(config, found)
     assert all(state.weights[name] is found[name] for name in found)
+
+
+@pytest.mark.parametrize(
+    ("trained", "decided"),
+    [
+        (TCN, dataclasses.replace(TCN, mean=-5.0, deviation=1.5)),
+        (wd.DiffWaveConfig.tiny(level=0.2), wd.DiffWaveConfig.tiny(level=0.05)),
+        (amp(0.0, 1.0), amp(0.2, 0.7)),
+    ],
+    ids=lambda config: config.name,
+)
+def test_a_run_that_starts_from_another_keeps_the_scales_that_its_weights_were_trained_at(
+    trained, decided, tmp_path
+):
+    wd.save(make_model(trained, 0), tmp_path / "first")
+    config = dataclasses.replace(SHORT, model=decided, start_from=str(tmp_path / "first"))
+    assert with_scales(config, tmp_path / "run").model == trained
+
+
+def test_settings_of_a_knob_beyond_those_that_weights_know_are_refused(tmp_path):
+    wd.save(make_model(amp(0.0, 1.0), 0), tmp_path / "first")
+    config = dataclasses.replace(SHORT, model=amp(0.5, 2.0), start_from=str(tmp_path / "first"))
+    with pytest.raises(UserError, match=r"gain from 0.5 to 2, but the weights of .* from 0 to 1;"):
+        with_scales(config, tmp_path / "run")
+
+
+def test_weights_of_values_go_to_no_other_label_that_has_the_same(tmp_path):
+    wd.save(make_model(TCN, 0), tmp_path / "first")
+    rooms = dataclasses.replace(TCN, target="room")
+    config = dataclasses.replace(
+        SHORT, model=rooms, training=TrainingConfig(seed=1), start_from=str(tmp_path / "first")
+    )
+    drawn, found = named_weights(make_model(rooms, 1)), weights_from(config)
+    for name, weight in found.items():
+        of_output = name.startswith("output.")
+        assert not of_output or np.array_equal(weight, drawn[name])
+    assert any(name.startswith("output.") for name in found)
 
 
 def test_a_run_needs_what_it_started_from_no_longer_once_it_has_begun(tmp_path, further):

@@ -102,16 +102,18 @@ class Follower:
         outputs = len(model.config.values)
         self._state: Any = (model.init_state(1), jnp.zeros((1, outputs)), jnp.zeros((), jnp.int32))
         self._samples, self._start, self._num_frames = np.zeros(0, np.float32), 0, 0
+        self._is_limited = False
         self._probabilities: np.ndarray | None = None
 
     def push(self, block: Float[np.ndarray, " time"]) -> Float32[np.ndarray, " values"] | None:
         """The answer to what has come so far, this block included; None before the first frame is complete."""
-        block = np.asarray(block)
-        if block.ndim != 1:
+        samples = within_full_scale(block, "samples of the block", warn=not self._is_limited)
+        if samples.ndim != 1:
             raise UserError(
-                f"the block has shape {list(block.shape)}, but a sound is followed in mono blocks [time]"
+                f"the block has shape {list(samples.shape)}, but a sound is followed in mono blocks [time]"
             )
-        self._samples = np.concatenate([self._samples, within_full_scale(block, "the block")])
+        self._is_limited |= bool((np.abs(np.asarray(block)) > 1).any())
+        self._samples = np.concatenate([self._samples, samples])
         if self._config.mel is None:
             self._add(_sequence_of_samples(self._config, self._samples))
             self._samples = self._samples[:0]

@@ -77,7 +77,7 @@ class AmpModelConfig(Config):
     """What the sum of the arrays' heads is multiplied by."""
     condition: "AmpModelConfig | None" = no_option(default=None)
     """A network whose output conditions the layers; by default the dry signal does."""
-    knobs: tuple[KnobConfig, ...] = decided(by="the recordings", default=())
+    knobs: tuple[KnobConfig, ...] = decided(by="the recordings", is_scale=True, default=())
     """Knobs of the amp that can be set when it is played."""
     in_channels: int = decided(by="the recordings", default=1)
     """Channels of the dry signal."""

@@ -48,7 +48,7 @@ class DiffWaveConfig(Config):
     """Named labels the model can be conditioned on, each with its values."""
     label_channels: int = 16
     """Size of a label's embedding."""
-    level: float = decided(by="the recordings", default=0.1)
+    level: float = decided(by="the recordings", is_scale=True, default=0.1)
     """Root mean square of the recordings' samples, which the model sees as 1."""
     sample_rate: int = decided(by="the recordings", default=16000)
     """Samples per second (Hz) of the sound."""

@@ -43,9 +43,9 @@ class TCNConfig(Config):
     """The answer to a sequence: the mean of those at all of its frames, or that at its last."""
     in_channels: int = decided(by="the recordings", default=1)
     """Channels of the sequence."""
-    mean: float = decided(by="the recordings", default=0.0)
+    mean: float = decided(by="the recordings", is_scale=True, default=0.0)
     """Of the numbers of the sequence, which is subtracted from them."""
-    deviation: float = decided(by="the recordings", default=1.0)
+    deviation: float = decided(by="the recordings", is_scale=True, default=1.0)
     """Standard deviation of the numbers, by which they are divided then."""
     target: str = decided(by="the task", default="")
     """Label that it predicts."""

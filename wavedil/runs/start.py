@@ -39,11 +39,45 @@ def settings_to_resume(folder: str | os.PathLike[str]) -> RunConfig | None:
     return _undecided(read_config(path)) if path.is_file() else None
 
 
+def with_scales(config: RunConfig, folder: str | os.PathLike[str]) -> RunConfig:
+    """A resolved configuration with the scales that the weights it starts from were trained at.
+
+    They are those of `config.start_from`; a run that has begun has them itself.
+
+    Args:
+      config: It decided them from its own recordings.
+      folder: The run folder.
+
+    Raises:
+      UserError: If there is no such model, or the recordings are at settings of a knob that its weights do not know.
+    """
+    if not config.start_from:
+        return config
+    begun = Path(folder, "config.json")
+    trained = read_config(begun).model if begun.is_file() else load(config.start_from).config
+    model = config.model
+    if type(trained) is not type(model):
+        return config
+    scales = [field.name for field in dataclasses.fields(model) if field.metadata.get("is_scale")]
+    if "knobs" in scales:
+        if [knob.knob for knob in trained.knobs] != [knob.knob for knob in model.knobs]:
+            return config
+        for own, known in zip(model.knobs, trained.knobs, strict=True):
+            if not known.least <= own.least <= own.most <= known.most:
+                raise UserError(
+                    f"the recordings are at settings of {own.knob} from {own.least:g} to {own.most:g}, but the weights "
+                    f"of {config.start_from} were trained from {known.least:g} to {known.most:g}; leave out those "
+                    "beyond, or start without its weights"
+                )
+    kept = {name: getattr(trained, name) for name in scales}
+    return dataclasses.replace(config, model=dataclasses.replace(model, **kept))
+
+
 def weights_from(config: RunConfig) -> dict[str, Any]:
     """The initial weights of a run that starts from those of a trained model, `config.start_from`.
 
     A label may have other values, one that is predicted too: those that both know keep their weights, and those of
-    new ones are drawn.
+    new ones are drawn. Where another label is predicted, all of its are drawn.
 
     Raises:
       UserError: If there is no such model, or one of another shape.
@@ -53,12 +87,15 @@ def weights_from(config: RunConfig) -> dict[str, Any]:
     found = {name: np.asarray(weight) for name, weight in named_weights(trained).items()}
     known, needed = (getattr(wavenet_of(model).config, "labels", {}) for model in (trained, drawn))
     values = [getattr(model.config, "values", ()) for model in (trained, drawn)]
+    targets = {getattr(model.config, "target", "") for model in (trained, drawn)}
     weights = {}
     for name, own in named_weights(drawn).items():
         weight, label = found.get(name), name.rpartition(_TABLES)[2]
         if weight is not None and label in needed and label in known:
             weight = _embeddings(weight, np.asarray(own), known[label], needed[label])
-        if weight is not None and name.startswith("output.") and values[0] != values[1]:
+        if weight is not None and name.startswith("output.") and len(targets) > 1:
+            weight = np.asarray(own)
+        elif weight is not None and name.startswith("output.") and values[0] != values[1]:
             weight = _outputs(weight, np.asarray(own), *values)
         if weight is None or weight.shape != own.shape:
             has = "is missing" if weight is None else f"has shape {weight.shape}"

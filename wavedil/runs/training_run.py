@@ -18,7 +18,7 @@ from wavedil.models.registry import Model
 from wavedil.report.terminal import escaped_output, progress, say, training_progress
 from wavedil.runs.description import describe
 from wavedil.runs.folder import RunFolder
-from wavedil.runs.start import settings_of, settings_to_resume, weights_from
+from wavedil.runs.start import settings_of, settings_to_resume, weights_from, with_scales
 from wavedil.tasks.registry import named_task
 from wavedil.training.checkpoints import Checkpoints
 from wavedil.training.config import TrainingConfig
@@ -157,7 +157,7 @@ def train_as(
     """
     task, begun = config.task, time.perf_counter()
     corpus = task.read(config) if corpus is None else corpus
-    config = task.resolve(config, corpus)
+    config = with_scales(task.resolve(config, corpus), folder)
     windows = task.windows(config, corpus)
     held_out = corpus.held_out(config.training.evaluate_seconds)
     run = RunFolder(folder)
