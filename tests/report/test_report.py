@@ -72,13 +72,13 @@ def test_near_silence_is_dark_beside_a_recording_and_alone(monkeypatch, tmp_path
 
 @pytest.mark.parametrize("amplitude", [1.0, 0.1])
 def test_decibels_are_those_below_a_sine_of_full_scale(amplitude):
-    decibels = pictures._spectrogram_db(2 * amplitude * tone(1000), SAMPLE_RATE)
+    decibels = pictures.spectrogram_db(2 * amplitude * tone(1000), SAMPLE_RATE)
     assert decibels.max() == pytest.approx(20 * np.log10(amplitude), abs=0.1)
 
 
 @pytest.mark.parametrize("frequency", [250.0, 1000.0, 3000.0])
 def test_a_tone_peaks_in_the_spectrogram_at_its_frequency(frequency):
-    decibels = pictures._spectrogram_db(tone(frequency), SAMPLE_RATE)
+    decibels = pictures.spectrogram_db(tone(frequency), SAMPLE_RATE)
     middle = decibels[:, decibels.shape[1] // 2]
     hertz_per_row = (SAMPLE_RATE / 2) / (len(middle) - 1)
     assert abs(np.argmax(middle) * hertz_per_row - frequency) <= hertz_per_row

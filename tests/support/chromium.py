@@ -29,7 +29,15 @@ os.dup2(int(sys.argv[1]), 3)
 os.dup2(int(sys.argv[2]), 4)
 os.execv(sys.argv[3], sys.argv[3:])
 """
-_KEYS = {"Tab": 9, "ArrowUp": 38, "ArrowDown": 40, "ArrowLeft": 37, "ArrowRight": 39, "Home": 36}
+_KEYS = {
+    "Tab": 9,
+    "ArrowUp": 38,
+    "ArrowDown": 40,
+    "ArrowLeft": 37,
+    "ArrowRight": 39,
+    "Home": 36,
+    " ": 32,
+}
 
 
 class Browser:
@@ -102,7 +110,7 @@ class Browser:
                 "Input.dispatchKeyEvent",
                 type=kind,
                 key=key,
-                code=key,
+                code={" ": "Space"}.get(key, key),
                 windowsVirtualKeyCode=_KEYS[key],
                 modifiers=8 if shift else 0,
             )

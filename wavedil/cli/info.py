@@ -37,7 +37,7 @@ def info(args: Info) -> None:
         return
     # Config keep the names under which they are set.
     rows = [
-        (name if "." in name else name.replace("_", " "), value) for name, value in _flat(facts)
+        (name if "." in name else name.replace("_", " "), value) for name, value in flat_rows(facts)
     ]
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
@@ -92,12 +92,12 @@ def _of_model(path: Path) -> dict[str, Any]:
     return facts | {"model": model.config.to_dict()}
 
 
-def _flat(facts: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+def flat_rows(facts: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     """Rows for people: nested settings dotted, lists short."""
     rows: list[tuple[str, str]] = []
     for name, value in facts.items():
         if isinstance(value, dict) and name != "labels":
-            rows += _flat(value, f"{prefix}{name}.")
+            rows += flat_rows(value, f"{prefix}{name}.")
         else:
             rows.append((prefix + name, _text(name, value)))
     return rows

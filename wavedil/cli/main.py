@@ -39,6 +39,7 @@ VERBS = {
     "train": Verb("train", "Train", "Train a model on a folder of recordings."),
     "generate": Verb("generate", "Generate", "Generate sound with a trained model."),
     "evaluate": Verb("evaluate", "Evaluate", "Scores of a trained model on held-out recordings."),
+    "report": Verb("report", "Report", "Write a page to listen on, in one HTML file."),
     "classify": Verb("classify", "Classify", "Predict the value of a label of sound files."),
     "apply": Verb("apply", "Apply", "Play a sound file through a trained effect."),
     "import": Verb("import_model", "ImportModel", "Take over a model from another program."),

@@ -20,9 +20,10 @@ _MOST_COLUMNS = 3
 _MOST_FRAMES = 2000
 _WINDOW_SECONDS = 0.032
 # Quieter than this below the loudest moment is black; it spans what 256 mu-law levels can say.
-_RANGE_DB = 70.0
+RANGE_DB = 70.0
 # -40 dBFS: a louder sound fills the picture, a quieter one is drawn as quiet as it is.
 _QUIETEST_PEAK = 0.01
+QUIETEST_DB = 20.0 * math.log10(_QUIETEST_PEAK)
 _INK, _TRAIN, _HELD_OUT = "#22313f", "#9bb7d4", "#c0392b"
 _BASELINES = ("#7f8c8d", "#b08d57", "#6c5b7b")
 
@@ -55,8 +56,8 @@ def waveform_and_spectrogram(
     ]
     seconds = max(len(samples) for _, samples in sounds) / sample_rate
     peak = max(_QUIETEST_PEAK, *(float(np.abs(samples).max()) for _, samples in sounds))
-    spectra = [_spectrogram_db(samples, sample_rate) for _, samples in sounds]
-    loudest_db = max(20.0 * math.log10(_QUIETEST_PEAK), *(float(image.max()) for image in spectra))
+    spectra = [spectrogram_db(samples, sample_rate) for _, samples in sounds]
+    loudest_db = max(QUIETEST_DB, *(float(image.max()) for image in spectra))
     figure = new_figure(1.2 + 4.4 * columns, 4.2 * rows)
     cells = figure.subfigures(rows, columns, squeeze=False).flat
     for cell, (title, samples), image in zip(cells, sounds, spectra, strict=False):
@@ -132,7 +133,7 @@ def _draw_spectrogram(
         origin="lower",
         aspect="auto",
         cmap="magma",
-        vmin=loudest_db - _RANGE_DB,
+        vmin=loudest_db - RANGE_DB,
         vmax=loudest_db,
         extent=(0.0, seconds, 0.0, sample_rate / 2000),
         interpolation="nearest",
@@ -141,7 +142,7 @@ def _draw_spectrogram(
     axes.figure.colorbar(image, ax=axes, label="dBFS", pad=0.02, aspect=15)
 
 
-def _spectrogram_db(samples: np.ndarray, sample_rate: int) -> np.ndarray:
+def spectrogram_db(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     """Decibels above a sine of full scale, [frequency, frame], one frame every quarter window.
 
     Of a long sound a column is the mean power of several frames, so that there are not more than a picture shows.

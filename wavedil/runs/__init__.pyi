@@ -5,6 +5,9 @@ from .config import read_config as read_config
 from .config import to_values as to_values
 from .description import model_facts as model_facts
 from .folder import RunFolder as RunFolder
+from .listening import generated_sounds as generated_sounds
+from .listening import held_out_recordings as held_out_recordings
+from .listening import short_names as short_names
 from .published import PUBLISHED as PUBLISHED
 from .scoring import evaluate as evaluate
 from .scoring import held_out_apart as held_out_apart

@@ -7,6 +7,7 @@ RUN/
     checkpoints/        the training state
     model/              the averaged weights, for wavedil.load
     tensorboard/        when asked for
+    samples/            sounds, for the page to listen on; those in the folder itself are shown there too
     .lock               held by the process that trains; never replaced, or two processes would hold two of them
 """
 
@@ -43,6 +44,7 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.model = self.path / "model"
         self.tensorboard = self.path / "tensorboard"
+        self.samples = self.path / "samples"
         self._lock = self.path / ".lock"
 
     def read_config(self) -> RunConfig:

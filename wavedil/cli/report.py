@@ -1,0 +1,118 @@
+"""`wavedil report`: a page to listen on, in one HTML file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from wavedil.cli.info import flat_rows
+from wavedil.cli.tables import number, unit
+from wavedil.errors import UserError
+from wavedil.files import require_writable
+
+if TYPE_CHECKING:
+    from wavedil.report import Column, RunFacts
+    from wavedil.runs import RunFolder
+    from wavedil.training import RunConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Write a page to listen on, in one HTML file: what runs have generated beside held-out recordings.
+
+    With players, spectrograms, scores, curves of training and settings. It shows the sound files that lie in the run's
+    folder, and in samples/ inside it.
+
+    Example: wavedil report run
+
+    Example: wavedil report small large --out small-and-large.html
+    """
+
+    runs: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN [RUN ...]")]
+    """Run folders, shown side by side."""
+    out: Annotated[Path | None, tyro.conf.arg(help_behavior_hint="(default: RUN.html)")] = None
+    """The page: by default beside the first run, under its name."""
+    overwrite: bool = False
+    """Replace a page that exists."""
+
+
+def report(args: Report) -> None:
+    """Writes the page and says where.
+
+    Raises:
+      UserError: If a folder holds no run, or the page exists or cannot be written.
+    """
+    if not args.runs:
+        raise UserError("no run is given; give the folder of one, or of several")
+    out = _require_free(args)
+    from wavedil.report import progress, write_listening_page
+    from wavedil.runs import RunFolder, generated_sounds, short_names
+
+    folders = [RunFolder(path) for path in args.runs]
+    configs = [folder.read_config() for folder in folders]
+    names = short_names(list(args.runs))
+    facts, columns = [], []
+    with progress("reading runs") as done:
+        for index, (name, folder, config) in enumerate(zip(names, folders, configs, strict=True)):
+            facts.append(_facts(name, folder, config))
+            columns.append(generated_sounds(folder, name))
+            done(index + 1, len(folders))
+        columns[:0] = _recordings(names, folders, configs)
+    write_listening_page(out, facts, columns)
+    count = sum(len(column.sounds) for column in columns)
+    print(f"{out}: a page of {count} sounds, {out.stat().st_size / 1e6:.1f} MB")
+
+
+def _require_free(args: Report) -> Path:
+    first = args.runs[0]
+    out = first.parent / f"{first.resolve().name}.html" if args.out is None else args.out
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"cannot write {out}: its suffix must be .html or .htm")
+    if out.exists() and not args.overwrite:
+        raise UserError(f"{out} exists; give another name, or --overwrite")
+    require_writable(out)
+    return out
+
+
+def _facts(name: str, run: "RunFolder", config: "RunConfig") -> "RunFacts":
+    from wavedil.models import abstract_model
+    from wavedil.report import RunFacts
+    from wavedil.runs import model_facts
+
+    facts = model_facts(abstract_model(config.model))
+    lines = run.metrics.read()
+    model = {
+        "task": config.task.name,
+        "architecture": str(facts["architecture"]),
+        "parameters": f"{facts['parameters']:,}",
+        "receptive field": f"{facts['receptive_field_samples']:,} samples "
+        f"({facts['receptive_field_ms']:.3g} ms)",
+        "sample rate": f"{config.model.sample_rate} Hz",
+        "steps": f"{max((line['step'] for line in lines), default=0):,} of {config.training.steps:,}",
+    }
+    scores = {unit(metric): number(value) for metric, value in run.metrics.last_held_out().items()}
+    settings: dict[str, Any] = dict(flat_rows(config.to_dict()))
+    return RunFacts(name=name, model=model, scores=scores, settings=settings, metrics=lines)
+
+
+def _recordings(
+    names: list[str], runs: "list[RunFolder]", configs: "list[RunConfig]"
+) -> "list[Column]":
+    """A column of held-out recordings for each corpus: of runs that share one, a single one."""
+    import dataclasses
+
+    from wavedil.runs import held_out_recordings
+
+    corpora: dict[Any, list[int]] = {}
+    for index, config in enumerate(configs):
+        key = (config.corpus, config.recordings_fingerprint)
+        corpora.setdefault(key, []).append(index)
+    columns = []
+    for members in corpora.values():
+        column = held_out_recordings(runs[members[0]], configs[members[0]])
+        if len(corpora) > 1:
+            title = f"{column.title} of {', '.join(names[index] for index in members)}"
+            column = dataclasses.replace(column, title=title)
+        columns.append(column)
+    return columns

@@ -1,0 +1,221 @@
+"""A page to listen on: what runs have generated beside recordings, in one HTML file that needs nothing else."""
+
+import base64
+import dataclasses
+import html
+import importlib.resources
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from wavedil.errors import UserError
+from wavedil.files import replacing, unwritable
+from wavedil.full_scale import within_full_scale
+from wavedil.report.curves import Curve, draw_curves
+from wavedil.report.figures import FilePath
+from wavedil.report.pictures import QUIETEST_DB, RANGE_DB, spectrogram_db
+
+# A page of twenty sounds stays small, however long they are.
+_MOST_SECONDS = 10.0
+_UNDRAWN = "nothing is drawn: no step is written down yet"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Sound:
+    """A sound on the page.
+
+    Attributes:
+      title: Its name.
+      samples: Floats in [-1, 1], at least one.
+      sample_rate: Hz.
+      about: Its labels, say; "" for nothing.
+    """
+
+    title: str
+    samples: Float[np.ndarray, " time"]
+    sample_rate: int
+    about: str = ""
+
+    @property
+    def kept(self) -> Float[np.ndarray, " time"]:
+        """What the page holds of it: the first ten seconds, as a 16-bit file stores them."""
+        samples = within_full_scale(self.samples, f"samples of {self.title}")
+        return samples[: int(_MOST_SECONDS * self.sample_rate)]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Column:
+    """Sounds below one another.
+
+    Attributes:
+      title: What they are.
+      sounds: In their order.
+      remarks: What is to be said beside them: what could not be read, say.
+    """
+
+    title: str
+    sounds: Sequence[Sound]
+    remarks: Sequence[str] = ()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class RunFacts:
+    """What the page says of a run besides its sounds.
+
+    Attributes:
+      name: Of the run.
+      model: Name -> value, as people read it: task, parameters, receptive field.
+      scores: Likewise, of held-out recordings; {} before the first evaluation.
+      settings: Likewise, of the whole configuration.
+      metrics: The lines of its metrics.jsonl.
+    """
+
+    name: str
+    model: Mapping[str, str]
+    scores: Mapping[str, str]
+    settings: Mapping[str, str]
+    metrics: Sequence[Mapping[str, Any]]
+
+
+def write_listening_page(
+    path: FilePath, runs: Sequence[RunFacts], columns: Sequence[Column]
+) -> None:
+    """Write the page: sounds with players and spectrograms, and of each run the model, scores, curves and settings.
+
+    Spectrograms are those of `waveform_and_spectrogram`, all on one scale of dB.
+
+    Args:
+      path: HTML file to write.
+      runs: At least one.
+      columns: Of sounds, side by side where there is room.
+
+    Raises:
+      UserError: If samples are no sound within full scale, or the file cannot be written.
+
+    Example:
+      write_listening_page("page.html", [facts], [Column(title="generated", sounds=[sound])])
+    """
+    names = [run.name for run in runs]
+    page = Template(_read("page.html")).substitute(
+        title=html.escape(", ".join(names)),
+        subtitle="What the model makes, beside recordings."
+        if len(runs) == 1
+        else f"What {len(runs)} models make, side by side.",
+        style=_read("page.css"),
+        script=_read("page.js"),
+        columns=_columns(columns),
+        scale=_scale(columns),
+        model=_table(names, [run.model for run in runs]),
+        scores=_table(names, [run.scores for run in runs]),
+        curves=draw_curves([Curve(run.name, run.metrics) for run in runs]) or _remark(_UNDRAWN),
+        settings=_table(names, [run.settings for run in runs]),
+    )
+    try:
+        with replacing(Path(path)) as scratch:
+            # Some bytes of a file's name may be no characters.
+            scratch.write_bytes(page.encode("utf-8", "backslashreplace"))
+    except OSError as error:
+        raise UserError(f"{path} {unwritable(error)}") from None
+
+
+def _columns(columns: Sequence[Column]) -> str:
+    sounds = [sound for column in columns for sound in column.sounds]
+    spectra = {id(sound): spectrogram_db(sound.kept, sound.sample_rate) for sound in sounds}
+    loudest_db = _loudest_db(list(spectra.values()))
+    longest = max((len(sound.kept) / sound.sample_rate for sound in sounds), default=1.0)
+    parts = []
+    for column in columns:
+        parts.append(f'<div class="column"><h3>{html.escape(column.title)}</h3>')
+        parts.extend(
+            _figure(sound, _png(spectra[id(sound)], loudest_db), longest) for sound in column.sounds
+        )
+        parts.extend(map(_remark, column.remarks))
+        parts.append("</div>")
+    return "\n".join(parts)
+
+
+def _loudest_db(spectra: Sequence[np.ndarray]) -> float:
+    return max(QUIETEST_DB, *(float(image.max()) for image in spectra)) if spectra else 0.0
+
+
+def _scale(columns: Sequence[Column]) -> str:
+    if not any(column.sounds for column in columns):
+        return ""
+    return (
+        f"All spectrograms have the same scale: {RANGE_DB:g} dB from the loudest moment of all to black; "
+        "the lower edge is 0 Hz, the upper half the sample rate."
+    )
+
+
+def _figure(sound: Sound, png: bytes, longest: float) -> str:
+    samples, total = sound.kept, len(sound.samples) / sound.sample_rate
+    seconds = len(samples) / sound.sample_rate
+    length = f"{seconds:.2f} s at {sound.sample_rate} Hz"
+    if len(samples) < len(sound.samples):
+        length = f"the first {seconds:g} s of {total:.1f} s at {sound.sample_rate} Hz"
+    title, about = html.escape(sound.title), html.escape(sound.about)
+    about = f"{about}; {length}" if about else length
+    return (
+        f'<figure class="sound" data-seconds="{seconds!r}" data-highest-hz="{sound.sample_rate / 2:g}">'
+        '<figcaption><button type="button" class="play" tabindex="-1" aria-label="play or pause">▶</button>'
+        f'<span><span class="title">{title}</span><span class="about">{about}</span></span></figcaption>'
+        f'<div class="picture" style="width: {100 * seconds / longest:.2f}%" tabindex="0" role="slider" '
+        f'aria-label="{title}: space plays, arrows seek" aria-valuemin="0" aria-valuemax="{seconds:.3f}" '
+        'aria-valuenow="0">'
+        f'<img alt="" src="{_data("image/png", png)}"><span class="cursor"></span></div>'
+        '<p class="readout"></p>'
+        f'<audio controls preload="auto" src="{_data("audio/wav", _wav(samples, sound.sample_rate))}"></audio>'
+        "</figure>"
+    )
+
+
+def _wav(samples: np.ndarray, sample_rate: int) -> bytes:
+    import soundfile
+
+    integers = np.minimum(np.rint(32768.0 * samples.astype(np.float64)), 32767).astype(np.int16)
+    file = io.BytesIO()
+    soundfile.write(file, integers, sample_rate, format="WAV", subtype="PCM_16")
+    return file.getvalue()
+
+
+def _png(decibels: np.ndarray, loudest_db: float) -> bytes:
+    from matplotlib.image import imsave
+
+    file = io.BytesIO()
+    scale: dict[str, Any] = {"vmin": loudest_db - RANGE_DB, "vmax": loudest_db}
+    imsave(file, decibels, format="png", cmap="magma", origin="lower", **scale)
+    return file.getvalue()
+
+
+def _data(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _table(names: Sequence[str], columns: Sequence[Mapping[str, str]]) -> str:
+    """Of each run a column; rows in which the runs differ are marked."""
+    keys = list(dict.fromkeys(key for column in columns for key in column))
+    if not keys:
+        return _remark("none yet")
+    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in ("", *names))
+    rows = []
+    for key in keys:
+        values = [column.get(key, "–") for column in columns]
+        cells = "".join(f"<td>{html.escape(value)}</td>" for value in values)
+        mark = ' class="differs"' if len(set(values)) > 1 else ""
+        rows.append(f'<tr{mark}><th scope="row">{html.escape(key)}</th>{cells}</tr>')
+    body = "\n".join(rows)
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
+
+
+def _remark(words: str) -> str:
+    return f'<p class="remark">{html.escape(words)}</p>'
+
+
+def _read(name: str) -> str:
+    folder = importlib.resources.files("wavedil.report") / "listening"
+    return (folder / name).read_text(encoding="utf-8")

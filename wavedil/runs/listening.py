@@ -1,0 +1,132 @@
+"""What a page to listen on shows of a run: its sounds, and held-out recordings of its corpus."""
+
+import contextlib
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from wavedil import audio
+from wavedil.data.corpus import spread
+from wavedil.data.labels import find_labels
+from wavedil.data.listing import list_entries
+from wavedil.errors import UserError
+from wavedil.files import is_scratch, read_json
+from wavedil.report.listening_page import Column, Sound
+from wavedil.runs.folder import RunFolder
+from wavedil.training.task import RunConfig
+
+_MOST_SOUNDS = 20
+_NUM_RECORDINGS = 6
+
+
+def generated_sounds(run: RunFolder, name: str) -> Column:
+    """The sound files in the run's folder and in `samples` inside it, with what `generate` wrote beside them.
+
+    Args:
+      run: The run.
+      name: What people call it.
+    """
+    files = sorted(filter(_is_sound, (*run.path.glob("*"), *run.samples.rglob("*"))), key=_number)
+    remarks, sounds = [], []
+    if not files:
+        remarks.append(
+            f"{name} holds no sound yet; make one: wavedil generate {run.path} {run.path / 'sound.wav'}"
+        )
+    if len(files) > _MOST_SOUNDS:
+        remarks.append(f"the last {_MOST_SOUNDS} of {len(files)} sounds")
+    for file in files[-_MOST_SOUNDS:]:
+        title = file.relative_to(run.path).as_posix()
+        try:
+            decoded = audio.decode(file)
+        except UserError as error:
+            remarks.append(str(error))
+            continue
+        sounds.append(
+            Sound(
+                title=title,
+                samples=decoded.samples,
+                sample_rate=decoded.sample_rate,
+                about=_made_how(file),
+            )
+        )
+    return Column(title=name, sounds=sounds, remarks=remarks)
+
+
+def held_out_recordings(run: RunFolder, config: RunConfig) -> Column:
+    """A few of the recordings that the run holds out, where they can still be read, with their labels."""
+    title = "held-out recordings"
+    listed = [item for item in run.read_recordings() if not item.before]
+    chosen = [item for item in listed if item.split == "test"]
+    if not chosen:
+        return Column(title=title, sounds=(), remarks=("the run lists no held-out recording",))
+    # Of one whose end alone is held out, where that begins.
+    starts = {item.path: item.num_samples for item in listed if item.split == "train"}
+    corpus = config.corpus
+    try:
+        entries = list_entries(corpus.folder)
+        labels, _ = find_labels(entries, corpus.labels)
+    except UserError as error:
+        return Column(title=title, sounds=(), remarks=(f"the recordings cannot be read: {error}",))
+    files = {entry.path: entry.file for entry in entries}
+    sounds, remarks = [], []
+    for item in spread(chosen, min(_NUM_RECORDINGS, len(chosen))):
+        if item.path not in files:
+            remarks.append(f"{item.path} is no longer in {corpus.folder}")
+            continue
+        try:
+            decoded = audio.decode(files[item.path], corpus.sample_rate, channel=corpus.channel)
+        except UserError as error:
+            remarks.append(str(error))
+            continue
+        samples = decoded.samples[starts.get(item.path, 0) :]
+        if not len(samples):
+            remarks.append(f"{item.path} is shorter than it was")
+            continue
+        about = _named(labels[item.path])
+        sounds.append(
+            Sound(title=item.path, samples=samples, sample_rate=decoded.sample_rate, about=about)
+        )
+    return Column(title=title, sounds=sounds, remarks=remarks)
+
+
+def short_names(paths: list[Path]) -> list[str]:
+    """The names of run folders; those of equal name with the way to them."""
+    names = [path.resolve().name for path in paths]
+    return [
+        str(path) if Counter(names)[name] > 1 else name
+        for path, name in zip(paths, names, strict=True)
+    ]
+
+
+def _is_sound(file: Path) -> bool:
+    is_audio = file.suffix.lower() in audio.READABLE_SUFFIXES
+    return is_audio and not is_scratch(file) and not file.name.startswith(".") and file.is_file()
+
+
+def _number(file: Path) -> list[tuple[int, int, str]]:
+    """A key that puts step 900 before step 1000."""
+    parts = re.split(r"(\d+)", file.as_posix())
+    return [
+        (0, int(part), "") if part.isdecimal() and part.isascii() else (1, 0, part)
+        for part in parts
+    ]
+
+
+def _made_how(file: Path) -> str:
+    """What `generate` wrote beside a sound, in words; "" where it is another's."""
+    for record in sorted(file.parent.glob("*.json")):
+        with contextlib.suppress(UserError):
+            made = read_json(record, "")
+            if isinstance(made.get("sounds"), list) and file.name in made["sounds"]:
+                labels = made.get("labels")
+                words = [_named(labels)] if isinstance(labels, dict) and labels else []
+                words += [
+                    f"{name} {made[name]}" for name in ("temperature", "seed") if name in made
+                ]
+                return ", ".join(words)
+    return ""
+
+
+def _named(labels: Any) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in labels.items())
