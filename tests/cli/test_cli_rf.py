@@ -9,6 +9,7 @@ import pytest
 from flax import nnx
 
 from wavedil.cli.main import main
+from wavedil.features import MelConfig
 from wavedil.models import LocalConditioningConfig, WaveNetConfig
 from wavedil.receptive_field import design
 
@@ -234,6 +235,70 @@ def test_a_context_stack_is_part_of_the_field(capsys, tmp_path):
         assert "context stack: 2 layers once every 8 samples, kernel size 2, dilations 1,2" in text
     assert answer["agree"] is True
     assert text.endswith("they agree\n")
+
+
+def diffwave():
+    from wavedil import DiffWave, DiffWaveConfig
+
+    settings = {"dilations": (1, 2), "channels": 2, "labels": {"note": ("high", "low")}}
+    model = DiffWave(DiffWaveConfig.tiny(**settings), rngs=nnx.Rngs(0))
+    model.output.kernel[...] += 1.0  # which begins as zeros
+    return model
+
+
+def classifier(**settings):
+    from wavedil import TCN, TCNConfig
+
+    sizes = {"channels": 2, "kernel_size": 2, "dilations": (1, 2), "values": ("no", "yes")}
+    return TCN(TCNConfig(**sizes, **settings), rngs=nnx.Rngs(0))
+
+
+def classifier_of_frames():
+    mel = MelConfig(num_mels=3, fft_size=64, hop=16).at(8000)
+    return classifier(in_channels=3, mel=mel, sample_rate=8000)
+
+
+def amp():
+    from wavedil import AmpModel, AmpModelConfig
+
+    array = {"channels": 2, "dilations": (1, 2), "kernel_sizes": (2,)}
+    settings = {"arrays": [array], "knobs": [{"knob": "gain", "least": 1.0, "most": 3.0}]}
+    return AmpModel(AmpModelConfig.from_dict(settings), rngs=nnx.Rngs(0))
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (diffwave, "DiffWave, receptive field: 7 samples, 0.4375 ms at 16000 Hz\n\n"),
+        (classifier, "TCN, receptive field: 7 samples, 0.4375 ms at 16000 Hz\n\n"),
+        (amp, "AmpModel, receptive field: 4 samples, 0.0833333 ms at 48000 Hz\n\n"),
+    ],
+    ids=["diffwave", "classifier", "amp"],
+)
+def test_a_model_that_is_no_wavenet_is_declared_and_traced_too(capsys, tmp_path, make, words):
+    from wavedil import save
+
+    save(make(), tmp_path / "run")
+    out = printed(capsys, "--model", tmp_path / "run")
+    assert out.startswith(words)
+    assert out.endswith("they agree\n")
+
+
+def test_the_field_of_a_classifier_of_frames_is_said_in_samples_and_in_frames(capsys, tmp_path):
+    from wavedil import save
+
+    run, picture = tmp_path / "run", tmp_path / "a.svg"
+    save(classifier_of_frames(), run)
+    text = printed(capsys, "--model", run, "--picture", picture)
+    assert text.startswith(
+        "TCN, receptive field: 160 samples, 20 ms at 8000 Hz\nin frames, one every 16 samples:\n\n"
+    )
+    assert picture.read_text().startswith("<?xml")
+    answer = values(capsys, "--model", run)
+    assert (answer["receptive_field_samples"], answer["hop"], answer["agree"]) == (160, 16, True)
+    assert answer["traced"]["size"] == answer["declared"]["size"] == 7
+    line = mistake(capsys, "--model", run, "--tree")
+    assert f"--tree draws a stack of layers, but {run} is no WaveNet; leave it out" in line
 
 
 # Files

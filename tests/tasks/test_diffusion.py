@@ -189,9 +189,10 @@ def test_steps_are_refused_for_a_model_that_draws_sample_by_sample(wavenet, tmp_
     assert "steps is 6, but the model is a WaveNet, which draws sample by sample" in line
 
 
-def test_a_diffusion_model_has_no_fields_of_a_wavenet_and_is_resynthesised_from_nothing(
-    run, capsys
-):
-    assert "is a DiffWave, no WaveNet" in mistake(capsys, "rf", "--model", run.folder)
+def test_a_diffusion_model_says_its_field_and_draws_no_samples_one_by_one(run, capsys):
+    assert main(["rf", "--model", str(run.folder)]) == 0
+    shown = capsys.readouterr().out
+    assert f"receptive field: {run.model.receptive_field.size} samples" in shown
+    assert "they agree" in shown
     with pytest.raises(UserError, match="a DiffWave draws no samples one by one"):
         wd.generate(run.model, 0, num_samples=4)

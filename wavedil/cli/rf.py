@@ -98,7 +98,8 @@ class Rf:
     tree: bool = False
     """Draw the paths that reach one output as text."""
     picture: Annotated[_Path, tyro.conf.arg(metavar="FILE.svg")] = None
-    """Draw the paths and how often each sample is seen, or what a function's outputs see: .svg, .png or .pdf."""
+    """Draw the paths and how often each sample is seen; of a function, or a model that is no WaveNet, what outputs see:
+    .svg, .png or .pdf."""
     page: Annotated[_Path, tyro.conf.arg(metavar="FILE.html")] = None
     """Write a calculator for the browser that opens with this stack."""
     overwrite: bool = False
@@ -119,8 +120,14 @@ def rf(args: Rf) -> int | None:
     if args.function is not None:
         return _of_function(args, args.function)
     answer = _answer(args)
+    for option, asked in (("--tree", args.tree), ("--page", args.page)):
+        if asked and answer.stack is None:
+            raise UserError(
+                f"{option} draws a stack of layers, but {args.model} is no WaveNet; leave it out, or draw what outputs "
+                "see with --picture"
+            )
     output = json.dumps(answer.values()) if args.json else answer.text()
-    if args.tree:
+    if args.tree and answer.stack is not None:
         output += f"\n\n{_tree(answer.stack)}"
     # Files first: one that cannot be written is an error before anything is printed.
     notes = _write_files(args, answer)
@@ -221,6 +228,13 @@ def _tree(stack: Design) -> str:
 def _write_files(args: Rf, answer: Answer) -> list[str]:
     """Writes the picture and the page; a line on each."""
     stack, notes = answer.stack, []
+    if stack is None:
+        if args.picture is not None and answer.traced is not None:
+            from wavedil.report.traced_field_picture import draw_traced_field
+
+            draw_traced_field(answer.traced, args.picture, title=str(args.model))
+            notes.append(f"{args.picture}: picture of what outputs see")
+        return notes
     if args.picture is not None:
         from wavedil.report.receptive_field_pictures import draw_stack
 

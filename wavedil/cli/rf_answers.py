@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wavedil.errors import UserError
-from wavedil.receptive_field import Design, ReceptiveField, design, target_samples
+from wavedil.receptive_field import (
+    Design,
+    ReceptiveField,
+    design,
+    samples_text,
+    target_samples,
+)
 from wavedil.report.receptive_field_text import (
     comparison_text,
     context_text,
@@ -26,16 +32,18 @@ from wavedil.report.receptive_field_values import (
 
 if TYPE_CHECKING:
     from wavedil.models import WaveNet, WaveNetConfig
+    from wavedil.receptive_field import TracedField
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer, as text or as JSON values, and the stack that trees and files show."""
+    """One answer, as text or as JSON values, and what trees and files show: a stack, or where there is none a trace."""
 
-    stack: Design
+    stack: Design | None
     sample_rate: int
     text: Callable[[], str]
     values: Callable[[], dict[str, Any]]
+    traced: "TracedField | None" = None
 
 
 def of_stack(stack: Design, sample_rate: int) -> Answer:
@@ -76,6 +84,8 @@ def of_config(path: Path) -> Answer:
 def of_model(folder: Path) -> Answer:
     """The receptive field that a saved model declares, beside the one traced through its code.
 
+    A WaveNet is a stack of layers too.
+
     Raises:
       UserError: If the folder holds no model.
     """
@@ -87,12 +97,9 @@ def of_model(folder: Path) -> Answer:
     from wavedil.receptive_field import trace
 
     loaded = load(folder)
-    model = wavenet_of(loaded)
+    model: Any = wavenet_of(loaded)
     if not isinstance(model, WaveNet):
-        raise UserError(
-            f"{folder} is a {model.config.name}, no WaveNet; its field is model.receptive_field, and "
-            "wavedil.receptive_field.trace follows it through its code"
-        )
+        return _of_other(model)
     answer = _of_network(model.config)
     declared = model.receptive_field
     # Twice the field, so that there are outputs with all of it inside the signal.
@@ -113,6 +120,40 @@ def of_model(folder: Path) -> Answer:
             | comparison_values(fields, answer.sample_rate)
             | ({} if frames is None else {name: field_values(frames, answer.sample_rate)})
         ),
+    )
+
+
+def _of_other(model: Any) -> Answer:
+    """The field of a model that is no WaveNet; of one of frames, such as mel spectra, in frames too."""
+    import jax
+    import jax.numpy as jnp
+
+    from wavedil.models import AmpModel, DiffWave
+    from wavedil.receptive_field import trace
+    from wavedil.runs.description import model_facts
+
+    declared, hop = model.receptive_field, getattr(model.config, "hop", 1)
+    rate = model.config.sample_rate
+    x = jax.ShapeDtypeStruct((1, 2 * declared.size, model.in_channels), jnp.float32)
+    given: dict[str, Any] = {}  # which samples are seen does not depend on its values
+    if isinstance(model, DiffWave):
+        given = {"noise_step": jnp.ones(1, jnp.int32)}
+    elif isinstance(model, AmpModel) and model.config.knobs:
+        given = {"knobs": {knob.knob: knob.least for knob in model.config.knobs}}
+    traced = trace(lambda x: model(x, **given), x)
+    fields = {"declared": declared, "traced": traced.receptive_field}
+    facts = {name: value for name, value in model_facts(model).items() if "state" not in name}
+    samples, milliseconds = facts["receptive_field_samples"], facts["receptive_field_ms"]
+    lines = [
+        f"{facts['architecture']}, receptive field: {samples_text(samples)}, {milliseconds:g} ms at {rate:g} Hz",
+        *([f"in frames, one every {hop} samples:"] if hop > 1 else []),
+    ]
+    return Answer(
+        None,
+        rate,
+        lambda: "\n".join([*lines, "", comparison_text(fields, rate / hop)]),
+        lambda: facts | {"sample_rate": rate, "hop": hop} | comparison_values(fields, rate / hop),
+        traced,
     )
 
 

@@ -26,7 +26,21 @@ def model_facts(model: Model) -> dict[str, Any]:
     }
     if isinstance(wavenet, WaveNet):
         facts["generation_state_bytes"] = state_bytes(wavenet.config)
+    elif not field.future:  # what sees none streams
+        facts["stream_state_bytes"] = _stream_state_bytes(wavenet)
     return facts
+
+
+def _stream_state_bytes(model: Any) -> int:
+    """What a model keeps of one signal that comes block by block; its weights may be shapes alone."""
+    import jax
+    from flax import nnx
+
+    graph, weights = nnx.split(model)
+    knobs = {knob.knob: knob.least for knob in getattr(model.config, "knobs", ())}
+    setting = {"knobs": knobs} if knobs else {}
+    state = jax.eval_shape(lambda it: nnx.merge(graph, it).init_state(1, **setting), weights)
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
 
 
 def describe(config: RunConfig) -> list[str]:
@@ -40,5 +54,7 @@ def describe(config: RunConfig) -> list[str]:
         parts.append(f"receptive field {samples:,} samples ({ms:.3g} ms)")
     if "generation_state_bytes" in facts:
         parts.append(f"{facts['generation_state_bytes']:,} bytes of state while it generates")
+    if "stream_state_bytes" in facts:
+        parts.append(f"{facts['stream_state_bytes']:,} bytes of state while it follows a stream")
     device = jax.devices()[0]
     return [f"device: {device.device_kind} ({device.platform})", ", ".join(parts)]
