@@ -298,7 +298,7 @@ class _FarAndNear(nnx.Module):
         return self.far.init_state(batch_size, dtype), self.near.init_state(batch_size, dtype)
 
     def step(self, x: Any, state: Any) -> Any:
-        require_parts(self, state, (0, 1))
+        require_parts(self, state, range(2))
         condition, far = self.far.step(x, state[0])
         y, near = self.near.step(x, state[1], condition)
         return y, (far, near)
