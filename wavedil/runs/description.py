@@ -16,7 +16,7 @@ def model_facts(model: Model) -> dict[str, Any]:
         "architecture": model.config.name,
         "parameters": sum(weight.size for weight in named_weights(model).values()),
     }
-    wavenet = wavenet_of(model)
+    wavenet: Any = wavenet_of(model)
     field, mel = wavenet.receptive_field, getattr(wavenet.config, "mel", None)
     # Of frames, the samples from the first of the first to the last of the last.
     samples = field.size if mel is None else (field.size - 1) * mel.hop + mel.fft_size
