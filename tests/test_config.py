@@ -121,6 +121,20 @@ def test_bad_values_are_named_with_their_rule(values: dict[str, object], message
         WaveNetConfig.from_dict(values)
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"seed": 2**63}, "seed is 9223372036854775808, but it must be below 9223372036854775808"),
+        ({"seed": -1}, "seed is -1, but it must be at least 0"),
+        ({"learning_rate": float("inf")}, "learning_rate is inf .* finite"),
+        ({"learning_rate": 0.0}, "learning_rate is 0.0 .* above 0"),
+    ],
+)
+def test_training_that_cannot_be_is_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        TrainingConfig(**values)
+
+
 def test_missing_and_foreign_objects_are_refused() -> None:
     with pytest.raises(UserError, match="x is not the configuration of a training run"):
         from_values({}, "x")

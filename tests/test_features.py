@@ -96,6 +96,7 @@ def test_sizes_left_open_suit_the_rate(rate, fft_size, hop):
         (lambda: mel(np.zeros(999), SMALL), r"settings.at\(sample_rate\)"),
         (lambda: SMALL.at(8000).at(16000), "for 8000 Hz, but the sound has 16000 Hz; resample"),
         (lambda: MelConfig(num_mels=80, fft_size=64).at(8000), "mel bands hold no frequency"),
+        (lambda: MelConfig().at(1), "mel bands hold no frequency of a Fourier transform of 1 samples at 1 Hz"),
         (lambda: MelConfig(hop=0), "mel hop is 0"),
         (lambda: MelConfig(fft_size=64, window_size=65), "longer than fft_size 64"),
         (lambda: MelConfig(lowest_hz=5000.0, sample_rate=8000), "choose 0 <= lowest_hz"),

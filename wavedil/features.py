@@ -122,7 +122,7 @@ class MelConfig(Config):
                 f"mel settings are for {self.sample_rate} Hz, but the sound has {sample_rate} Hz; resample it "
                 f"(sample_rate={self.sample_rate}), or leave mel sample_rate out"
             )
-        fitting = 1 << int(np.ceil(np.log2(_SHORTEST_FFT_SECONDS * sample_rate)))
+        fitting = 1 << int(np.ceil(np.log2(max(1.0, _SHORTEST_FFT_SECONDS * sample_rate))))
         fft_size = self.fft_size or max(fitting, self.window_size or 1)
         settings = dataclasses.replace(
             self,

@@ -95,6 +95,7 @@ def unwritable(error: OSError) -> str:
         errno.ENOSPC: "free space on its disk, or write to another",
         errno.EDQUOT: "free space on its disk, or write to another",
         errno.ENAMETOOLONG: "choose a shorter name",
+        errno.EFBIG: "make what is written shorter",
     }
     remedy = remedies.get(error.errno or 0, "choose a folder that exists and that you may write to")
     return f"cannot be written ({error.strerror}); {remedy}"
@@ -168,6 +169,8 @@ def _reserve(descriptor: int, num_bytes: int) -> None:
         return
     try:
         os.posix_fallocate(descriptor, 0, num_bytes)
+    except OverflowError:  # more than the system can count
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG)) from None
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise  # anything else says that this file system cannot tell

@@ -81,6 +81,12 @@ def test_a_place_without_room_for_the_sound_is_refused_before_it_is_drawn(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_sound_larger_than_any_file_is_refused(capsys, tmp_path, model):
+    line = mistake(capsys, "generate", model, tmp_path / "a.wav", "--seconds=1e30")
+    assert "a.wav cannot be written (File too large); make what is written shorter" in line
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_place_that_cannot_be_written_is_refused_before_the_model_is_read(
     capsys, monkeypatch, tmp_path, model
 ):

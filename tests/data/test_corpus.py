@@ -251,6 +251,7 @@ def test_a_place_that_is_no_corpus_is_refused(tmp_path, name, message):
         ({"held_out": -0.1}, "held_out is -0.1"),
         ({"held_out": 1.1}, "held_out is 1.1"),
         ({"trim_db": -3.0}, "trim_db is -3.0"),
+        ({"trim_db": float("nan")}, "trim_db is nan"),
         ({"sample_rate": 0}, "sample_rate is 0"),
     ],
 )

@@ -189,6 +189,11 @@ def test_latency_is_found_through_clean_and_clipped_amps(late: int, gain: float)
     assert found == 0 or late
 
 
+def test_at_a_rate_of_few_samples_no_latency_is_found() -> None:
+    with pytest.raises(UserError, match="no latency is found"):
+        latency(np.array([0.1, 0.2], np.float32), np.array([0.1, 0.3], np.float32), 1)
+
+
 def counted_pairs(*lengths: int) -> list[Pair]:
     """Sample t of pair i is 1000 i + t, and minus that in the wet signal."""
     dry = [1000 * i + np.arange(length, dtype=np.float32) for i, length in enumerate(lengths, 1)]

@@ -55,7 +55,7 @@ class CorpusConfig(Config):
         channel_number(self.channel)
         if not 0 <= self.held_out <= 1:
             raise UserError(f"held_out is {self.held_out}; it must be between 0 and 1, 0.1 say")
-        if self.trim_db is not None and self.trim_db <= 0:
+        if self.trim_db is not None and not self.trim_db > 0:
             raise UserError(f"trim_db is {self.trim_db}; it must be above 0, 40 say")
         if self.test is not None:
             compile_pattern(self.test, "test")

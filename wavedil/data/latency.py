@@ -42,7 +42,7 @@ def latency(
     Reference: Carter et al. 1973, "The smoothed coherence transform".
     """
     longest, rise = (round(seconds * sample_rate) for seconds in (_LONGEST_SECONDS, _RISE_SECONDS))
-    longest = min(longest, max(1, len(dry) // 2))
+    longest = max(1, min(longest, len(dry) // 2))
     size = 1 << math.ceil(math.log2(4 * longest))
     window = np.hanning(size)
     cross = np.zeros(size // 2 + 1, complex)

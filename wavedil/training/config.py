@@ -1,10 +1,14 @@
 """How a model is trained."""
 
 import dataclasses
+import math
 from typing import Literal, Self
 
 from wavedil.config import Config, decided
 from wavedil.errors import UserError, require_positive
+
+# JAX makes its keys of seeds below.
+_SEEDS = 1 << 63
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,15 +53,18 @@ class TrainingConfig(Config):
         super().__post_init__()
         counts = ("steps", "batch_size", "window_size", "log_every", "evaluate_every", "save_every")
         require_positive(**{name: getattr(self, name) for name in counts})
-        if not (self.learning_rate > 0 and self.clip_norm > 0):
+        if not (0 < self.learning_rate < math.inf and self.clip_norm > 0):
             raise UserError(
-                f"learning_rate is {self.learning_rate} and clip_norm {self.clip_norm}; both must be above 0"
+                f"learning_rate is {self.learning_rate} and clip_norm {self.clip_norm}; both must be above 0, and "
+                "learning_rate finite"
             )
         if not 0 <= self.ema_decay < 1:
             raise UserError(f"ema_decay is {self.ema_decay}, but it must be at least 0 and below 1")
         for name in ("warmup_steps", "weight_decay", "evaluate_seconds", "seed"):
             if not getattr(self, name) >= 0:
                 raise UserError(f"{name} is {getattr(self, name)}, but it must be at least 0")
+        if self.seed >= _SEEDS:
+            raise UserError(f"seed is {self.seed}, but it must be below {_SEEDS}; 0, say")
 
     def continuing(self, before: Self, step: int) -> Self:
         """These settings for a run that took the steps up to `step` by others, which knows then that it did."""
