@@ -14,7 +14,7 @@ from flax import nnx
 from hypothesis import example, given, settings
 
 from wavedil import UserError
-from wavedil.nn import Conv1d, Delayed, RepeatUpsample, Sequential
+from wavedil.nn import AtrousPyramid, Conv1d, Delayed, RepeatUpsample, Sequential
 
 
 @functools.cache
@@ -81,3 +81,17 @@ def test_a_layer_that_is_causal_is_not_delayed() -> None:
 def test_what_cannot_be_delayed_is_refused_with_what_can(make: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):
         Delayed(make(nnx.Rngs(0)))
+
+
+def test_a_centred_layer_of_spectrograms_streams_with_its_delay() -> None:
+    layer = AtrousPyramid(1, 2, 1, num_frequencies=3, dilations=(1, 2), rngs=nnx.Rngs(0))
+    x = jax.random.normal(jax.random.key(0), (2, 11, 3, 1))
+    delayed = Delayed(layer)
+    state, outputs, first = delayed.init_state(2), [], 0
+    for length in (3, 0, 8):
+        y, state = delayed.step(x[:, first : first + length], state)
+        outputs.append(y)
+        first += length
+    outputs.append(delayed.flush(state))
+    assert_close(jnp.concatenate(outputs, axis=1)[:, delayed.delay :], layer(x))
+    assert_close(delayed(x), jnp.concatenate(outputs, axis=1)[:, :11])

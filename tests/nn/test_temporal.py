@@ -168,3 +168,60 @@ def test_last_and_mean_step_are_those_of_each_signal_alone_with_no_gradient_beyo
 def test_what_a_net_cannot_be_made_of_is_refused(settings: dict[str, Any], message: str) -> None:
     with contract.unchecked(), pytest.raises(UserError, match=message):
         net(**settings)
+
+
+@pytest.mark.parametrize(
+    ("layer", "delay"),
+    [
+        (TemporalBlock(2, 3, kernel_size=3, dilation=4, padding="same", rngs=nnx.Rngs(0)), 8),
+        (net(kernel_size=3, padding="same"), 6),
+    ],
+    ids=["block", "net"],
+)
+def test_a_centred_block_asked_to_stream_says_the_delay_of_all_its_convolutions(
+    layer: Any, delay: int
+) -> None:
+    message = f"{type(layer).__name__} sees {delay} samples.*delay its output by {delay} samples"
+    with pytest.raises(UserError, match=message):
+        layer.init_state(1)
+    with contract.unchecked(), pytest.raises(UserError, match=message):
+        layer.step(X[..., : layer.in_channels], None)
+
+
+@pytest.mark.parametrize("channels", [2, 4, 8])
+def test_groups_of_few_channels_leave_a_signal_to_pass(channels: int) -> None:
+    block = TemporalBlock(3, channels, kernel_size=2, norm="group", rngs=nnx.Rngs(0))
+    y = block.units[0](X, mask=None, dropout_key=None)
+    assert jnp.std(y, axis=1).max() > 0.1
+
+
+@pytest.mark.parametrize("norm", ["layer", "group"])
+def test_a_norm_over_one_channel_which_is_always_zero_is_refused(norm: Any) -> None:
+    with pytest.raises(UserError, match=r"1 channel.*always 0; use at least 2"):
+        TemporalBlock(3, 1, kernel_size=2, norm=norm, rngs=nnx.Rngs(0))
+
+
+@pytest.mark.parametrize(("num_samples", "value"), [(1000, 100), (70_000, 1)])
+def test_a_masked_mean_in_half_precision_is_that_of_a_signal_without_a_mask(
+    num_samples: int, value: int
+) -> None:
+    y = jnp.full((1, num_samples, 1), value, jnp.float16)
+    mean = mean_step(y, jnp.ones((1, num_samples), bool))
+    assert mean.dtype == jnp.float16
+    np.testing.assert_array_equal(mean, mean_step(y))
+
+
+@pytest.mark.parametrize("mask", [[[True] * 24] * 3, "no"], ids=["list", "text"])
+def test_a_mask_that_is_no_array_is_refused(mask: Any) -> None:
+    for call in (lambda: net()(X, mask=mask), lambda: last_step(X, mask)):
+        with (
+            contract.unchecked(),
+            pytest.raises(UserError, match=f"the mask is {type(mask).__name__}"),
+        ):
+            call()
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 2)])
+def test_raw_numbers_that_are_no_key_are_refused(shape: tuple[int, ...]) -> None:
+    with contract.unchecked(), pytest.raises(UserError, match="must be one key"):
+        net(dropout=0.5)(X, dropout_key=jnp.zeros(shape, jnp.uint32))

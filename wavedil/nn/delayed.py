@@ -15,7 +15,7 @@ from wavedil.nn.mask import inner, masked
 from wavedil.ops.devices import split_alike
 from wavedil.receptive_field import ReceptiveField
 
-State = tuple[Float[Array, "batch context channels"], Bool[Array, "batch context"]]
+State = tuple[Float[Array, "batch context *in"], Bool[Array, "batch context"]]
 
 
 class Delayed(nnx.Module):
@@ -36,8 +36,8 @@ class Delayed(nnx.Module):
 
     Shapes:
       __call__: as the layer's.
-      state:    [batch, past + future, in_channels], oldest sample first, and bool [batch, past + future], where the
-                signal had begun.
+      state:    [batch, past + future, in_channels], or [batch, past + future, num_frequencies, in_channels], oldest
+                sample first, and bool [batch, past + future], where the signal had begun.
 
     Raises:
       UserError: If the layer changes the rate, or does not say its number of channels.
@@ -65,13 +65,14 @@ class Delayed(nnx.Module):
             )
         self.layer = layer
         self.in_channels = layer.in_channels
+        self.num_frequencies = getattr(layer, "num_frequencies", None)
         self.delay = max(0, field.future)
         self.context = field.past + self.delay
         self.receptive_field = field.then(ReceptiveField.delay(self.delay))
 
     def __call__(
         self,
-        x: Num[Array, "batch time in_channels"],
+        x: Num[Array, "batch time *in"],
         *,
         mask: Bool[Array, "batch time"] | None = None,
         dropout_key: PRNGKeyArray | None = None,
@@ -86,7 +87,7 @@ class Delayed(nnx.Module):
 
     def valid(
         self,
-        x: Num[Array, "batch time in_channels"],
+        x: Num[Array, "batch time *in"],
         *,
         mask: Bool[Array, "batch mask_time"] | None = None,
         dropout_key: PRNGKeyArray | None = None,
@@ -100,13 +101,13 @@ class Delayed(nnx.Module):
         past = initial_state(self, batch_size, self.context, self.in_channels, dtype)
         return past, jnp.zeros(past.shape[:2], bool)
 
-    def step(self, x: Num[Array, "batch time in_channels"], state: State) -> tuple[Any, State]:
+    def step(self, x: Num[Array, "batch time *in"], state: State) -> tuple[Any, State]:
         return self._run(enter(self, x)[0], True, state)
 
     def flush(self, state: State) -> Any:
         """The outputs that are still to come when the signal has ended: [batch, delay, ...]."""
         require_parts(self, state, range(2))
-        shape = (state[0].shape[0], self.delay, self.in_channels)
+        shape = (state[0].shape[0], self.delay, *state[0].shape[2:])
         silence = split_alike(jnp.zeros(shape, state[0].dtype), state[0])
         return self._run(silence, False, state)[0]
 

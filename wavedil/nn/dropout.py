@@ -33,7 +33,9 @@ def require_key(dropout_key: Any) -> None:
         return
     kind = getattr(dropout_key, "dtype", None)
     typed = kind is not None and jnp.issubdtype(kind, jax.dtypes.prng_key)
-    if not (typed and dropout_key.shape == ()) and not (kind == jnp.uint32 and dropout_key.ndim):
+    # The numbers of a key without a type of its own; how many there are depends on the generator.
+    raw = kind == jnp.uint32 and dropout_key.shape in ((2,), (4,))
+    if not (typed and dropout_key.shape == ()) and not raw:
         raise UserError(
             f"dropout_key is {dropout_key!r}, but it must be one key; use jax.random.key(0)"
         )

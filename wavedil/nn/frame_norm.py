@@ -5,6 +5,7 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float
 
+from wavedil.errors import UserError
 from wavedil.ops.devices import reshaped
 from wavedil.ops.promotion import promoted
 
@@ -21,6 +22,11 @@ class FrameNorm(nnx.Module):
     """
 
     def __init__(self, channels: int, groups: int = 1) -> None:
+        if channels // groups < 2:
+            raise UserError(
+                "a norm over 1 channel of a frame is always 0; use at least 2 channels, or norm='weight' or None where "
+                "there is a norm to choose"
+            )
         self.groups = groups
         self.scale = nnx.Param(jnp.ones(channels, jnp.float32))
         self.offset = nnx.Param(jnp.zeros(channels, jnp.float32))

@@ -28,7 +28,13 @@ def require_mask(what: str, mask: Any, x: Any, valid: bool = False) -> None:
     """Refuses what is no mask [batch, time] of the signal; in `valid` it may be of its beginning alone."""
     if mask is None:
         return
-    shape, fits, kind = tuple(jnp.shape(mask)), tuple(x.shape[:2]), jnp.result_type(mask)
+    fits = tuple(x.shape[:2])
+    if not hasattr(mask, "dtype"):
+        raise UserError(
+            f"the mask is {type(mask).__name__}, but {what} takes an array, bool {list(fits)}, [batch, time], True "
+            "where there is signal; jnp.asarray(mask) makes one of lists"
+        )
+    shape, kind = tuple(jnp.shape(mask)), jnp.result_type(mask)
     begins = valid and len(shape) == 2 and shape[0] == fits[0] and shape[1] <= fits[1]
     if not (begins or shape == fits) or not jnp.issubdtype(kind, jnp.bool_):
         raise UserError(

@@ -33,8 +33,10 @@ def mean_step(
     _require_samples(y, mask)
     if mask is None:
         return jnp.mean(y, axis=1)
-    num_samples = jnp.maximum(1, jnp.sum(mask, axis=1, keepdims=True))
-    return jnp.sum(masked(y, mask), axis=1) / num_samples.astype(y.dtype)
+    # In float32 at least, as `jnp.mean` is: in float16 a sum, or a number of samples, soon is infinite.
+    dtype = y.dtype if jnp.finfo(y.dtype).bits > 32 else jnp.float32
+    num_samples = jnp.maximum(1, jnp.sum(mask, axis=1, keepdims=True)).astype(dtype)
+    return (jnp.sum(masked(y, mask), axis=1, dtype=dtype) / num_samples).astype(y.dtype)
 
 
 def _require_samples(y: Array, mask: Array | None) -> None:

@@ -15,6 +15,7 @@ from wavedil.nn.conv import Conv1d, LayerPadding
 from wavedil.nn.door import enter, enter_with_context, require_parts, weights_dtype
 from wavedil.nn.dropout import dropout, keys_of
 from wavedil.nn.frame_norm import FrameNorm
+from wavedil.nn.layer import require_causal
 from wavedil.nn.mask import inner, masked
 from wavedil.ops.gating import TANH_SIGMOID
 from wavedil.receptive_field import ReceptiveField
@@ -40,8 +41,8 @@ class TemporalBlock(nnx.Module):
       out_channels: Channels of both convolutions and of the output.
       kernel_size: Taps of both, at least 1.
       dilation: Samples between taps, at least 1.
-      norm: "weight", of the kernels; "layer" or "group", over all channels or up to 8 groups of channels of one frame,
-        so that no frame sees another; or None.
+      norm: "weight", of the kernels; "layer" or "group", over all channels or up to 8 groups of at least 2 channels, of
+        one frame, so that no frame sees another; or None.
       activation: By name in `ACTIVATIONS`; or "gated": tanh x sigmoid, each with a convolution of its own, and nothing
         after the residual sum.
       dropout: Share of the numbers that are dropped where a `dropout_key` is given.
@@ -137,12 +138,15 @@ class TemporalBlock(nnx.Module):
         return masked(self._joined(x[:, past : past + y.shape[1]], y), there)
 
     def init_state(self, batch_size: Size, dtype: DTypeLike = jnp.float32) -> list[Any]:
+        # Asked of both together: the delay of the first would not be enough.
+        require_causal(self.receptive_field, "TemporalBlock")
         dtype = weights_dtype(self, dtype)
         return [unit.init_state(batch_size, dtype) for unit in self.units]
 
     def step(
         self, x: Num[Array, "batch time in_channels"], state: list[Any]
     ) -> tuple[Float[Array, "batch time out_channels"], list[Any]]:
+        require_causal(self.receptive_field, "TemporalBlock")
         x, _ = enter(self, x)
         require_parts(self, state, range(len(self.units)))
         y, after = x, []
@@ -174,7 +178,9 @@ class _Unit(nnx.Module):
         channels = 2 * out_channels if activation == "gated" else out_channels
         conv = Conv1d(in_channels, channels, weight_norm=norm == "weight", rngs=rngs, **settings)
         self.conv = _begun(conv, 3**-0.5, rngs)
-        groups = {"layer": 1, "group": math.gcd(channels, _MOST_GROUPS)}
+        number = math.gcd(channels, _MOST_GROUPS)
+        # A channel normalised by itself is always zero.
+        groups = {"layer": 1, "group": number // 2 if number == channels > 1 else number}
         self.norm = FrameNorm(channels, groups[norm]) if norm in groups else None
         self.activation, self.dropout = activation, dropout
         self.receptive_field = self.conv.receptive_field

@@ -19,6 +19,7 @@ from wavedil.errors import (
 from wavedil.nn.conv import Conv1d, LayerPadding
 from wavedil.nn.door import enter, enter_with_context, require_parts, weights_dtype
 from wavedil.nn.dropout import keys_of
+from wavedil.nn.layer import require_causal
 from wavedil.nn.mask import inner, masked
 from wavedil.nn.temporal_block import Norm, TemporalBlock
 from wavedil.receptive_field import ReceptiveField
@@ -145,12 +146,15 @@ class TemporalConvNet(nnx.Module):
         return masked(self._joined(ends), mask)
 
     def init_state(self, batch_size: Size, dtype: DTypeLike = jnp.float32) -> list[Any]:
+        # Asked of all blocks together: the delay of the first would not be enough.
+        require_causal(self.receptive_field, "TemporalConvNet")
         dtype = weights_dtype(self, dtype)
         return [block.init_state(batch_size, dtype) for block in self.blocks]
 
     def step(
         self, x: Num[Array, "batch time in_channels"], state: list[Any]
     ) -> tuple[Float[Array, "batch time out_channels"], list[Any]]:
+        require_causal(self.receptive_field, "TemporalConvNet")
         x, _ = enter(self, x)
         require_parts(self, state, range(len(self.blocks)))
         outputs, after = [], []
