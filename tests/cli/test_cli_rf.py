@@ -1,39 +1,13 @@
 """`wavedil rf`: what it prints, writes and refuses, and that it starts without JAX."""
 
-import dataclasses
 import json
 import subprocess
 import sys
 
 import pytest
-from flax import nnx
+from rf_command import CONFIG, mistake, printed, values
 
-from wavedil.cli.main import main
-from wavedil.features import MelConfig
-from wavedil.models import LocalConditioningConfig, WaveNetConfig
 from wavedil.receptive_field import design
-
-CONFIG = WaveNetConfig.tiny(kernel_size=3, sample_rate=8000, residual_channels=4, skip_channels=4)
-
-
-def printed(capsys, *arguments):
-    code = main(["rf", *map(str, arguments)])
-    out, err = capsys.readouterr()
-    assert (code, err) == (0, "")
-    return out
-
-
-def values(capsys, *arguments):
-    return json.loads(printed(capsys, *arguments, "--json"))
-
-
-def mistake(capsys, *arguments):
-    """The output of a user's mistake: a single line on stderr, nothing on stdout, exit code 2."""
-    code = main(["rf", *map(str, arguments)])
-    out, err = capsys.readouterr()
-    assert (code, out) == (2, "")
-    assert len(err.splitlines()) == 1
-    return err.removeprefix("wavedil: error: ")
 
 
 @pytest.fixture
@@ -182,7 +156,7 @@ def test_what_is_given_with_a_target_is_kept(capsys):
     assert [(found["dilations"], found["cycles"]) for found in designs] == [([1, 2, 6], 4)]
 
 
-# Models and configurations
+# A configuration
 
 
 def test_a_configuration_is_a_stack(capsys, config_file):
@@ -194,111 +168,6 @@ def test_a_configuration_is_a_stack(capsys, config_file):
     for written in (saved, run):
         config_file.write_text(json.dumps(written))
         assert values(capsys, "--config", config_file) == expected
-
-
-def test_a_model_is_declared_and_traced_side_by_side(capsys, tmp_path):
-    from flax import nnx
-
-    from wavedil import WaveNet, save
-
-    save(WaveNet(CONFIG, rngs=nnx.Rngs(0)), tmp_path / "run" / "model")
-    for folder in (tmp_path / "run", tmp_path / "run" / "model"):
-        answer = values(capsys, "--model", folder)
-        assert answer["agree"] is True
-        assert answer["declared"] == answer["traced"]
-        assert answer["traced"]["size"] == answer["size"] == 62
-    lines = printed(capsys, "--model", folder).splitlines()
-    assert lines[-3].split() == ["declared", "61", "0", "62", "62", "1", "7.750"]
-    assert lines[-2].split() == ["traced", "61", "0", "62", "62", "1", "7.750"]
-    assert lines[-1] == "they agree"
-
-
-def test_a_context_stack_is_part_of_the_field(capsys, tmp_path):
-    from flax import nnx
-
-    from wavedil import ContextStackConfig, WaveNet, save
-
-    far = ContextStackConfig(factor=8, channels=4, dilations=(1, 2))
-    config = dataclasses.replace(CONFIG, context_stack=far)
-    (tmp_path / "wavenet.json").write_text(json.dumps(config.to_dict()))
-    save(WaveNet(config, rngs=nnx.Rngs(0)), tmp_path / "run" / "model")
-    # 4 frames of 8, up to 7 samples since, and what the later layers of the near stack add.
-    size = 4 * 8 + 7 + 2 * (2 + 4 + 8 + 1 + 2 + 4 + 8)
-    for source in (["--config", tmp_path / "wavenet.json"], ["--model", tmp_path / "run"]):
-        answer = values(capsys, *source)
-        assert answer["size"] == config.receptive_field.size == size
-        assert (answer["num_holes"], answer["holes"]) == (0, [])
-        assert (answer["context"]["size"], answer["context"]["factor"]) == (4 * 8 + 7, 8)
-        assert answer["layers"][-1]["size"] == CONFIG.receptive_field.size
-        text = printed(capsys, *source)
-        assert text.startswith(f"with its context stack, the network sees {size} samples, ")
-        assert "context stack: 2 layers once every 8 samples, kernel size 2, dilations 1,2" in text
-    assert answer["agree"] is True
-    assert text.endswith("they agree\n")
-
-
-def diffwave():
-    from wavedil import DiffWave, DiffWaveConfig
-
-    settings = {"dilations": (1, 2), "channels": 2, "labels": {"note": ("high", "low")}}
-    model = DiffWave(DiffWaveConfig.tiny(**settings), rngs=nnx.Rngs(0))
-    model.output.kernel[...] += 1.0  # which begins as zeros
-    return model
-
-
-def classifier(**settings):
-    from wavedil import TCN, TCNConfig
-
-    sizes = {"channels": 2, "kernel_size": 2, "dilations": (1, 2), "values": ("no", "yes")}
-    return TCN(TCNConfig(**sizes, **settings), rngs=nnx.Rngs(0))
-
-
-def classifier_of_frames():
-    mel = MelConfig(num_mels=3, fft_size=64, hop=16).at(8000)
-    return classifier(in_channels=3, mel=mel, sample_rate=8000)
-
-
-def amp():
-    from wavedil import AmpModel, AmpModelConfig
-
-    array = {"channels": 2, "dilations": (1, 2), "kernel_sizes": (2,)}
-    settings = {"arrays": [array], "knobs": [{"knob": "gain", "least": 1.0, "most": 3.0}]}
-    return AmpModel(AmpModelConfig.from_dict(settings), rngs=nnx.Rngs(0))
-
-
-@pytest.mark.parametrize(
-    ("make", "words"),
-    [
-        (diffwave, "DiffWave, receptive field: 7 samples, 0.4375 ms at 16000 Hz\n\n"),
-        (classifier, "TCN, receptive field: 7 samples, 0.4375 ms at 16000 Hz\n\n"),
-        (amp, "AmpModel, receptive field: 4 samples, 0.0833333 ms at 48000 Hz\n\n"),
-    ],
-    ids=["diffwave", "classifier", "amp"],
-)
-def test_a_model_that_is_no_wavenet_is_declared_and_traced_too(capsys, tmp_path, make, words):
-    from wavedil import save
-
-    save(make(), tmp_path / "run")
-    out = printed(capsys, "--model", tmp_path / "run")
-    assert out.startswith(words)
-    assert out.endswith("they agree\n")
-
-
-def test_the_field_of_a_classifier_of_frames_is_said_in_samples_and_in_frames(capsys, tmp_path):
-    from wavedil import save
-
-    run, picture = tmp_path / "run", tmp_path / "a.svg"
-    save(classifier_of_frames(), run)
-    text = printed(capsys, "--model", run, "--picture", picture)
-    assert text.startswith(
-        "TCN, receptive field: 160 samples, 20 ms at 8000 Hz\nin frames, one every 16 samples:\n\n"
-    )
-    assert picture.read_text().startswith("<?xml")
-    answer = values(capsys, "--model", run)
-    assert (answer["receptive_field_samples"], answer["hop"], answer["agree"]) == (160, 16, True)
-    assert answer["traced"]["size"] == answer["declared"]["size"] == 7
-    line = mistake(capsys, "--model", run, "--tree")
-    assert f"--tree draws a stack of layers, but {run} is no WaveNet; leave it out" in line
 
 
 # Files
@@ -464,85 +333,3 @@ def test_a_config_without_settings_is_refused(capsys, tmp_path):
     file = tmp_path / "empty.json"
     file.write_text("{}")
     assert "holds no settings" in mistake(capsys, "--config", file)
-
-
-# Any function or module
-
-
-@pytest.fixture
-def functions(tmp_path, monkeypatch):
-    """A module of one's own in the folder where one is."""
-    name = "functions_to_trace"
-    (tmp_path / f"{name}.py").write_text(
-        "import jax.numpy as jnp\n"
-        "def smooth(x):\n"
-        "    return x + jnp.pad(x, ((0, 0), (5, 0), (0, 0)))[:, :-5]\n"
-        "def ahead(x):\n"
-        "    return jnp.roll(x, -1, axis=1)\n"
-        "class Scaled:\n"
-        "    def __call__(self, x):\n"
-        "        return jnp.cumsum(2 * x, axis=0)\n"
-        "scaled = Scaled()\n"
-    )
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(sys.modules, name, raising=False)
-    return name
-
-
-def test_a_function_of_ones_own_is_traced_and_probed(capsys, functions):
-    out = printed(capsys, f"{functions}:smooth", "--input", "1,64,1", "--probe")
-    assert "traced: output t sees inputs t - 5 .. t: 2 of 6 samples, causal" in out
-    assert "they agree" in out
-    answer = values(capsys, f"{functions}:smooth", "--input", "1,64,1", "--sample-rate", 1000)
-    assert answer["traced"]["size"] == answer["traced"]["milliseconds"] == 6
-    assert answer["causal"] and answer["exact"] and answer["upper_bounds"] == []
-
-
-def test_a_field_without_an_end_is_said_of_any_object_that_can_be_called(capsys, functions):
-    answer = values(capsys, f"{functions}:scaled", "--input", "32,1", "--time-axis", 0)
-    assert answer["traced"] is None and answer["causal"]
-
-
-def test_what_a_functions_outputs_see_is_drawn(capsys, functions, tmp_path):
-    picture = tmp_path / "seen.svg"
-    printed(capsys, f"{functions}:smooth", "--input", "1,64,1", "--picture", picture)
-    assert picture.read_text().startswith("<?xml")
-
-
-def test_causality_is_an_exit_code(capsys, functions):
-    assert main(["rf", f"{functions}:smooth", "--input", "1,64,1", "--check-causal"]) == 0
-    assert main(["rf", f"{functions}:ahead", "--input", "1,64,1", "--check-causal"]) == 1
-    assert "not causal" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["{}:smooth"], "needs --input"),
-        (["{}", "--input", "1,64,1"], "a colon"),
-        (["{}:nothing", "--input", "1,64,1"], "has no nothing"),
-        (["{}:Scaled", "--input", "1,64,1"], "is a class"),
-        (["{}_of_no_name:smooth", "--input", "1,64,1"], "cannot import"),
-        (["{}:smooth", "--input", "1x64"], "is no shape"),
-        (["{}:smooth", "--input", "1,64,1", "--kernel-size", "2"], "is what a function says"),
-        (["{}:smooth", "--input", "1,64,1", "--tree"], "draws a stack"),
-        (["--probe"], "is for a function"),
-    ],
-)
-def test_functions_that_cannot_be_traced_are_refused(capsys, functions, arguments, words):
-    assert words in mistake(capsys, *(part.format(functions) for part in arguments))
-
-
-def test_a_vocoder_says_how_far_features_reach(capsys, tmp_path):
-    import wavedil as wd
-
-    local = LocalConditioningConfig(num_features=3, hop=4, lookaround_frames=1, channels=2)
-    config = dataclasses.replace(CONFIG, local_conditioning=local)
-    model = wd.WaveNet(config, rngs=nnx.Rngs(0))
-    wd.save(model, tmp_path / "vocoder")
-    answer = values(capsys, "--model", tmp_path / "vocoder")
-    assert answer["features"]["stride"] == "1/4"
-    assert answer["features"]["future"] == 1
-    # The layers' conditions lie as far back as the field, but for the convolution that the condition does not enter.
-    assert 0 < answer["features"]["past"] <= -(-model.receptive_field.past // 4) + 1
-    assert "features, a frame every 4 samples" in printed(capsys, "--model", tmp_path / "vocoder")

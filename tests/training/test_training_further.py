@@ -228,6 +228,16 @@ def test_settings_of_a_knob_beyond_those_that_weights_know_are_refused(tmp_path)
         with_scales(config, tmp_path / "run")
 
 
+def test_weights_of_a_knob_are_not_those_of_another(tmp_path):
+    wd.save(make_model(amp(0.0, 1.0), 0), tmp_path / "first")
+    tone = dataclasses.replace(amp(0.0, 1.0), knobs=(KnobConfig(knob="tone"),))
+    config = dataclasses.replace(SHORT, model=tone, start_from=str(tmp_path / "first"))
+    with pytest.raises(
+        UserError, match=r"have the knobs tone, but the weights of .* those of gain"
+    ):
+        with_scales(config, tmp_path / "run")
+
+
 def test_weights_of_values_go_to_no_other_label_that_has_the_same(tmp_path):
     wd.save(make_model(TCN, 0), tmp_path / "first")
     rooms = dataclasses.replace(TCN, target="room")

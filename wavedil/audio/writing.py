@@ -29,8 +29,6 @@ def save(path: FilePath, samples: Float[np.ndarray, " time"], sample_rate: int) 
       AudioError: If the samples are integers, not finite or far beyond full scale, the suffix is another, or the
         file cannot be written.
     """
-    import soundfile
-
     path = Path(path)
     container = {".wav": "WAV", ".flac": "FLAC"}.get(path.suffix.lower())
     if container is None:
@@ -47,16 +45,30 @@ def save(path: FilePath, samples: Float[np.ndarray, " time"], sample_rate: int) 
         values = within_full_scale(values)
     except UserError as error:
         raise AudioError(path, str(error)) from None
-    integers = np.empty(values.shape, np.int16)
-    # Piece by piece, so that a long sound is not there three times more in double precision.
-    for start in range(0, len(values), _PIECE):
-        piece = np.rint(32768.0 * values[start : start + _PIECE].astype(np.float64))
-        integers[start : start + _PIECE] = np.minimum(piece, 32767)
-    # Encoded in memory first: a full disk or a missing permission is then an ordinary OSError.
-    encoded = io.BytesIO()
-    soundfile.write(encoded, integers, sample_rate, format=container, subtype="PCM_16")
+    # In memory first: a full disk or a missing permission is then an ordinary OSError.
+    content = encoded(values, sample_rate, container)
     try:
         with replacing(path) as scratch:
-            scratch.write_bytes(encoded.getvalue())  # no view of it that an error would keep
+            scratch.write_bytes(content)
     except OSError as error:
         raise AudioError(path, unwritable(error)) from None
+
+
+def encoded(samples: Float[np.ndarray, " time"], sample_rate: int, container: str) -> bytes:
+    """A file of 16-bit samples, as `save` writes it.
+
+    Args:
+      samples: Floats in [-1, 1].
+      sample_rate: Hz.
+      container: "WAV" or "FLAC".
+    """
+    import soundfile
+
+    integers = np.empty(samples.shape, np.int16)
+    # Piece by piece, so that a long sound is not there three times more in double precision.
+    for start in range(0, len(samples), _PIECE):
+        piece = np.rint(32768.0 * samples[start : start + _PIECE].astype(np.float64))
+        integers[start : start + _PIECE] = np.minimum(piece, 32767)
+    file = io.BytesIO()
+    soundfile.write(file, integers, sample_rate, format=container, subtype="PCM_16")
+    return file.getvalue()

@@ -139,7 +139,7 @@ def _of_other(model: Any) -> Answer:
     if isinstance(model, DiffWave):
         given = {"noise_step": jnp.ones(1, jnp.int32)}
     elif isinstance(model, AmpModel) and model.config.knobs:
-        given = {"knobs": {knob.knob: knob.least for knob in model.config.knobs}}
+        given = {"knobs": model.config.lowest_settings}
     traced = trace(lambda x: model(x, **given), x)
     fields = {"declared": declared, "traced": traced.receptive_field}
     facts = {name: value for name, value in model_facts(model).items() if "state" not in name}

@@ -35,7 +35,7 @@ class Pair:
 
     @property
     def labels(self) -> dict[str, str]:
-        """The settings as values of labels, by which scores are told apart."""
+        """The settings as values of labels, for each of which there are scores."""
         return {name: f"{value:.9g}" for name, value in self.knobs.items()}
 
     @property

@@ -9,7 +9,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from wavedil.engine.functions import POINTWISE, exp
-from wavedil.engine.vectors import LANES, Value, element, loaded, splat, stored
+from wavedil.engine.vectors import WIDTH, Value, element, loaded, splat, stored
 
 
 @intrinsic
@@ -52,7 +52,7 @@ def pointwise(
                         place = builder.add(place, channel)
                         entry = element(context, builder, signature.args[6], numbers, place)
                         more.append(Value(builder, splat(builder, builder.load(entry))))
-                step = ir.Constant(columns.type, LANES)
+                step = ir.Constant(columns.type, WIDTH)
                 with cgutils.for_range_slice(
                     builder, ir.Constant(columns.type, 0), columns, step, inc=True
                 ) as (column, _):

@@ -19,10 +19,10 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
-LANES = 16
+WIDTH = 16
 _FLOAT, _INT = ir.FloatType(), ir.IntType(32)
-_FLOATS, _INTS = ir.VectorType(_FLOAT, LANES), ir.VectorType(_INT, LANES)
-_BYTES = ir.VectorType(ir.IntType(8), LANES)
+_FLOATS, _INTS = ir.VectorType(_FLOAT, WIDTH), ir.VectorType(_INT, WIDTH)
+_BYTES = ir.VectorType(ir.IntType(8), WIDTH)
 
 
 class _Vector(types.Type):
@@ -47,7 +47,7 @@ class Value:
 
     def like(self, other: Any) -> Any:
         """The instructions' operand of a vector or a number."""
-        return other.value if isinstance(other, Value) else ir.Constant(_FLOATS, [other] * LANES)
+        return other.value if isinstance(other, Value) else ir.Constant(_FLOATS, [other] * WIDTH)
 
     def _of(self, value: Any) -> "Value":
         return Value(self.builder, value)
@@ -92,7 +92,7 @@ class Value:
 
     def power_of_two(self) -> "Value":
         """2^x of whole x from -126 to 127."""
-        b, offset, shift = self.builder, [127] * LANES, [23] * LANES
+        b, offset, shift = self.builder, [127] * WIDTH, [23] * WIDTH
         exponent = b.add(b.fptosi(self.value, _INTS), ir.Constant(_INTS, offset))
         return self._of(b.bitcast(b.shl(exponent, ir.Constant(_INTS, shift)), _FLOATS))
 
@@ -116,7 +116,7 @@ def splat(builder: Any, number: Any) -> Any:
     """A number in every lane."""
     undefined = ir.Constant(_FLOATS, ir.Undefined)
     first = builder.insert_element(undefined, number, ir.Constant(_INT, 0))
-    return builder.shuffle_vector(first, undefined, ir.Constant(_INTS, [0] * LANES))
+    return builder.shuffle_vector(first, undefined, ir.Constant(_INTS, [0] * WIDTH))
 
 
 @intrinsic
@@ -155,7 +155,7 @@ def zeros(_: Any) -> Any:
     """0 in every lane."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return ir.Constant(_FLOATS, [0.0] * LANES)
+        return ir.Constant(_FLOATS, [0.0] * WIDTH)
 
     return _VECTOR(), generate
 
@@ -205,8 +205,8 @@ def _of_bfloat16(builder: Any, part: Callable[[int], Any]) -> list[Any]:
     halves = []
     for move in (0, 16):
         words = loaded(builder, part(move), _INTS)
-        low = builder.shl(words, ir.Constant(_INTS, [16] * LANES))
-        high = builder.and_(words, ir.Constant(_INTS, [0xFFFF0000] * LANES))
+        low = builder.shl(words, ir.Constant(_INTS, [16] * WIDTH))
+        high = builder.and_(words, ir.Constant(_INTS, [0xFFFF0000] * WIDTH))
         halves += [builder.bitcast(low, _FLOATS), builder.bitcast(high, _FLOATS)]
     return halves
 

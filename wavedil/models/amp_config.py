@@ -162,6 +162,11 @@ class AmpModelConfig(Config):
         return self.arrays[-1].head_channels if self.head is None else self.head.out_channels
 
     @property
+    def lowest_settings(self) -> dict[str, float]:
+        """Every knob at the lowest setting that the model knows."""
+        return {knob.knob: knob.least for knob in self.knobs}
+
+    @property
     def receptive_field(self) -> ReceptiveField:
         """The dry samples that an output hears."""
         identity = ReceptiveField.identity()

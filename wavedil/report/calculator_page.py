@@ -1,13 +1,11 @@
-"""The receptive-field calculator as one HTML file that needs nothing else: no network, no build, no Python."""
+"""The receptive-field calculator: a page on which the reader sets a stack and sees its field."""
 
 import html
-import importlib.resources
 import os
-from pathlib import Path
-from string import Template
 
 from wavedil.errors import UserError, require_size
 from wavedil.receptive_field import stack_dilations, table
+from wavedil.report.html_file import write_html
 
 # That of arithmetic.js, where more would make typing slow.
 _MAX_LAYERS = 1000
@@ -51,21 +49,14 @@ def write_page(
             "use fewer cycles or dilations"
         )
     table(kernel_size, layers, input_kernel_size=input_kernel_size)
-    page = Template(_read("page.html")).substitute(
-        style=_read("page.css"),
-        script="\n".join(map(_read, _SCRIPTS)),
-        kernel_size=kernel_size,
+    write_html(
+        path,
+        "calculator",
+        title="Receptive field of dilated convolutions",
+        scripts=_SCRIPTS,
+        kernel_size=str(kernel_size),
         dilations=html.escape(dilations),
-        cycles=cycles,
-        input_kernel_size=input_kernel_size,
-        sample_rate=sample_rate,
+        cycles=str(cycles),
+        input_kernel_size=str(input_kernel_size),
+        sample_rate=str(sample_rate),
     )
-    try:
-        Path(path).write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}); choose another") from None
-
-
-def _read(name: str) -> str:
-    folder = importlib.resources.files("wavedil.report") / "calculator"
-    return (folder / name).read_text(encoding="utf-8")

@@ -3,21 +3,18 @@
 import base64
 import dataclasses
 import html
-import importlib.resources
 import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from string import Template
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from wavedil.errors import UserError
-from wavedil.files import replacing, unwritable
+from wavedil.audio.writing import encoded
 from wavedil.full_scale import within_full_scale
 from wavedil.report.curves import Curve, draw_curves
 from wavedil.report.figures import FilePath
+from wavedil.report.html_file import write_html
 from wavedil.report.pictures import QUIETEST_DB, RANGE_DB, spectrogram_db
 
 # A page of twenty sounds stays small, however long they are.
@@ -101,26 +98,32 @@ def write_listening_page(
       write_listening_page("page.html", [facts], [Column(title="generated", sounds=[sound])])
     """
     names = [run.name for run in runs]
-    page = Template(_read("page.html")).substitute(
-        title=html.escape(", ".join(names)),
+    curves = draw_curves([Curve(run.name, run.metrics) for run in runs])
+    write_html(
+        path,
+        "listening",
+        title=", ".join(names),
+        embedded=("img", "media"),
         subtitle="What the model makes, beside recordings."
         if len(runs) == 1
         else f"What {len(runs)} models make, side by side.",
-        style=_read("page.css"),
-        script=_read("page.js"),
         columns=_columns(columns),
         scale=_scale(columns),
-        model=_table(names, [run.model for run in runs]),
-        scores=_table(names, [run.scores for run in runs]),
-        curves=draw_curves([Curve(run.name, run.metrics) for run in runs]) or _remark(_UNDRAWN),
-        settings=_table(names, [run.settings for run in runs]),
+        sections="\n".join(
+            (
+                _section("Model", _table(names, [run.model for run in runs])),
+                _section(
+                    "Scores on held-out recordings", _table(names, [it.scores for it in runs])
+                ),
+                _section("Training", curves or _remark(_UNDRAWN)),
+                _section("Settings", _table(names, [run.settings for run in runs])),
+            )
+        ),
     )
-    try:
-        with replacing(Path(path)) as scratch:
-            # Some bytes of a file's name may be no characters.
-            scratch.write_bytes(page.encode("utf-8", "backslashreplace"))
-    except OSError as error:
-        raise UserError(f"{path} {unwritable(error)}") from None
+
+
+def _section(heading: str, content: str) -> str:
+    return f'<section aria-label="{heading}">\n<h2>{heading}</h2>\n{content}\n</section>'
 
 
 def _columns(columns: Sequence[Column]) -> str:
@@ -158,6 +161,7 @@ def _figure(sound: Sound, png: bytes, longest: float) -> str:
     length = f"{seconds:.2f} s at {sound.sample_rate} Hz"
     if len(samples) < len(sound.samples):
         length = f"the first {seconds:g} s of {total:.1f} s at {sound.sample_rate} Hz"
+    wav = encoded(samples, sound.sample_rate, "WAV")
     title, about = html.escape(sound.title), html.escape(sound.about)
     about = f"{about}; {length}" if about else length
     return (
@@ -169,18 +173,9 @@ def _figure(sound: Sound, png: bytes, longest: float) -> str:
         'aria-valuenow="0">'
         f'<img alt="" src="{_data("image/png", png)}"><span class="cursor"></span></div>'
         '<p class="readout"></p>'
-        f'<audio controls preload="auto" src="{_data("audio/wav", _wav(samples, sound.sample_rate))}"></audio>'
+        f'<audio controls preload="auto" src="{_data("audio/wav", wav)}"></audio>'
         "</figure>"
     )
-
-
-def _wav(samples: np.ndarray, sample_rate: int) -> bytes:
-    import soundfile
-
-    integers = np.minimum(np.rint(32768.0 * samples.astype(np.float64)), 32767).astype(np.int16)
-    file = io.BytesIO()
-    soundfile.write(file, integers, sample_rate, format="WAV", subtype="PCM_16")
-    return file.getvalue()
 
 
 def _png(decibels: np.ndarray, loudest_db: float) -> bytes:
@@ -214,8 +209,3 @@ def _table(names: Sequence[str], columns: Sequence[Mapping[str, str]]) -> str:
 
 def _remark(words: str) -> str:
     return f'<p class="remark">{html.escape(words)}</p>'
-
-
-def _read(name: str) -> str:
-    folder = importlib.resources.files("wavedil.report") / "listening"
-    return (folder / name).read_text(encoding="utf-8")

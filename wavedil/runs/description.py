@@ -37,7 +37,7 @@ def _stream_state_bytes(model: Any) -> int:
     from flax import nnx
 
     graph, weights = nnx.split(model)
-    knobs = {knob.knob: knob.least for knob in getattr(model.config, "knobs", ())}
+    knobs = getattr(model.config, "lowest_settings", {})
     setting = {"knobs": knobs} if knobs else {}
     state = jax.eval_shape(lambda it: nnx.merge(graph, it).init_state(1, **setting), weights)
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))

@@ -11,6 +11,7 @@ import numpy as np
 from wavedil.config import undecided
 from wavedil.errors import UserError
 from wavedil.formats.saved_model import load
+from wavedil.models.amp_config import KnobConfig
 from wavedil.models.registry import make_model, wavenet_of
 from wavedil.models.weights import named_weights
 from wavedil.runs.config import read_config
@@ -58,17 +59,9 @@ def with_scales(config: RunConfig, folder: str | os.PathLike[str]) -> RunConfig:
     model = config.model
     if type(trained) is not type(model):
         return config
+    if hasattr(model, "knobs"):
+        _require_known_settings(model.knobs, trained.knobs, config.start_from)
     scales = [field.name for field in dataclasses.fields(model) if field.metadata.get("is_scale")]
-    if "knobs" in scales:
-        if [knob.knob for knob in trained.knobs] != [knob.knob for knob in model.knobs]:
-            return config
-        for own, known in zip(model.knobs, trained.knobs, strict=True):
-            if not known.least <= own.least <= own.most <= known.most:
-                raise UserError(
-                    f"the recordings are at settings of {own.knob} from {own.least:g} to {own.most:g}, but the weights "
-                    f"of {config.start_from} were trained from {known.least:g} to {known.most:g}; leave out those "
-                    "beyond, or start without its weights"
-                )
     kept = {name: getattr(trained, name) for name in scales}
     return dataclasses.replace(config, model=dataclasses.replace(model, **kept))
 
@@ -86,17 +79,14 @@ def weights_from(config: RunConfig) -> dict[str, Any]:
     trained, drawn = load(source), make_model(config.model, config.training.seed)
     found = {name: np.asarray(weight) for name, weight in named_weights(trained).items()}
     known, needed = (getattr(wavenet_of(model).config, "labels", {}) for model in (trained, drawn))
-    values = [getattr(model.config, "values", ()) for model in (trained, drawn)]
-    targets = {getattr(model.config, "target", "") for model in (trained, drawn)}
+    predicted = [_predicted(model.config) for model in (trained, drawn)]
     weights = {}
     for name, own in named_weights(drawn).items():
         weight, label = found.get(name), name.rpartition(_TABLES)[2]
         if weight is not None and label in needed and label in known:
             weight = _embeddings(weight, np.asarray(own), known[label], needed[label])
-        if weight is not None and name.startswith("output.") and len(targets) > 1:
-            weight = np.asarray(own)
-        elif weight is not None and name.startswith("output.") and values[0] != values[1]:
-            weight = _outputs(weight, np.asarray(own), *values)
+        if weight is not None and name.startswith("output.") and predicted[0] != predicted[1]:
+            weight = _outputs(weight, np.asarray(own), *predicted)
         if weight is None or weight.shape != own.shape:
             has = "is missing" if weight is None else f"has shape {weight.shape}"
             raise UserError(
@@ -107,8 +97,32 @@ def weights_from(config: RunConfig) -> dict[str, Any]:
     return weights
 
 
+def _require_known_settings(
+    settings: Sequence[KnobConfig], known: Sequence[KnobConfig], source: str
+) -> None:
+    """Refuses recordings at settings of knobs that trained weights do not know."""
+    names, known_names = ([knob.knob for knob in knobs] for knobs in (settings, known))
+    if names != known_names:
+        raise UserError(
+            f"the recordings have the knobs {', '.join(names) or 'none'}, but the weights of {source} those of "
+            f"{', '.join(known_names) or 'none'}; give --knobs the same, or start without its weights"
+        )
+    for own, trained in zip(settings, known, strict=True):
+        if not trained.least <= own.least <= own.most <= trained.most:
+            raise UserError(
+                f"the recordings are at settings of {own.knob} from {own.least:g} to {own.most:g}, but the weights of "
+                f"{source} were trained from {trained.least:g} to {trained.most:g}; leave out those beyond, or start "
+                "without its weights"
+            )
+
+
+def _predicted(config: Any) -> list[tuple[str, str]]:
+    """The label and the value that each output of a classifier stands for."""
+    return [(config.target, value) for value in getattr(config, "values", ())]
+
+
 def _outputs(
-    found: np.ndarray, drawn: np.ndarray, known: Sequence[str], needed: Sequence[str]
+    found: np.ndarray, drawn: np.ndarray, known: Sequence[Any], needed: Sequence[Any]
 ) -> np.ndarray:
     """Weights [..., values] of the needed values."""
     if found.shape[:-1] != drawn.shape[:-1]:

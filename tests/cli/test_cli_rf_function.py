@@ -1,0 +1,72 @@
+"""`wavedil rf mypackage.model:apply`: fields of any function or module, traced and probed."""
+
+import sys
+
+import pytest
+from rf_command import mistake, printed, values
+
+from wavedil.cli.main import main
+
+
+@pytest.fixture
+def functions(tmp_path, monkeypatch):
+    """A module of one's own in the folder where one is."""
+    name = "functions_to_trace"
+    (tmp_path / f"{name}.py").write_text(
+        "import jax.numpy as jnp\n"
+        "def smooth(x):\n"
+        "    return x + jnp.pad(x, ((0, 0), (5, 0), (0, 0)))[:, :-5]\n"
+        "def ahead(x):\n"
+        "    return jnp.roll(x, -1, axis=1)\n"
+        "class Scaled:\n"
+        "    def __call__(self, x):\n"
+        "        return jnp.cumsum(2 * x, axis=0)\n"
+        "scaled = Scaled()\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    return name
+
+
+def test_a_function_of_ones_own_is_traced_and_probed(capsys, functions):
+    out = printed(capsys, f"{functions}:smooth", "--input", "1,64,1", "--probe")
+    assert "traced: output t sees inputs t - 5 .. t: 2 of 6 samples, causal" in out
+    assert "they agree" in out
+    answer = values(capsys, f"{functions}:smooth", "--input", "1,64,1", "--sample-rate", 1000)
+    assert answer["traced"]["size"] == answer["traced"]["milliseconds"] == 6
+    assert answer["causal"] and answer["exact"] and answer["upper_bounds"] == []
+
+
+def test_a_field_without_an_end_is_said_of_any_object_that_can_be_called(capsys, functions):
+    answer = values(capsys, f"{functions}:scaled", "--input", "32,1", "--time-axis", 0)
+    assert answer["traced"] is None and answer["causal"]
+
+
+def test_what_a_functions_outputs_see_is_drawn(capsys, functions, tmp_path):
+    picture = tmp_path / "seen.svg"
+    printed(capsys, f"{functions}:smooth", "--input", "1,64,1", "--picture", picture)
+    assert picture.read_text().startswith("<?xml")
+
+
+def test_causality_is_an_exit_code(capsys, functions):
+    assert main(["rf", f"{functions}:smooth", "--input", "1,64,1", "--check-causal"]) == 0
+    assert main(["rf", f"{functions}:ahead", "--input", "1,64,1", "--check-causal"]) == 1
+    assert "not causal" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["{}:smooth"], "needs --input"),
+        (["{}", "--input", "1,64,1"], "a colon"),
+        (["{}:nothing", "--input", "1,64,1"], "has no nothing"),
+        (["{}:Scaled", "--input", "1,64,1"], "is a class"),
+        (["{}_of_no_name:smooth", "--input", "1,64,1"], "cannot import"),
+        (["{}:smooth", "--input", "1x64"], "is no shape"),
+        (["{}:smooth", "--input", "1,64,1", "--kernel-size", "2"], "is what a function says"),
+        (["{}:smooth", "--input", "1,64,1", "--tree"], "draws a stack"),
+        (["--probe"], "is for a function"),
+    ],
+)
+def test_functions_that_cannot_be_traced_are_refused(capsys, functions, arguments, words):
+    assert words in mistake(capsys, *(part.format(functions) for part in arguments))
