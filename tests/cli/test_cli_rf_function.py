@@ -66,6 +66,7 @@ def test_causality_is_an_exit_code(capsys, functions):
         (["{}:smooth", "--input", "1,64,1", "--kernel-size", "2"], "is what a function says"),
         (["{}:smooth", "--input", "1,64,1", "--tree"], "draws a stack"),
         (["--probe"], "is for a function"),
+        (["--time-axis", "0"], "is for a function"),
     ],
 )
 def test_functions_that_cannot_be_traced_are_refused(capsys, functions, arguments, words):

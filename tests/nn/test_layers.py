@@ -17,6 +17,7 @@ from wavedil.nn import (
     Conv1d,
     Conv2d,
     DepthwiseSeparableBlock,
+    DiffusionBlock,
     DilatedStack,
     Downsample,
     FiLM,
@@ -25,6 +26,7 @@ from wavedil.nn import (
     PitchStack,
     RepeatUpsample,
     SubPixelUpsample,
+    TemporalBlock,
     TemporalConvNet,
 )
 
@@ -130,6 +132,17 @@ MAKERS = {
         {"channels": 2, "hidden_channels": 4, "skip_channels": 3, "kernel_size": 2, "dilation": 2},
     ),
     "downsample": (Downsample, {**ENDS, "factor": 2, "kernel_size": 3}),
+    "temporal": (TemporalBlock, {**ENDS, "kernel_size": 2, "dilation": 2}),
+    "diffusion": (
+        DiffusionBlock,
+        {"channels": 2, "embedding_channels": 4, "kernel_size": 3, "dilation": 2, "condition_channels": 1},
+    ),
+    "pitch conv": (PitchConv1d, {**ENDS, "longest_lag": 5, "taps": 2}),
+    "pitch stack": (
+        PitchStack,
+        {"channels": 2, "skip_channels": 3, "num_blocks": 2, "longest_lag": 9, "condition_channels": 1,
+         "gate_channels": 2},
+    ),
 }  # fmt: skip
 
 
@@ -147,6 +160,15 @@ def test_sizes_of_numpy_make_the_layer_of_pythons(make: Any, sizes: Any, integer
     again, others = nnx.split(layer(**given))
     assert again == graph and hash(again) == hash(graph)
     assert jax.tree.map(jnp.shape, others) == jax.tree.map(jnp.shape, weights)
+
+
+@pytest.mark.parametrize("wrong", ["2", 2.0, 1])
+def test_a_pitch_stack_has_a_tap_in_the_past(wrong: Any) -> None:
+    sizes = MAKERS["pitch stack"][1]
+    with pytest.raises(
+        UserError, match=r"kernel_size is .* it must be a whole number of at least 2"
+    ):
+        PitchStack(**sizes, kernel_size=wrong, rngs=nnx.Rngs(0))
 
 
 @pytest.mark.parametrize(("make", "sizes"), MAKERS.values(), ids=MAKERS)

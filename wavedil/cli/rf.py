@@ -176,7 +176,8 @@ def _require_options_that_go_together(args: Rf) -> None:
         raise UserError(f"a function and {sources[0]} do not go together; give one of them")
     source = sources[0] if sources else "a stack" if args.function is None else "a function"
     for name in _OF_FUNCTION:
-        if getattr(args, name) and args.function is None:
+        given = getattr(args, name)
+        if given is not None and given is not False and args.function is None:  # axis 0 is given
             option = "--" + name.replace("_", "-")
             raise UserError(f"{option} is for a function; give one, such as mypackage.model:apply")
     for name in ("tree", "page"):

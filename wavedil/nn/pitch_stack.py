@@ -8,7 +8,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Num, PRNGKeyArray
 
-from wavedil.errors import Size, require_positive, require_rate
+from wavedil.errors import Size, require_positive, require_rate, require_whole
 from wavedil.nn.conv import Conv1d
 from wavedil.nn.door import enter, enter_pitch, enter_with_context, require_parts, weights_dtype
 from wavedil.nn.dropout import dropout, keys_of
@@ -127,7 +127,17 @@ class PitchStack(nnx.Module):
         use_bias: bool = True,
         rngs: nnx.Rngs,
     ) -> None:
-        num_blocks, taps = require_positive(num_blocks=num_blocks, taps=kernel_size - 1)
+        channels, skip_channels, num_blocks, longest_lag, condition_channels, gate_channels = (
+            require_positive(
+                channels=channels,
+                skip_channels=skip_channels,
+                num_blocks=num_blocks,
+                longest_lag=longest_lag,
+                condition_channels=condition_channels,
+                gate_channels=gate_channels,
+            )
+        )
+        taps = require_whole("kernel_size", kernel_size, least=2) - 1
         self.in_channels, self.condition_channels = channels, condition_channels
         self.longest_lag, self.dropout = longest_lag, require_rate(dropout)
         gate_channels = gate_channels or channels
