@@ -133,6 +133,7 @@ def test_saving_where_writing_is_impossible_says_so(tmp_path):
         audio.save(tmp_path / "taken" / "a.wav", np.zeros(10), 8000)
 
 
-def test_a_sample_rate_below_one_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="sample_rate is 0 Hz"):
-        audio.load(write(tmp_path / "a.wav"), 0)
+@pytest.mark.parametrize("rate", [0, 768_001])
+def test_a_sample_rate_that_no_converter_has_is_refused(tmp_path, rate):
+    with pytest.raises(ValueError, match=f"sample_rate is {rate} Hz, but it must be 1 to 768000"):
+        audio.load(write(tmp_path / "a.wav"), rate)

@@ -156,6 +156,16 @@ def quoted(text: str) -> str:
     return f"'{text}'"
 
 
+def with_article(name: str) -> str:
+    """A name with "a" or "an" before it, by its first letter.
+
+    Example:
+      >>> with_article("AmpModel")
+      'an AmpModel'
+    """
+    return f"{'an' if name[:1].lower() in set('aeiou') else 'a'} {name}"
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """The nearest known name to a misspelt one, and the list of them.
 

@@ -130,6 +130,7 @@ def test_help_and_the_calculator_start_at_once_without_jax(arguments):
         (["rf", "--kernel-size", "0"], "kernel size is 0"),
         (["generate", "a", "b.mp3"], "suffix must be .wav or .flac"),
         (["generate", "a", "b.wav", "--label", "digit"], "label 'digit' is not NAME=VALUE"),
+        (["apply", "a", "b.wav", "c.wav", "--knob", "=1"], "knob '=1' has no name"),
         (["generate", "a", "b.wav", "--seconds", "0"], "seconds is 0, but it must be above 0"),
         (["generate", "a", "b.wav", "--seconds", "two"], "--seconds is 'two', but it must be a number or None"),
         (["generate", "a", "b.wav", "--between", "c.wav"], "--between is 'c.wav', but it takes two files"),

@@ -337,6 +337,7 @@ def test_a_file_goes_into_a_run_and_out_again_by_the_command_line(
     assert Path(again).read_text() == Path(file).read_text()
     capsys.readouterr()
     assert "already holds a model" in mistake(capsys, "import", file, run)
+    assert "is a file, but a model is saved in a folder" in mistake(capsys, "import", file, again)
     assert "is no .nam file by its name" in mistake(capsys, "import", tmp_path / "x.pt", run)
     assert "cannot be read" in mistake(capsys, "import", tmp_path / "absent.nam", tmp_path / "new")
 

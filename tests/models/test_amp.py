@@ -1,5 +1,6 @@
 """The amp model: published sizes, its start after endless silence, and knobs."""
 
+import math
 from typing import Any
 
 import contract
@@ -185,3 +186,9 @@ def test_settings_that_do_not_fit_are_refused(settings: Any, message: str) -> No
     with pytest.raises(UserError, match=message):
         first = AmpArrayConfig.from_dict({"head_channels": 16, **settings})
         AmpModelConfig(arrays=(first, AmpArrayConfig()))
+
+
+def test_a_knob_has_a_finite_range() -> None:
+    for least, most in ((0.0, math.inf), (-1e308, 1e308), (1.0, 1.0)):
+        with pytest.raises(UserError, match="give its lowest setting and a higher one"):
+            KnobConfig(least=least, most=most)

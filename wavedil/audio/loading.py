@@ -12,6 +12,8 @@ from wavedil.audio.opening import OpenSound, open_sound
 from wavedil.errors import UserError
 from wavedil.full_scale import peak_above_1
 
+# Hz; what the fastest converters of sound give. Beyond it resampling takes seconds a second of sound.
+HIGHEST_SAMPLE_RATE = 768_000
 # Beyond this a file is in other units (integers stored as floats), not a loud recording.
 _LARGEST_PEAK = 2.0
 # Channels cancel where their mean has less than this share of their mean energy: -40 dB.
@@ -95,9 +97,9 @@ def decode(path: FilePath, sample_rate: int | None = None, *, channel: str | int
     Raises:
       AudioError: As `load`.
     """
-    if sample_rate is not None and sample_rate < 1:
+    if sample_rate is not None and not 1 <= sample_rate <= HIGHEST_SAMPLE_RATE:
         raise UserError(
-            f"sample_rate is {sample_rate} Hz, but it must be at least 1; 16000 is usual for speech"
+            f"sample_rate is {sample_rate} Hz, but it must be 1 to {HIGHEST_SAMPLE_RATE}; 16000 is usual for speech"
         )
     with open_sound(path) as sound:
         decoded = _mono(path, sound, 0, sound.num_samples, channel)

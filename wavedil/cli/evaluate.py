@@ -11,7 +11,7 @@ import tyro
 from wavedil.cli.resynthesis import require_resynthesis, resynthesis_scores
 from wavedil.cli.tables import number, table, unit
 from wavedil.cli.train import read
-from wavedil.errors import UserError
+from wavedil.errors import UserError, with_article
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,7 +64,7 @@ def evaluate(args: Evaluate) -> None:
     model.task, model.corpus = config.task, config.corpus
     if args.picture is not None and config.task.name != "classifier":
         raise UserError(
-            f"{args.run} is a {config.task.name}; --picture is of what a classifier takes for what"
+            f"{args.run} is {with_article(config.task.name)}; --picture is of what a classifier takes for what"
         )
     if args.resynthesize:
         require_resynthesis(args.resynthesize, wavenet_of(model), config.corpus)

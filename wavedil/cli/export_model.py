@@ -66,6 +66,8 @@ def knobs_of(texts: tuple[str, ...]) -> dict[str, float]:
             raise UserError(
                 f"knob {text!r} is not NAME=VALUE with a number; write --knob gain=0.5"
             ) from None
+        if not name:
+            raise UserError(f"knob {text!r} has no name; write --knob gain=0.5")
         if name in knobs:
             raise UserError(f"knob {name} is given twice; leave one out")
         knobs[name] = number

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Float32, Int
 
 from wavedil.data.labelled_windows import rows_of, sequence_of
 from wavedil.data.recording import Recording
-from wavedil.errors import UserError
+from wavedil.errors import UserError, with_article
 from wavedil.features import mel, sizes
 from wavedil.frames import crop, num_frames
 from wavedil.full_scale import within_full_scale
@@ -165,8 +165,9 @@ def require_classifier(model: Any) -> None:
     """Refuses a model that predicts no label of a sound."""
     config = getattr(model, "config", None)
     if not isinstance(config, TCNConfig) or not config.target:
+        name = getattr(config, "name", type(model).__name__)
         raise UserError(
-            f"the model is a {getattr(config, 'name', type(model).__name__)}, which predicts no label of a sound; give "
+            f"the model is {with_article(name)}, which predicts no label of a sound; give "
             "one that was trained for it: wavedil train --task classifier"
         )
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from flax import nnx
 
-from wavedil.errors import UserError
+from wavedil.errors import UserError, with_article
 from wavedil.files import open_regular, read_json, replacing
 from wavedil.formats.nam_keys import Keys
 from wavedil.formats.nam_settings import is_flat, read_config, write_config
@@ -88,7 +88,8 @@ def save(model: AmpModel, path: str | os.PathLike[str]) -> None:
     """
     if not isinstance(model, AmpModel):
         raise UserError(
-            f"the model is a {type(model).__name__}, but a .nam file holds an AmpModel; use wavedil.save(model, folder)"
+            f"the model is {with_article(type(model).__name__)}, but a .nam file holds an AmpModel; "
+            "use wavedil.save(model, folder)"
         )
     if model.config.knobs:
         knobs = ", ".join(f"{k.knob} ({k.least:g} to {k.most:g})" for k in model.config.knobs)

@@ -49,7 +49,12 @@ def save(model: Model, folder: str | os.PathLike[str], *, overwrite: bool = Fals
     taken = [name for name in (_WEIGHTS, _CONFIG) if (folder / name).exists()]
     if not overwrite and taken:
         raise UserError(
-            f"{folder} already holds a model or a run ({taken[0]}); choose another folder, or pass overwrite=True"
+            f"{folder} already holds a model or a run ({taken[0]}); choose another folder "
+            "(wavedil.save(..., overwrite=True) replaces it)"
+        )
+    if folder.exists() and not folder.is_dir():
+        raise UserError(
+            f"{folder} is a file, but a model is saved in a folder; choose another name"
         )
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: np.asarray(value) for name, value in named_weights(model).items()}

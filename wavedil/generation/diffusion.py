@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Float32, Int, PRNGKeyArray
 
-from wavedil.errors import UserError, require_positive
+from wavedil.errors import UserError, require_positive, with_article
 from wavedil.generation.keys import as_key
 from wavedil.generation.remarks import remark
 from wavedil.models.compilation import compiled
@@ -61,7 +61,8 @@ def diffuse(
     """
     if not isinstance(model, DiffWave):
         raise UserError(
-            f"the model is a {type(model).__name__}, which does not draw by diffusion; use wd.generate or wd.synthesize"
+            f"the model is {with_article(type(model).__name__)}, which does not draw by diffusion; "
+            "use wd.generate or wd.synthesize"
         )
     config = model.config
     num_samples, batch_size = require_positive(num_samples=num_samples, batch_size=batch_size)
@@ -162,8 +163,8 @@ def require_diffusion(model: Model, steps: int | None, temperature: float) -> bo
     diffusion = isinstance(model, DiffWave)
     if steps is not None and not diffusion:
         raise UserError(
-            f"steps is {steps}, but the model is a {model.config.name}, which draws sample by sample; leave steps out, "
-            "or give a diffusion model (wavedil train --task diffusion)"
+            f"steps is {steps}, but the model is {with_article(model.config.name)}, which draws sample by sample; "
+            "leave steps out, or give a diffusion model (wavedil train --task diffusion)"
         )
     if diffusion and temperature != 1.0:
         raise UserError(

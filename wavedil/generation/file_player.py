@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from wavedil import audio
-from wavedil.errors import UserError
+from wavedil.errors import UserError, with_article
 from wavedil.generation.stream import Stream
 from wavedil.models.amp import AmpModel
 
@@ -71,8 +71,8 @@ def play_file(
     """
     if not isinstance(model, AmpModel):
         raise UserError(
-            f"the model is a {type(model).__name__}, but sound is played through an AmpModel: one trained for the task "
-            "effect, or imported from a .nam file"
+            f"the model is {with_article(type(model).__name__)}, but sound is played through an AmpModel: "
+            "one trained for the task effect, or imported from a .nam file"
         )
     if (model.in_channels, model.config.out_channels) != (1, 1):
         raise UserError(

@@ -52,7 +52,7 @@ class KnobConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (math.isfinite(self.least) and math.isfinite(self.most) and self.least < self.most):
+        if not (math.isfinite(self.most - self.least) and self.least < self.most):
             raise UserError(
                 f"knob {self.knob} goes from {self.least:g} to {self.most:g}; give its lowest setting and a higher one"
             )
