@@ -26,8 +26,8 @@ PICKUP_VOLTS = 0.25
 GAIN_DB = 12.0, 46.0
 
 
-def amplify(dry: np.ndarray, sample_rate: int, gain: float) -> np.ndarray:
-    """What the amplifier makes of a guitar at a setting of its gain knob from 0 to 1, float32."""
+def amplify(dry: np.ndarray, sample_rate: int, gain: float, volume: float = 1.0) -> np.ndarray:
+    """What the amplifier makes of a guitar at a setting of its gain knob from 0 to 1, float32; `volume` is a factor."""
     low, high = GAIN_DB
     drive = PICKUP_VOLTS * 10 ** ((low + gain * (high - low)) / 20)
     driven = drive * signal.sosfilt(_bright(sample_rate), dry.astype(np.float64))
@@ -36,7 +36,7 @@ def amplify(dry: np.ndarray, sample_rate: int, gain: float) -> np.ndarray:
     clipped = diode_stage(fast, OVERSAMPLING * sample_rate)
     slow = signal.resample_poly(clipped, 1, OVERSAMPLING, window=("kaiser", 12.0))
     toned = signal.lfilter(*_tone_stack(sample_rate), slow)
-    return _cabinet(toned, sample_rate).astype(np.float32)
+    return (volume * _cabinet(toned, sample_rate)).astype(np.float32)
 
 
 @numba.njit(cache=False)

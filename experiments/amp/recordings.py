@@ -25,6 +25,8 @@ VERSIONS = ((0.9, (1, 1)), (0.6, (4, 5)), (0.4, (5, 4)), (0.2, (3, 2)))
 LOUD = VERSIONS[0][0]
 GAINS = (0.0, 0.25, 0.5, 0.75, 1.0)
 BETWEEN = (0.125, 0.375, 0.625, 0.875)
+# At full gain the amplifier is louder than full scale, which a recording would cut off: it is turned down for them all.
+VOLUME_OF_SETTINGS = 0.75
 
 
 def held_out(data: Path) -> np.ndarray:
@@ -50,7 +52,7 @@ def write_settings(data: Path, folder: Path) -> Path:
         ("test", held_out(data), sorted(GAINS + BETWEEN)),
     ):
         for gain in gains:
-            names = _write(folder / f"{split}-{1000 * gain:.0f}", dry, gain)
+            names = _write(folder / f"{split}-{1000 * gain:.0f}", dry, gain, VOLUME_OF_SETTINGS)
             rows.append((*names, gain, split))
     manifest = folder / "pairs.csv"
     with manifest.open("w", newline="") as file:
@@ -76,8 +78,9 @@ def _take(data: Path, name: str, channel: str, peak: float, speed: tuple[int, in
     return (samples * (peak / np.abs(samples).max())).astype(np.float32)
 
 
-def _write(stem: Path, dry: np.ndarray, gain: float) -> tuple[str, str]:
+def _write(stem: Path, dry: np.ndarray, gain: float, volume: float = 1.0) -> tuple[str, str]:
     names = f"{stem.name}-dry.wav", f"{stem.name}-wet.wav"
     audio.save(stem.with_name(names[0]), dry, SAMPLE_RATE)
-    audio.save(stem.with_name(names[1]), amplifier.amplify(dry, SAMPLE_RATE, gain), SAMPLE_RATE)
+    wet = amplifier.amplify(dry, SAMPLE_RATE, gain, volume)
+    audio.save(stem.with_name(names[1]), wet, SAMPLE_RATE)
     return names

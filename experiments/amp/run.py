@@ -92,7 +92,8 @@ def picture() -> None:
         sounds.append(_played(wd.load(RUNS / name), dry))
     if KNOB in rows:
         for gain in recordings.BETWEEN:
-            sounds.append(amplifier.amplify(dry, recordings.SAMPLE_RATE, gain))
+            volume = recordings.VOLUME_OF_SETTINGS
+            sounds.append(amplifier.amplify(dry, recordings.SAMPLE_RATE, gain, volume))
             sounds.append(_played(wd.load(RUNS / KNOB), dry, knobs={"gain": gain}))
     gap = np.zeros(recordings.SAMPLE_RATE // 4, np.float32)
     joined = np.concatenate([part for sound in sounds for part in (_limited(sound), gap)])
