@@ -72,6 +72,11 @@ def filtered(x: Any, response: Any) -> Any:
     return jnp.fft.irfft(jnp.fft.rfft(x, axis=1) * response, N, axis=1)
 
 
+def of_spectrum(x: Any, change: Callable[[Any], Any]) -> Any:
+    taps = np.fft.rfft(np.arange(1.0, 4), N)[:, None].astype(np.complex64)
+    return jnp.fft.irfft(change(jnp.fft.rfft(x, axis=1) * taps), N, axis=1)
+
+
 CASES: dict[str, Callable[[Any], Any]] = {
     "causal": attention(CAUSAL),
     "key padding": attention((AT < 7)[None]),
@@ -98,6 +103,10 @@ CASES: dict[str, Callable[[Any], Any]] = {
     "sparse product": lambda x: jnp.sum((x[:, None] + x[:, :, None]) * SPARSE[..., None], 2),
     "permutation": lambda x: PERMUTED @ x,
     "circular filter": lambda x: filtered(x, jnp.fft.rfft(jnp.arange(1.0, 4), N)[:, None]),
+    "square of a filter's spectrum": lambda x: of_spectrum(x, lambda s: s**2),
+    "filter's spectrum times itself": lambda x: of_spectrum(x, lambda s: s * s),
+    "conjugate of a filter's spectrum": lambda x: of_spectrum(x, jnp.conj),
+    "filter's spectrum turned round and halved": lambda x: of_spectrum(x, lambda s: -s / 2),
     "filtered by itself": lambda x: filtered(x, jnp.fft.rfft(x**2, axis=1)),
     "upper triangular": lambda x: jax.scipy.linalg.solve_triangular(LOWER.T, x[0])[None],
     "transposed triangular": lambda x: jax.scipy.linalg.solve_triangular(

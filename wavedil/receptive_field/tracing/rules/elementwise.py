@@ -31,6 +31,7 @@ shift_left shift_right_arithmetic shift_right_logical sign sin sinh square sqrt 
 tan tanh threefry2x32 threefry4x32 xor zeta device_put sharding_constraint layout_constraint reshard pvary
 pcast random_clone
 """.split()
+_KEEPING_SPECTRA = {"convert_element_type", "copy", "neg", "stop_gradient"}
 
 
 def elementwise(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
@@ -38,13 +39,15 @@ def elementwise(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     known = masking.of_result(eqn, inputs)
     values = [value for value in inputs if isinstance(value, Value)]
     values = [v if masking.covers(known, v) else v.released() for v in values]
-    return replace(together(values, eqn.outvars[0].aval.shape), known=known)
+    # Only what leaves a spectrum as it is, but for a factor, keeps the filter that it has been multiplied with.
+    spectrum = values[0].spectrum if eqn.primitive.name in _KEEPING_SPECTRA else None
+    return replace(together(values, eqn.outvars[0].aval.shape), known=known, spectrum=spectrum)
 
 
 def together(values: Sequence[Value], shape: Sequence[int]) -> Value:
     """The union of arrays that are broadcast to a shape: of that rank, or scalars."""
     if len(values) == 1 and values[0].shape == tuple(shape):
-        return values[0]
+        return replace(values[0], spectrum=None)
     # Along each axis as many factors as an array that has some: then union_of need not join them.
     axes = list(new_axes(shape))
     for value in values:
