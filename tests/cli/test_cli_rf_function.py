@@ -18,6 +18,8 @@ def functions(tmp_path, monkeypatch):
         "    return x + jnp.pad(x, ((0, 0), (5, 0), (0, 0)))[:, :-5]\n"
         "def ahead(x):\n"
         "    return jnp.roll(x, -1, axis=1)\n"
+        "def embedded(codes):\n"
+        "    return smooth(jnp.arange(256.0).reshape(256, 1)[codes])\n"
         "class Scaled:\n"
         "    def __call__(self, x):\n"
         "        return jnp.cumsum(2 * x, axis=0)\n"
@@ -35,6 +37,16 @@ def test_a_function_of_ones_own_is_traced_and_probed(capsys, functions):
     answer = values(capsys, f"{functions}:smooth", "--input", "1,64,1", "--sample-rate", 1000)
     assert answer["traced"]["size"] == answer["traced"]["milliseconds"] == 6
     assert answer["causal"] and answer["exact"] and answer["upper_bounds"] == []
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint8"])
+def test_a_function_of_codes_is_traced_and_probed_with_the_type_of_its_input(
+    capsys, functions, dtype
+):
+    call = (f"{functions}:embedded", "--input", "1,64", "--dtype", dtype)
+    answer = values(capsys, *call, "--probe")
+    assert answer["traced"]["past"] == answer["probed"]["past"] == 5
+    assert answer["agree"]
 
 
 def test_a_field_without_an_end_is_said_of_any_object_that_can_be_called(capsys, functions):
@@ -63,6 +75,11 @@ def test_causality_is_an_exit_code(capsys, functions):
         (["{}:Scaled", "--input", "1,64,1"], "is a class"),
         (["{}_of_no_name:smooth", "--input", "1,64,1"], "cannot import"),
         (["{}:smooth", "--input", "1x64"], "is no shape"),
+        (["{}:smooth", "--input", "1,64,1", "--dtype", "int31"], "'int31' is no type of numbers"),
+        (["{}:smooth", "--input", "1,64,1", "--dtype", "float64"], "give one of bool, int8"),
+        (["{}:smooth", "--input", "1,64,1", "--dtype", ""], "is no type of numbers"),
+        (["{}:embedded", "--input", "1,64"], "does not take float32 of shape (1, 64): "),
+        (["--dtype", "int32"], "is for a function"),
         (["{}:smooth", "--input", "1,64,1", "--kernel-size", "2"], "is what a function says"),
         (["{}:smooth", "--input", "1,64,1", "--tree"], "draws a stack"),
         (["--probe"], "is for a function"),

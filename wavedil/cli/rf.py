@@ -24,7 +24,7 @@ _STACK: dict[str, Any] = {
     "input_kernel_size": 1,
 }
 _SOURCES = ("target", "model", "config")
-_OF_FUNCTION = ("input", "time_axis", "probe", "check_causal")
+_OF_FUNCTION = ("input", "dtype", "time_axis", "probe", "check_causal")
 _LIMITS = ("max_layers", "max_parameters", "residual_channels", "skip_channels")
 
 # Reads a number as if None were not allowed, so that the error of tyro names a number alone.
@@ -65,6 +65,8 @@ class Rf:
     """Function or module of one array that can be imported, such as mypackage.model:apply: its field, traced."""
     input: Annotated[_Str, tyro.conf.arg(metavar="1,16000,1")] = None
     """With a function: the shape of its input."""
+    dtype: Annotated[_Str, _shown("float32", "int32")] = None
+    """With a function: the type of its input's numbers."""
     time_axis: Annotated[_Int, _shown("1")] = None
     """With a function: the input's axis of time."""
     probe: bool = False
@@ -143,6 +145,7 @@ def _of_function(args: Rf, name: str) -> int:
     options = FunctionOptions(
         name=name,
         shape=args.input,
+        dtype="float32" if args.dtype is None else args.dtype,
         time_axis=1 if args.time_axis is None else args.time_axis,
         sample_rate=_SAMPLE_RATE if args.sample_rate is None else args.sample_rate,
         probe=args.probe,

@@ -14,6 +14,10 @@ from wavedil.report.receptive_field_values import comparison_values, field_value
 # A probe runs the function once for each input; of more than these it takes some from the middle.
 _MOST_PROBED = 512
 _NOT_CAUSAL = 1
+_DTYPES = """
+bool int8 int16 int32 uint8 uint16 uint32 float16 bfloat16 float32 complex64
+""".split()
+_WIDE_DTYPES = "int64 uint64 float64 complex128".split()  # where JAX has been told to have them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +26,7 @@ class FunctionOptions:
 
     name: str
     shape: str
+    dtype: str
     time_axis: int
     sample_rate: int
     probe: bool
@@ -37,13 +42,21 @@ def report(options: FunctionOptions) -> int:
       UserError: If the function cannot be imported or traced, or the shape cannot be read.
     """
     import jax
-    import jax.numpy as jnp
 
     from wavedil.receptive_field import trace
 
     function = _imported(options.name)
-    x = jax.ShapeDtypeStruct(_shape(options.shape), jnp.float32)
-    traced = trace(function, x, time_axis=options.time_axis)
+    x = jax.ShapeDtypeStruct(_shape(options.shape), _dtype(options.dtype))
+    try:
+        traced = trace(function, x, time_axis=options.time_axis)
+    except UserError:
+        raise
+    except (TypeError, ValueError) as error:
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise UserError(
+            f"{options.name} does not take {options.dtype} of shape {x.shape}: {first}; "
+            "give what it takes by --input and --dtype"
+        ) from error
     fields = {"traced": traced}
     if options.probe:
         fields["probed"] = _probed(function, x, options.time_axis, traced)
@@ -98,13 +111,29 @@ def _shape(text: str) -> tuple[int, ...]:
         ) from None
 
 
+def _dtype(name: str) -> Any:
+    import jax
+    import jax.numpy as jnp
+
+    known = [*_DTYPES, *(_WIDE_DTYPES if jax.config.read("jax_enable_x64") else [])]
+    if name not in known:
+        raise UserError(
+            f"dtype {name!r} is no type of numbers here; give one of {', '.join(known)}"
+        )
+    return jnp.dtype(name)
+
+
 def _probed(function: Any, x: Any, time_axis: int, traced: Any) -> Any:
+    import jax.numpy as jnp
+
     from wavedil.receptive_field import probe
 
     length = x.shape[time_axis]
     middle = length // 2
     few = range(max(0, middle - _MOST_PROBED // 2), min(length, middle + _MOST_PROBED // 2))
-    return probe(function, x, time_axis=time_axis, inputs=few)
+    # Whole numbers cannot be NaN; they are changed instead.
+    by: Any = "nan" if jnp.issubdtype(x.dtype, jnp.inexact) else "change"
+    return probe(function, x, time_axis=time_axis, inputs=few, by=by)
 
 
 def _finite(field: Any) -> Any:
