@@ -10,7 +10,7 @@ from wavedil.errors import UserError
 from wavedil.receptive_field.taps import Taps
 from wavedil.receptive_field.tracing.constants import Constant, computed
 from wavedil.receptive_field.tracing.domain.terms import Term
-from wavedil.receptive_field.tracing.domain.value import Value, new_axes
+from wavedil.receptive_field.tracing.domain.value import Axis, Value, new_axes
 from wavedil.receptive_field.tracing.jax_internals import opened
 from wavedil.receptive_field.tracing.source import source_line
 
@@ -46,6 +46,9 @@ class Interpreter:
         self._looking_at_known = looking_at_known
         self._calls: list[Any] = []
         self.expansions: dict[Any, Any] = {}
+        self.devices: dict[
+            str, Axis
+        ] = {}  # along each axis of the mesh that a function is split over
 
     def run(self, jaxpr: Any, constants: Sequence[Seen], inputs: Sequence[Seen]) -> list[Seen]:
         """The inputs that the outputs of a jaxpr see."""

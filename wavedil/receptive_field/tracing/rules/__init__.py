@@ -4,6 +4,7 @@ from wavedil.receptive_field.tracing.interpreter import Rule
 from wavedil.receptive_field.tracing.jax_internals import CALLS
 from wavedil.receptive_field.tracing.rules import (
     control,
+    devices,
     elementwise,
     fourier,
     gathering,
@@ -31,5 +32,6 @@ RULES: dict[str, Rule] = {
     **gathering.RULES,
     **scattering.RULES,
     **control.RULES,
+    **devices.RULES,
     **loops.RULES,
 }

@@ -22,21 +22,6 @@ def call(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
     return tracer.call(called(eqn), inputs)
 
 
-def sharded(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Sequence[Seen]:
-    """On a mesh of one device a shard is all there is."""
-    if eqn.params["mesh"].size != 1:
-        return tracer.without_rule(eqn)
-    return tracer.run_closed(eqn.params["jaxpr"], inputs)
-
-
-def alone(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
-    """Sums, copies and exchanges between devices: on a mesh of one (see `sharded`) all stays as it is."""
-    return [
-        value.reshaped(var.aval.shape) if isinstance(value, Value) else value
-        for value, var in zip(inputs, eqn.outvars, strict=True)
-    ]
-
-
 def expanded(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
     """A primitive of another library that says by JAX's own what it does."""
     if eqn not in tracer.expansions:  # a loop may come here at every trip
@@ -123,12 +108,6 @@ def callback(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Sequence[Seen
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(CALLS, call),
-    "shard_map": sharded,
-    **dict.fromkeys(
-        """all_gather all_gather_invariant all_gather_reduced all_to_all pmax pmin ppermute psum psum_invariant
-        reduce_scatter""".split(),
-        alone,
-    ),
     **dict.fromkeys(
         "maybe_set nonbatchable select_if_vmap unvmap_all unvmap_any unvmap_max".split(), expanded
     ),

@@ -32,6 +32,7 @@ from wavedil.receptive_field.tracing.domain.terms import Term, tidied, trimmed, 
 from wavedil.receptive_field.tracing.domain.value import Axis, Terms, Value, union_of
 from wavedil.receptive_field.tracing.interpreter import Seen
 from wavedil.receptive_field.tracing.rules.control import because, either
+from wavedil.receptive_field.tracing.rules.hidden_axes import hide, later
 from wavedil.receptive_field.tracing.rules.reduction import running
 from wavedil.receptive_field.tracing.rules.relations import affine
 
@@ -114,14 +115,14 @@ def _steps(old: Seen, new: Seen, trips: Axis, period: int) -> list[int] | None:
     """How many inputs further on each term of `new` is than one of `old` that many trips later."""
     if not isinstance(old, Value) or not isinstance(new, Value):
         return None if isinstance(old, Value) != isinstance(new, Value) else []
-    later = {
+    moved = {
         (frozenset(term.maps.items()), term.base.bits): term.base.first
-        for term in _later(old, trips, period).terms
+        for term in later(old, trips, period).terms
     }
     keys = [(frozenset(term.maps.items()), term.base.bits) for term in new.terms]
-    if len(later) != len(keys) or any(key not in later for key in keys):
+    if len(moved) != len(keys) or any(key not in moved for key in keys):
         return None
-    return [t.base.first - later[key] for t, key in zip(new.terms, keys, strict=True)]
+    return [t.base.first - moved[key] for t, key in zip(new.terms, keys, strict=True)]
 
 
 def _every(term: Term, value: Value, trips: Axis, period: int, step: int) -> Terms:
@@ -160,7 +161,7 @@ def all_before(value: Seen, trips: Axis, coarse: bool, num_inputs: int) -> Seen:
     else:
         terms = united(_regular(term, trips[0].id, num_inputs) for term in value.terms)
     before = running(Value((trips, *value.axes), terms), 0)
-    return because(hidden(before, trips), "scan whose increments do not settle")
+    return because(hide(before, trips), "scan whose increments do not settle")
 
 
 def _regular(term: Term, trip: int, num_inputs: int) -> Term | None:
@@ -198,26 +199,9 @@ def _members(piece: Piece) -> list[tuple[int, Any]]:
     return [(j, piece.formula.at(j)) for j in indices]
 
 
-def hidden(value: Seen, trips: Axis) -> Seen:
-    """A slice of what is scanned: its first axis is hidden as the trips'."""
-    if not isinstance(value, Value):
-        return Constant(value.shape[1:], None)
-    value = value.single(0)
-    names = {mine.id: trip.id for mine, trip in zip(value.axes[0], trips, strict=True)}
-    return Value(value.axes[1:], tuple(term.renamed(names) for term in value.terms))
-
-
-def _later(value: Value, trips: Axis, by: int) -> Value:
-    """What trip s - by has, in trip s."""
-    moved = Value((trips, *value.axes), value.terms).read(0, affine(trips[0].size, 1, -by))
-    later = hidden(moved, trips)
-    assert isinstance(later, Value)
-    return later
-
-
 def next_trip(value: Seen, trips: Axis) -> Seen:
     """The carry of trip s, from trip s - 1."""
-    return _later(value, trips, 1) if isinstance(value, Value) else value
+    return later(value, trips, 1) if isinstance(value, Value) else value
 
 
 def like(old: Seen, new: Seen) -> Seen:

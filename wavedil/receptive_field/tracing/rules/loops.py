@@ -18,6 +18,7 @@ from wavedil.receptive_field.tracing.jax_internals import inner_jaxprs, opened, 
 from wavedil.receptive_field.tracing.rules import fixpoint
 from wavedil.receptive_field.tracing.rules.control import because, either
 from wavedil.receptive_field.tracing.rules.fixpoint import Carry
+from wavedil.receptive_field.tracing.rules.hidden_axes import hide, show
 from wavedil.receptive_field.tracing.rules.relations import affine
 from wavedil.receptive_field.tracing.rules.shape import stacked
 
@@ -100,7 +101,7 @@ def _all_trips(
 ) -> list[Seen]:
     length, reverse, count = eqn.params["length"], eqn.params["reverse"], len(first)
     trips = new_axis(length)
-    slices = [fixpoint.hidden(_in_order(value, reverse), trips) for value in scanned]
+    slices = [_slice(_in_order(value, reverse), trips) for value in scanned]
     start = [_at_first(value, trips) for value in first]
     outputs = _solved(tracer, eqn, trips, [*constants], start, slices)
     last = [_at_last(value, trips) for value in outputs[:count]]
@@ -189,22 +190,24 @@ def _in_order(value: Seen, reverse: bool) -> Seen:
     return value.read(0, affine(size, -1, size - 1))
 
 
+def _slice(value: Seen, trips: Axis) -> Seen:
+    """What each trip has of what is scanned."""
+    return hide(value, trips) if isinstance(value, Value) else Constant(value.shape[1:], None)
+
+
 def _shown(value: Seen, trips: Axis, length: int) -> Seen:
     """The outputs of every trip, with the hidden axis as their first."""
-    if not isinstance(value, Value):
-        return Constant((length, *value.shape), None)
-    axis = new_axis(length)
-    names = {trip.id: mine.id for trip, mine in zip(trips, axis, strict=True)}
-    return Value((axis, *value.axes), tuple(term.renamed(names) for term in value.terms))
+    return (
+        show(value, trips) if isinstance(value, Value) else Constant((length, *value.shape), None)
+    )
 
 
 def _at_first(value: Seen, trips: Axis) -> Seen:
     """The carry into the first trip alone."""
     if not isinstance(value, Value):
         return Constant(value.shape, None)
-    return fixpoint.hidden(
-        Value(((), *value.axes), value.terms).read(0, affine(trips[0].size, 1, 0)), trips
-    )
+    first = Value(((), *value.axes), value.terms).read(0, affine(trips[0].size, 1, 0))
+    return hide(first, trips)
 
 
 def _at_last(value: Seen, trips: Axis) -> Seen:
