@@ -91,9 +91,11 @@ class Interpreter:
         self._calls.pop()
         # One answer for all outputs.
         if isinstance(outputs, Value | Constant):
-            outputs = [self._located(outputs, eqn)] * len(eqn.outvars)
-        else:
-            outputs = [self._located(value, eqn) for value in outputs]
+            outputs = [outputs] * len(eqn.outvars)
+        outputs = [self._located(value, eqn) for value in outputs]
+        if eqn.primitive.name not in self._looking_at_known:
+            # Other rules may hand on an array of which the numbers are no longer those.
+            outputs = [replace(v, between=None) if isinstance(v, Value) else v for v in outputs]
         return [
             _or_constant(value, getattr(var.aval, "shape", ()))
             for value, var in zip(outputs, eqn.outvars, strict=True)

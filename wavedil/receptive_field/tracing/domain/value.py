@@ -37,6 +37,7 @@ class Factor(NamedTuple):
 Axis = tuple[Factor, ...]
 Axes = tuple[Axis, ...]
 Terms = tuple[Term, ...]
+Interval = tuple[float, float]
 
 
 def new_axis(size: int) -> Axis:
@@ -60,12 +61,17 @@ class Value:
 
     Elements of which the number is known see nothing, though the terms do not say so. A rule that does not look at
     what is known gets the array `released` from it.
+
+    Attributes:
+      spectrum: What a Fourier transform is of.
+      between: Two numbers between which all elements lie, whatever the signal; None where no rule says so.
     """
 
     axes: Axes
     terms: Terms
     known: Known | None = None
     spectrum: "Spectrum | None" = None
+    between: Interval | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ from wavedil.receptive_field.tracing.domain.value import (
 )
 from wavedil.receptive_field.tracing.evaluation import compact
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen, released
-from wavedil.receptive_field.tracing.rules import masking
+from wavedil.receptive_field.tracing.rules import intervals, masking
 
 _NAMES = """
 abs acos acosh add add_any and asin asinh atan atan2 atanh bessel_i0e bessel_i1e cbrt ceil clamp
@@ -36,18 +36,23 @@ _KEEPING_SPECTRA = {"convert_element_type", "copy", "neg", "stop_gradient"}
 
 def elementwise(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     """Each output element sees what the input elements at its place see."""
+    between = intervals.of_result(eqn, inputs)
+    out = eqn.outvars[0].aval
+    if between is not None and out.dtype == bool and between[0] == between[1]:
+        return Constant.holding(np.broadcast_to(between[0], out.shape))
     known = masking.of_result(eqn, inputs)
     values = [value for value in inputs if isinstance(value, Value)]
     values = [v if masking.covers(known, v) else v.released() for v in values]
     # Only what leaves a spectrum as it is, but for a factor, keeps the filter that it has been multiplied with.
     spectrum = values[0].spectrum if eqn.primitive.name in _KEEPING_SPECTRA else None
-    return replace(together(values, eqn.outvars[0].aval.shape), known=known, spectrum=spectrum)
+    joined = together(values, out.shape)
+    return replace(joined, known=known, spectrum=spectrum, between=between)
 
 
 def together(values: Sequence[Value], shape: Sequence[int]) -> Value:
     """The union of arrays that are broadcast to a shape: of that rank, or scalars."""
     if len(values) == 1 and values[0].shape == tuple(shape):
-        return replace(values[0], spectrum=None)
+        return replace(values[0], spectrum=None, between=None)
     # Along each axis as many factors as an array that has some: then union_of need not join them.
     axes = list(new_axes(shape))
     for value in values:
@@ -112,6 +117,8 @@ def select(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     which, *cases = map(released, inputs)
     shape = eqn.outvars[0].aval.shape
     chosen = which.numpy if isinstance(which, Constant) else None
+    if chosen is not None and chosen.size and compact(chosen).min() == compact(chosen).max():
+        return cases[int(compact(chosen).min())]
     values = [which] if isinstance(which, Value) else []
     # A mask that depends on the signal is seen itself, and both cases; that is exact.
     for i, case in enumerate(cases):
@@ -148,7 +155,7 @@ def _masked(eqn: Any, inputs: list[Seen]) -> Seen | None:
             live = live & value.known.live
         else:
             value = value.released()
-    return replace(value, known=Known(live, number))
+    return replace(value, known=Known(live, number), between=None)
 
 
 def _where(value: Value, chosen: np.ndarray) -> Value | None:

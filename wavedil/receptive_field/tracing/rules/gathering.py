@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from wavedil.receptive_field.taps import Taps
 from wavedil.receptive_field.tracing.constants import Constant
 from wavedil.receptive_field.tracing.domain.axis_map import AxisMap
 from wavedil.receptive_field.tracing.domain.terms import Term, tidied, united
 from wavedil.receptive_field.tracing.domain.value import (
     Axis,
     Factor,
+    Interval,
     Value,
     new_axes,
     new_axis,
@@ -19,51 +21,62 @@ from wavedil.receptive_field.tracing.domain.value import (
     with_axis,
 )
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
-from wavedil.receptive_field.tracing.rules.relations import affine, listed
+from wavedil.receptive_field.tracing.rules.relations import listed
 
 
-def start_of(index: Seen, size: int, num_read: int) -> int | None:
-    """The start of a slice as JAX clamps it, or None where it is not known."""
+def starts_of(index: Seen, size: int, num_read: int) -> Interval | None:
+    """The first and the last start that a slice may have, as JAX clamps it; None where the one start is not known."""
+    last = size - num_read
     # A slice of all there is can start nowhere else.
-    if num_read == size:
-        return 0
-    known = index.numpy if isinstance(index, Constant) else None
-    return None if known is None else min(max(int(known), 0), size - num_read)
+    if last == 0:
+        return 0, 0
+    if isinstance(index, Value):
+        first_and_last = index.between or (0, last)
+    elif index.numpy is None:
+        return None
+    else:
+        first_and_last = int(index.numpy), int(index.numpy)
+    low, high = (min(max(int(start), 0), last) for start in first_and_last)
+    return low, high
 
 
 def dynamic_slice(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
-    """Output j reads start + j; any index where the start is not known."""
+    """Output j reads start + j of every start that there may be."""
     value, *indices = inputs
     shape = eqn.outvars[0].aval.shape
     values = []
     sizes = value.shape
-    starts = [start_of(*triple) for triple in zip(indices, sizes, shape, strict=True)]
+    starts = [starts_of(*triple) for triple in zip(indices, sizes, shape, strict=True)]
     if isinstance(value, Value):
         value = unless_known(value, eqn, indices, starts, shape)
-        for i, start in enumerate(starts):
-            if start is None:
+        for i, place in enumerate(starts):
+            if place is None:
                 value = read_anywhere(value, i, shape[i])
             elif shape[i] != sizes[i]:
-                value = value.read(i, affine(shape[i], 1, start))
+                value = value.read(i, from_any(place, shape[i]))
         values.append(value)
-    values += scalars_for(shape, indices, [start is None for start in starts])
+    values += scalars_for(shape, indices, starts)
     return union_of(values) if values else Constant(shape, None)
+
+
+def from_any(starts: Interval, size: int) -> AxisMap:
+    """Output j reads start + j of every start."""
+    return AxisMap.of(size, 1, [Taps.between(*map(int, starts))])
 
 
 def unless_known(
     value: Value,
     eqn: Any,
     indices: Sequence[Seen],
-    starts: Sequence[int | None],
+    starts: Sequence[Interval | None],
     sizes: Sequence[int],
 ) -> Value:
-    """An upper bound for a slice whose place is not known."""
-    for index, start, size in zip(indices, starts, sizes, strict=True):
-        # Of a slice of several the last may not begin at the last index, nor the first end at the first.
-        if start is None and isinstance(index, Value) and size > 1:
-            return value.because(f"{eqn.primitive.name} at an index from the signal")
-        if start is None and isinstance(index, Constant):
+    """An upper bound for a slice whose place is one that is not known, or may be one of a few that are not known."""
+    for index, place, size in zip(indices, starts, sizes, strict=True):
+        if place is None:
             return value.because(f"{eqn.primitive.name} at an index that is not known here")
+        if place[0] < place[1] and size > 1 and isinstance(index, Value) and not index.between:
+            return value.because(f"{eqn.primitive.name} at an index from the signal")
     return value
 
 
@@ -73,13 +86,13 @@ def read_anywhere(value: Value, i: int, size: int) -> Value:
 
 
 def scalars_for(
-    shape: Sequence[int], scalars: Sequence[Seen], count: Sequence[bool]
+    shape: Sequence[int], indices: Sequence[Seen], starts: Sequence[Interval | None]
 ) -> list[Value]:
-    """The scalars that count, at every element of a shape."""
+    """The indices that may say one start or another, at every element of a shape."""
     return [
-        Value(new_axes(shape), scalar.terms)
-        for scalar, counts in zip(scalars, count, strict=True)
-        if counts and isinstance(scalar, Value)
+        Value(new_axes(shape), index.terms)
+        for index, place in zip(indices, starts, strict=True)
+        if isinstance(index, Value) and place is not None and place[0] < place[1]
     ]
 
 
@@ -100,11 +113,13 @@ def gather(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
         known = indices.numpy if isinstance(indices, Constant) else None
         if known is None and isinstance(indices, Constant):
             operand = operand.because("gather at indices that are not known here")
-        parts.append(_of_operand(eqn, operand, known, batch))
+        parts.append(_of_operand(eqn, operand, indices, known, batch))
     return union_of(parts)
 
 
-def _of_operand(eqn: Any, value: Value, known: np.ndarray | None, batch: list[int]) -> Value:
+def _of_operand(
+    eqn: Any, value: Value, indices: Seen, known: np.ndarray | None, batch: list[int]
+) -> Value:
     numbers, sizes = eqn.params["dimension_numbers"], eqn.params["slice_sizes"]
     shape = eqn.outvars[0].aval.shape
     # In mode fill, slices that do not fit are filled with a number; in the others they are moved inside.
@@ -127,11 +142,14 @@ def _of_operand(eqn: Any, value: Value, known: np.ndarray | None, batch: list[in
         places = [offset_place[d]] if d in offset_place else []
         if d not in numbers.start_index_map or sizes[d] == size:
             if sizes[d] != size:
-                value = value.read(d, affine(sizes[d], 1, 0))
+                value = value.read(d, from_any((0, 0), sizes[d]))
             if places:
                 placed[places[0]].append(value.axes[d])
         elif known is None:
-            value = read_anywhere(value, d, 1)
+            place = starts_of(indices, size, sizes[d]) or (0, size - sizes[d])
+            value = value.read(d, from_any(place, sizes[d]))
+            if places:
+                placed[places[0]].append(value.axes[d])
         else:
             starts = known[..., numbers.start_index_map.index(d)]
             # All reads of an axis as one long list of indices, which is then folded into frames and places.

@@ -226,8 +226,9 @@ def while_loop(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Sequence[Se
     ahead, ended = _run_ahead(tracer, params, deciding, constants, first)
     if ended:
         return ahead
+    # Of numbers that are known nothing is, for the rounds to come change them.
     carried: list[Seen] = [
-        value if isinstance(value, Value) else Constant(value.shape, None) for value in ahead
+        Value(v.axes, v.terms) if isinstance(v, Value) else Constant(v.shape, None) for v in ahead
     ]
     reason = "while with as many rounds as there may be"
     for _ in range(_MAX_ROUNDS):

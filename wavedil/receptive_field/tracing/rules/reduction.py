@@ -26,7 +26,10 @@ def reduce(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
             values.append(over_live(value, axes, value.known.live))
         elif isinstance(value, Value):
             values.append(value.over(*axes) if value.shape else value)
-    return together(values, eqn.outvars[0].aval.shape)
+    joined = together(values, eqn.outvars[0].aval.shape)
+    if eqn.primitive.name not in ("argmax", "argmin"):
+        return joined
+    return replace(joined, between=(0, inputs[0].shape[axes[0]] - 1))
 
 
 def cumulative(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:

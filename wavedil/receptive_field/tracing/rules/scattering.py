@@ -22,10 +22,11 @@ from wavedil.receptive_field.tracing.domain.value import (
 )
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.rules.gathering import (
+    from_any,
     read_any,
     read_anywhere,
     scalars_for,
-    start_of,
+    starts_of,
     unless_known,
     varying,
 )
@@ -33,27 +34,26 @@ from wavedil.receptive_field.tracing.rules.relations import affine, listed
 
 
 def dynamic_update_slice(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
-    """The update from start on, the operand elsewhere; both anywhere where the start is not known."""
+    """The update from every start on that there may be, and the operand where not all of them cover it."""
     operand, update, *indices = inputs
     shape, sizes = operand.shape, update.shape
-    starts = [start_of(*triple) for triple in zip(indices, shape, sizes, strict=True)]
+    starts = [starts_of(*triple) for triple in zip(indices, shape, sizes, strict=True)]
     values = []
     if isinstance(operand, Value):
-        operand = unless_known(operand, eqn, indices, starts, sizes)
         covered = [
-            None if start is None else np.isin(np.arange(n), np.arange(start, start + size))
-            for start, n, size in zip(starts, shape, sizes, strict=True)
+            None if place is None else np.isin(np.arange(n), np.arange(place[1], place[0] + size))
+            for place, n, size in zip(starts, shape, sizes, strict=True)
         ]
-        values += _outside(operand, covered)
+        values += _outside(unless_known(operand, eqn, indices, starts, sizes), covered)
     if isinstance(update, Value):
         update = unless_known(update, eqn, indices, starts, sizes)
-        for i, start in enumerate(starts):
-            if start is None:
+        for i, place in enumerate(starts):
+            if place is None:
                 update = read_anywhere(update, i, shape[i])
             elif sizes[i] != shape[i]:
-                update = update.read(i, affine(shape[i], 1, -start))
+                update = update.read(i, from_any((-place[1], -place[0]), shape[i]))
         values.append(update)
-    values += scalars_for(shape, indices, [start is None for start in starts])
+    values += scalars_for(shape, indices, starts)
     return union_of(values) if values else Constant(shape, None)
 
 

@@ -27,7 +27,7 @@ def reshape(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
         value = Value(tuple(value.axes[i] for i in eqn.params["dimensions"]), value.terms)
     shape = eqn.outvars[0].aval.shape
     if value.known is None:
-        return value.reshaped(shape)
+        return replace(value.reshaped(shape), between=value.between)
     old = [size for size in value.shape if size > 1]
     if old != [size for size in shape if size > 1]:
         return value.released().reshaped(shape)
@@ -58,7 +58,8 @@ def squeeze(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     value = _operand(inputs)
     gone = {i % len(value.axes) for i in eqn.params["dimensions"]}
     known = value.known and replace(value.known, live=value.known.live.squeeze(tuple(gone)))
-    return Value(tuple(a for i, a in enumerate(value.axes) if i not in gone), value.terms, known)
+    axes = tuple(a for i, a in enumerate(value.axes) if i not in gone)
+    return Value(axes, value.terms, known, between=value.between)
 
 
 def broadcast(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
@@ -68,7 +69,7 @@ def broadcast(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     source = dict(zip(eqn.params["broadcast_dimensions"], value.axes, strict=True))
     axes = [source.get(i) or new_axis(size) for i, size in enumerate(shape)]
     if value.known is None:
-        return Value(tuple(axes), value.terms)
+        return Value(tuple(axes), value.terms, between=value.between)
     sizes = dict(zip(eqn.params["broadcast_dimensions"], value.known.live.shape, strict=True))
     live = value.known.live.reshape([sizes.get(i, 1) for i in range(len(shape))])
     return Value(tuple(axes), value.terms, replace(value.known, live=live))
