@@ -52,6 +52,33 @@ def test_a_context_stack_is_part_of_the_field(capsys, tmp_path):
     assert text.endswith("they agree\n")
 
 
+def test_what_conditions_a_stack_is_in_the_tree_the_picture_and_the_values(capsys, tmp_path):
+    import wavedil as wd
+
+    far = wd.ContextStackConfig(factor=8, channels=2, dilations=(1, 2))
+    local = LocalConditioningConfig(num_features=3, hop=4, lookaround_frames=1, channels=2)
+    config = wd.WaveNetConfig.tiny(
+        kernel_size=2, sample_rate=8000, residual_channels=4, skip_channels=4, dilations=(1, 2),
+        cycles=1, context_stack=far, local_conditioning=local,
+    )  # fmt: skip
+    model, picture = tmp_path / "vocoder", tmp_path / "a.svg"
+    wd.save(wd.WaveNet(config, rngs=nnx.Rngs(0)), model)
+    out = printed(capsys, "--model", model, "--tree", "--picture", picture)
+    near, far_tree, frames = out.split("\n\n")[-3:]
+    assert near.startswith("output") and near.endswith("lag          4               0")
+    assert far_tree.startswith("context stack, in steps of 8 samples:\noutput")
+    assert far_tree.count("dilation") == 2
+    assert frames.startswith("features, a frame every 4 samples; frame 0 is the output's own:")
+    row = frames.splitlines()[1]
+    answer = values(capsys, "--model", model)
+    assert row.count("●") == len(answer["features"]["frames"]) == answer["features"]["num_taps"]
+    assert answer["features"]["milliseconds"] == answer["features"]["size"] * 4 / 8
+    assert [layer["size"] for layer in answer["context"]["layers"]] == [16, 32]
+    drawn = picture.read_text()
+    for words in ("context stack: kernel size 2", "steps of 8 samples", "a frame every 4 samples"):
+        assert words in drawn
+
+
 def diffwave():
     from wavedil import DiffWave, DiffWaveConfig
 

@@ -1,8 +1,6 @@
 """`wavedil rf`: receptive fields of stacks and saved models, and stacks that reach a target. Only a model loads JAX."""
 
 import json
-import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Optional, TypeAlias
@@ -11,9 +9,10 @@ import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
 from wavedil.cli.rf_answers import Answer, of_config, of_model, of_stack, of_target
+from wavedil.cli.rf_drawings import tree, write_files
 from wavedil.errors import UserError
 from wavedil.files import require_writable
-from wavedil.receptive_field import Design, draw_tree, format_dilations, parse_dilations
+from wavedil.receptive_field import Design, parse_dilations
 
 _SAMPLE_RATE = 16000
 # The options that describe a stack, and their defaults.
@@ -130,9 +129,9 @@ def rf(args: Rf) -> int | None:
             )
     output = json.dumps(answer.values()) if args.json else answer.text()
     if args.tree and answer.stack is not None:
-        output += f"\n\n{_tree(answer.stack)}"
+        output += f"\n\n{tree(answer.stack, answer)}"
     # Files first: one that cannot be written is an error before anything is printed.
-    notes = _write_files(args, answer)
+    notes = write_files(answer, picture=args.picture, page=args.page, source=args.model)
     print("\n".join([output] if args.json else [output, *notes]))
     return None
 
@@ -213,47 +212,3 @@ def _require_free(args: Rf) -> None:
         if file.exists() and not args.overwrite:
             raise UserError(f"{file} exists; give another name, or --overwrite")
         require_writable(file)
-
-
-def _tree(stack: Design) -> str:
-    encoding = sys.stdout.encoding or "ascii"
-    dilations, entry = stack.layer_dilations, stack.input_kernel_size
-    width = shutil.get_terminal_size().columns
-    text = draw_tree(stack.kernel_size, dilations, input_kernel_size=entry, width=width)
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        return draw_tree(
-            stack.kernel_size, dilations, input_kernel_size=entry, width=width, ascii_only=True
-        )
-    return text
-
-
-def _write_files(args: Rf, answer: Answer) -> list[str]:
-    """Writes the picture and the page; a line on each."""
-    stack, notes = answer.stack, []
-    if stack is None:
-        if args.picture is not None and answer.traced is not None:
-            from wavedil.report.traced_field_picture import draw_traced_field
-
-            draw_traced_field(answer.traced, args.picture, title=str(args.model))
-            notes.append(f"{args.picture}: picture of what outputs see")
-        return notes
-    if args.picture is not None:
-        from wavedil.report.receptive_field_pictures import draw_stack
-
-        draw_stack(stack, args.picture, sample_rate=answer.sample_rate)
-        notes.append(f"{args.picture}: picture of {stack}")
-    if args.page is not None:
-        from wavedil.report.calculator_page import write_page
-
-        write_page(
-            args.page,
-            kernel_size=stack.kernel_size,
-            dilations=format_dilations(stack.dilations),
-            cycles=stack.cycles,
-            input_kernel_size=stack.input_kernel_size,
-            sample_rate=answer.sample_rate,
-        )
-        notes.append(f"{args.page}: calculator that opens with {stack}")
-    return notes

@@ -26,24 +26,31 @@ from wavedil.report.receptive_field_values import (
     comparison_values,
     context_values,
     designs_values,
-    field_values,
+    frames_values,
     stack_values,
 )
 
 if TYPE_CHECKING:
-    from wavedil.models import WaveNet, WaveNetConfig
+    from wavedil.models import ContextStackConfig, WaveNet, WaveNetConfig
     from wavedil.receptive_field import TracedField
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer, as text or as JSON values, and what trees and files show: a stack, or where there is none a trace."""
+    """One answer, as text or as JSON values, and what trees and files show: a stack, or where there is none a trace.
+
+    Attributes:
+      context: The context stack that conditions the stack.
+      frames: What the frames are that condition it, features or latents; the samples to each, and those an output sees.
+    """
 
     stack: Design | None
     sample_rate: int
     text: Callable[[], str]
     values: Callable[[], dict[str, Any]]
     traced: "TracedField | None" = None
+    context: "ContextStackConfig | None" = None
+    frames: tuple[str, int, ReceptiveField] | None = None
 
 
 def of_stack(stack: Design, sample_rate: int) -> Answer:
@@ -109,17 +116,21 @@ def of_model(folder: Path) -> Answer:
     condition = None if local is None else jnp.zeros((1, codes.shape[1], local.channels))
     traced = trace(lambda codes: model(codes, local=condition), codes)
     fields = {"declared": declared, "traced": traced.receptive_field}
-    name = "features" if loaded is model else "latents"
-    frames = None if local is None else _field_of_frames(model)
-    more = "" if local is None or frames is None else f"\n\n{frames_text(name, local.hop, frames)}"
-    return replace(
+    rate = answer.sample_rate
+    compared = replace(
         answer,
-        text=lambda: f"{answer.text()}\n\n{comparison_text(fields, answer.sample_rate)}{more}",
-        values=lambda: (
-            answer.values()
-            | comparison_values(fields, answer.sample_rate)
-            | ({} if frames is None else {name: field_values(frames, answer.sample_rate)})
-        ),
+        text=lambda: f"{answer.text()}\n\n{comparison_text(fields, rate)}",
+        values=lambda: answer.values() | comparison_values(fields, rate),
+    )
+    if local is None or local.hop is None:
+        return compared
+    name, hop = "features" if loaded is model else "latents", local.hop
+    frames = _field_of_frames(model)
+    return replace(
+        compared,
+        text=lambda: f"{compared.text()}\n\n{frames_text(name, hop, frames)}",
+        values=lambda: compared.values() | {name: frames_values(hop, frames, rate)},
+        frames=(name, hop, frames),
     )
 
 
@@ -188,6 +199,7 @@ def _of_network(config: "WaveNetConfig") -> Answer:
         answer,
         text=lambda: f"{context_text(context, field, sample_rate)}\n\n{answer.text()}",
         values=lambda: answer.values() | context_values(context, field, sample_rate),
+        context=context,
     )
 
 

@@ -4,7 +4,7 @@ import dataclasses
 
 from wavedil.config import Config
 from wavedil.errors import UserError, require_positive
-from wavedil.receptive_field import ReceptiveField
+from wavedil.receptive_field import Design, ReceptiveField
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,6 +49,11 @@ class ContextStackConfig(Config):
     def layer_dilations(self) -> tuple[int, ...]:
         """The dilation of every block, in steps of `factor` samples."""
         return self.dilations * self.cycles
+
+    @property
+    def stack(self) -> Design:
+        """Its layers, in steps of `factor` samples."""
+        return Design(kernel_size=self.kernel_size, dilations=self.dilations, cycles=self.cycles)
 
     @property
     def receptive_field(self) -> ReceptiveField:

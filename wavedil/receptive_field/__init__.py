@@ -25,6 +25,7 @@ from wavedil.receptive_field.stack import parse_dilations as parse_dilations
 from wavedil.receptive_field.stack import pitch_lags as pitch_lags
 from wavedil.receptive_field.stack import stack_dilations as stack_dilations
 from wavedil.receptive_field.stack import table as table
+from wavedil.receptive_field.tree import draw_frames as draw_frames
 from wavedil.receptive_field.tree import draw_tree as draw_tree
 from wavedil.receptive_field.tree import seen_lags as seen_lags
 from wavedil.receptive_field.wording import samples_text as samples_text

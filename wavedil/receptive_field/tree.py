@@ -70,12 +70,7 @@ def draw_tree(
     """
     layers = layer_sizes(kernel_size, dilations, input_kernel_size=input_kernel_size)
     size = 1 + sum((taps - 1) * dilation for taps, dilation in layers)
-    spacing = min(_WIDEST_SPACING, (width - _LABEL_WIDTH - 1) // max(1, size - 1))
-    if spacing < 1:
-        raise UserError(
-            f"the tree of a receptive field of {size} samples needs {size + _LABEL_WIDTH} columns, but there "
-            f"are {width}; widen the terminal, or draw a picture"
-        )
+    spacing = _spacing(f"the tree of a receptive field of {size} samples", size, width)
     rows = seen_lags(layers)
     names = _row_names(len(rows), has_input_layer=input_kernel_size > 1)
     lines = [_nodes(names[0], rows[0], size, spacing)]
@@ -88,6 +83,36 @@ def draw_tree(
     lines.append(f"{'lag':<{_LABEL_WIDTH}}{first:<{(size - 1) * spacing}}0")
     text = "\n".join(line.rstrip() for line in lines)
     return text.translate(_ASCII) if ascii_only else text
+
+
+def draw_frames(
+    name: str, taps: Sequence[int], *, width: int = 80, ascii_only: bool = False
+) -> str:
+    """The frames that condition one output, of which frame 0 is its own, in two lines of text.
+
+        features     ●   ●   ●   ●   ●
+        frame        -3          0
+
+    Raises:
+      UserError: If there are too many frames for the width.
+    """
+    first, last = min(*taps, 0), max(*taps, 0)
+    size = last - first + 1
+    spacing = _spacing(f"a row of {size} {name}", size, width)
+    row = _nodes(name, [last - tap for tap in taps], size, spacing).replace(_UNSEEN, _HOLE)
+    number = str(first) if -first * spacing > len(str(first)) else ""
+    text = f"{row}\n{'frame':<{_LABEL_WIDTH}}{number:<{-first * spacing}}0"
+    return text.translate(_ASCII) if ascii_only else text
+
+
+def _spacing(what: str, size: int, width: int) -> int:
+    spacing = min(_WIDEST_SPACING, (width - _LABEL_WIDTH - 1) // max(1, size - 1))
+    if spacing < 1:
+        raise UserError(
+            f"{what} needs {size + _LABEL_WIDTH} columns, but there are {width}; "
+            "widen the terminal, or draw a picture"
+        )
+    return spacing
 
 
 def _row_names(num_rows: int, has_input_layer: bool) -> list[str]:

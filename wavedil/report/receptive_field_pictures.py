@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Bool
 
-from wavedil.receptive_field import Design, layer_sizes, paths_per_lag, samples_text
+from wavedil.models.context_stack import ContextStackConfig
+from wavedil.receptive_field import (
+    Design,
+    ReceptiveField,
+    layer_sizes,
+    paths_per_lag,
+    samples_text,
+)
 from wavedil.report.figures import FilePath, new_figure, open_frame, write_figure
 from wavedil.report.receptive_field_text import spread_of_paths
 
@@ -24,9 +31,18 @@ _MOST_ROW_NAMES = 64
 _MOST_DIGITS = 120
 
 Run = tuple[int, int]
+# Features or latents: what they are, the samples to each, and the frames that an output sees.
+Frames = tuple[str, int, ReceptiveField]
 
 
-def draw_stack(stack: Design, path: FilePath, *, sample_rate: float) -> None:
+def draw_stack(
+    stack: Design,
+    path: FilePath,
+    *,
+    sample_rate: float,
+    context: ContextStackConfig | None = None,
+    frames: Frames | None = None,
+) -> None:
     """Draw a stack's tree above the number of paths to each input, and write it.
 
     The tree has the inputs at the bottom, a row for each layer, and all paths that reach the one output at the top
@@ -34,12 +50,15 @@ def draw_stack(stack: Design, path: FilePath, *, sample_rate: float) -> None:
 
     Below it are the paths from the output to each input over their mean, so that 1 everywhere is an even coverage.
     Where many inputs share a column of the picture, the light part reaches to the most and the dark part to the
-    fewest. Holes, the inputs that no path reaches, are red in both.
+    fewest. Holes, the inputs that no path reaches, are red in both. Below are what conditions the stack: the tree of a
+    context stack, in its own steps, and the frames of features or latents that the output depends on.
 
     Args:
       stack: Sizes of the stack.
       path: File to write; its suffix is the format: .svg, .png or .pdf.
       sample_rate: Samples per second (Hz), for lengths in milliseconds.
+      context: The context stack that conditions it.
+      frames: The name of the frames that condition it, the samples to each, and those that an output sees.
 
     Raises:
       UserError: If the field is too long to count its paths, or the file cannot be written.
@@ -49,24 +68,60 @@ def draw_stack(stack: Design, path: FilePath, *, sample_rate: float) -> None:
 
     Reference: van den Oord et al. 2016, arXiv:1609.03499.
     """
-    layers = layer_sizes(
-        stack.kernel_size, stack.layer_dilations, input_kernel_size=stack.input_kernel_size
-    )
-    rows = _seen_rows(layers, stack.size)
-    tree_height = min(max(9.0, 0.16 * len(rows)), 0.75 * len(rows), 16.0)
-    figure = new_figure(min(11.0, 5.0 + 0.35 * stack.size), tree_height + 2.6)
-    tree, coverage = figure.subplots(2, 1, sharex=True, height_ratios=(tree_height, 1.6))
+    drawn = [stack] if context is None else [stack, context.stack]
+    heights = [_tree_height(each) for each in drawn]
+    heights[1:1] = [1.6]
+    heights += [1.0] if frames is not None else []
+    width = min(11.0, 5.0 + 0.35 * max(each.size for each in drawn))
+    figure = new_figure(width, sum(heights) + 0.5 * len(heights))
+    tree, coverage, *more = figure.subplots(len(heights), 1, height_ratios=heights)
     milliseconds = stack.receptive_field.milliseconds(sample_rate)
     figure.suptitle(
         f"{stack}\nreceptive field {samples_text(stack.size)}, {milliseconds:g} ms at {sample_rate:g} Hz",
         color=_INK, fontsize=11, x=0.01, ha="left", wrap=True,
     )  # fmt: skip
-    _draw_tree(tree, layers, rows)
-    _name_rows(tree, layers, has_input_layer=stack.input_kernel_size > 1)
+    _draw_tree(tree, stack)
+    tree.tick_params(bottom=False, labelbottom=False)
     _draw_coverage(coverage, stack)
-    margin = max(0.6, 0.012 * stack.size)
-    coverage.set_xlim(-stack.size + 1 - margin, margin)
+    tree.sharex(coverage)
+    _set_lags(coverage, stack.size, "samples before the output")
+    if context is not None:
+        _draw_tree(more[0], context.stack)
+        more[0].set_title(f"context stack: {context.stack}", loc="left", fontsize=9, color=_INK)
+        _set_lags(
+            more[0], context.stack.size, f"steps of {context.factor} samples before the output's"
+        )
+    if frames is not None:
+        _draw_frames(more[-1], *frames)
     write_figure(figure, path)
+
+
+def _tree_height(stack: Design) -> float:
+    num_rows = 1 + stack.num_layers + (stack.input_kernel_size > 1)
+    return min(max(9.0, 0.16 * num_rows), 0.75 * num_rows, 16.0)
+
+
+def _set_lags(axes: "Axes", size: int, label: str) -> None:
+    """Times before the output's, from the first that it sees."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    margin = max(0.6, 0.012 * size)
+    axes.set_xlim(-size + 1 - margin, margin)
+    axes.set_xlabel(label)
+    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{abs(x):g}"))
+
+
+def _draw_frames(axes: "Axes", name: str, hop: int, field: ReceptiveField) -> None:
+    """The frames that an output depends on; frame 0 is its own."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.plot(field.taps, [0] * field.num_taps, "o", color=_PATH, markersize=4)
+    axes.plot(0, 0, "o", markersize=8, markerfacecolor="none", markeredgecolor=_OUTPUT)
+    axes.set_title(f"{name}, a frame every {hop} samples", loc="left", fontsize=9, color=_INK)
+    axes.set(xlabel="frames after the output's own", yticks=[])
+    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, steps=[1, 2, 5, 10]))
+    axes.spines[["left", "right", "top"]].set_visible(False)
 
 
 def _seen_rows(layers: Sequence[tuple[int, int]], size: int) -> list[Bool[np.ndarray, " lags"]]:
@@ -82,12 +137,13 @@ def _seen_rows(layers: Sequence[tuple[int, int]], size: int) -> list[Bool[np.nda
     return rows
 
 
-def _draw_tree(
-    axes: "Axes", layers: Sequence[tuple[int, int]], rows: Sequence[Bool[np.ndarray, " lags"]]
-) -> None:
+def _draw_tree(axes: "Axes", stack: Design) -> None:
     from matplotlib.collections import LineCollection, PolyCollection
 
-    size = len(rows[0])
+    layers = layer_sizes(
+        stack.kernel_size, stack.layer_dilations, input_kernel_size=stack.input_kernel_size
+    )
+    size, rows = stack.size, _seen_rows(layers, stack.size)
     runs = [list(_runs(row, size / _MARKS_ACROSS)) for row in rows]
     lines, bands = [], []
     for depth, (taps, dilation) in enumerate(reversed(layers)):
@@ -106,8 +162,9 @@ def _draw_tree(
         _draw_row(axes, y, row, row_runs, is_output=y == len(layers))
     open_frame(axes)
     axes.spines[["left", "bottom"]].set_visible(False)
-    axes.tick_params(bottom=False, labelbottom=False, left=False)
+    axes.tick_params(left=False)
     axes.set_ylim(-0.5, len(layers) + 0.7)
+    _name_rows(axes, layers, has_input_layer=stack.input_kernel_size > 1)
 
 
 def _draw_row(
@@ -149,8 +206,6 @@ def _name_rows(axes: "Axes", layers: Sequence[tuple[int, int]], has_input_layer:
 
 
 def _draw_coverage(axes: "Axes", stack: Design) -> None:
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
     counts = paths_per_lag(
         stack.kernel_size, stack.layer_dilations, input_kernel_size=stack.input_kernel_size
     )
@@ -179,10 +234,8 @@ def _draw_coverage(axes: "Axes", stack: Design) -> None:
         f"paths from the output to each sample: {spread_of_paths(stack)}{holes}", loc="left", fontsize=9,
         color=_HOLE if stack.has_holes else _INK,
     )  # fmt: skip
-    axes.set(xlabel="samples before the output", ylabel="paths / mean")
+    axes.set(ylabel="paths / mean")
     axes.margins(y=0.15)
-    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, steps=[1, 2, 5, 10]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{abs(x):g}"))
     open_frame(axes)
 
 

@@ -11,26 +11,15 @@ from wavedil.report.receptive_field_text import MOST_LAGS_COUNTED
 def stack_values(stack: Design, sample_rate: float) -> dict[str, Any]:
     """A stack, its field and its layers; lags with no path, and evenness, unless the field is very long."""
     entry = {"input_kernel_size": stack.input_kernel_size}
-    rows = table(stack.kernel_size, stack.layer_dilations, **entry)
-    layers = [
-        {
-            "name": row.name,
-            "kernel_size": row.kernel_size,
-            "dilation": row.dilation,
-            "size": row.receptive_field.size,
-            "milliseconds": row.receptive_field.milliseconds(sample_rate),
-        }
-        for row in rows
-    ]
     counted = stack.size <= MOST_LAGS_COUNTED
     return {
-        **field_values(rows[-1].receptive_field, sample_rate),
+        **field_values(stack.receptive_field, sample_rate),
         "sample_rate": sample_rate,
         **_sizes(stack),
         "num_holes": stack.num_holes,
         "holes": holes(stack.kernel_size, stack.layer_dilations, **entry) if counted else None,
         "evenness": float(stack.evenness) if counted else None,
-        "layers": layers,
+        "layers": _layers(stack, sample_rate),
     }
 
 
@@ -47,8 +36,17 @@ def context_values(
         "num_holes": num_holes,
         "holes": field.holes if field.size <= MOST_LAGS_COUNTED else None,
         "evenness": None,
-        "context": context.to_dict() | field_values(context.receptive_field, sample_rate),
+        "context": {
+            **context.to_dict(),
+            **field_values(context.receptive_field, sample_rate),
+            "layers": _layers(context.stack, sample_rate, context.factor),
+        },
     }
+
+
+def frames_values(hop: int, field: ReceptiveField, sample_rate: float) -> dict[str, Any]:
+    """The frames of features or latents, one every `hop` samples, that a sample depends on."""
+    return {**field_values(field, sample_rate / hop), "hop": hop, "frames": list(field.taps)}
 
 
 def designs_values(designs: Sequence[Design], wanted: int, sample_rate: float) -> dict[str, Any]:
@@ -95,6 +93,23 @@ def field_values(field: ReceptiveField, sample_rate: float) -> dict[str, Any]:
         "stride": str(field.stride),
         "milliseconds": field.milliseconds(sample_rate),
     }
+
+
+def _layers(stack: Design, sample_rate: float, step: int = 1) -> list[dict[str, Any]]:
+    """The layers of a stack that runs once every `step` samples; dilations are in steps."""
+    rows = table(
+        stack.kernel_size, stack.layer_dilations, input_kernel_size=stack.input_kernel_size
+    )
+    return [
+        {
+            "name": row.name,
+            "kernel_size": row.kernel_size,
+            "dilation": row.dilation,
+            "size": step * row.receptive_field.size,
+            "milliseconds": step * row.receptive_field.milliseconds(sample_rate),
+        }
+        for row in rows
+    ]
 
 
 def _sizes(stack: Design) -> dict[str, Any]:
