@@ -4,7 +4,9 @@ An array in the body has its own axes alone. What differs from trip to trip, or 
 maps of a factor that is in none of its axes.
 """
 
-from wavedil.receptive_field.tracing.domain.value import Axis, Value, new_axis
+from wavedil.receptive_field.tracing.constants import Constant
+from wavedil.receptive_field.tracing.domain.value import Axis, Value, new_axis, size_of
+from wavedil.receptive_field.tracing.interpreter import Seen
 from wavedil.receptive_field.tracing.rules.relations import affine
 
 
@@ -30,3 +32,31 @@ def later(value: Value, trips: Axis, by: int) -> Value:
     """What trip s - by has, in trip s."""
     moved = show(value, trips)
     return hide(moved.read(0, affine(moved.shape[0], 1, -by)), trips)
+
+
+def sliced(value: Seen, trips: Axis) -> Seen:
+    """What each trip has of what is scanned."""
+    return hide(value, trips) if isinstance(value, Value) else Constant(value.shape[1:], None)
+
+
+def shown(value: Seen, trips: Axis) -> Seen:
+    """The outputs of every trip, one after the other."""
+    if isinstance(value, Value):
+        return show(value, trips)
+    return Constant((size_of(trips), *value.shape), None)
+
+
+def at_first(value: Seen, trips: Axis) -> Seen:
+    """What the first trip alone is given."""
+    if not isinstance(value, Value):
+        return Constant(value.shape, None)
+    first = Value(((), *value.axes), value.terms).read(0, affine(size_of(trips), 1, 0))
+    return hide(first, trips)
+
+
+def at_last(value: Seen, trips: Axis) -> Seen:
+    """What the last trip hands on."""
+    if not isinstance(value, Value):
+        return Constant(value.shape, None)
+    last = show(value, trips).read(0, affine(1, 1, size_of(trips) - 1))
+    return Value(last.axes[1:], last.terms)

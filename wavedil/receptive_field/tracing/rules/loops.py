@@ -15,10 +15,9 @@ from wavedil.receptive_field.tracing.constants import Constant
 from wavedil.receptive_field.tracing.domain.value import Axis, Value, new_axis
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.jax_internals import inner_jaxprs, opened, scan_inputs
-from wavedil.receptive_field.tracing.rules import fixpoint
+from wavedil.receptive_field.tracing.rules import fixpoint, hidden_axes
 from wavedil.receptive_field.tracing.rules.control import because, either
 from wavedil.receptive_field.tracing.rules.fixpoint import Carry
-from wavedil.receptive_field.tracing.rules.hidden_axes import hide, show
 from wavedil.receptive_field.tracing.rules.relations import affine
 from wavedil.receptive_field.tracing.rules.shape import stacked
 
@@ -101,11 +100,11 @@ def _all_trips(
 ) -> list[Seen]:
     length, reverse, count = eqn.params["length"], eqn.params["reverse"], len(first)
     trips = new_axis(length)
-    slices = [_slice(_in_order(value, reverse), trips) for value in scanned]
-    start = [_at_first(value, trips) for value in first]
+    slices = [hidden_axes.sliced(_in_order(value, reverse), trips) for value in scanned]
+    start = [hidden_axes.at_first(value, trips) for value in first]
     outputs = _solved(tracer, eqn, trips, [*constants], start, slices)
-    last = [_at_last(value, trips) for value in outputs[:count]]
-    given = [_shown(value, trips, length) for value in outputs[count:]]
+    last = [hidden_axes.at_last(value, trips) for value in outputs[:count]]
+    given = [hidden_axes.shown(value, trips) for value in outputs[count:]]
     return [*last, *(_in_order(value, reverse) for value in given)]
 
 
@@ -188,34 +187,6 @@ def _in_order(value: Seen, reverse: bool) -> Seen:
         return Constant(value.shape, None)
     size = value.shape[0]
     return value.read(0, affine(size, -1, size - 1))
-
-
-def _slice(value: Seen, trips: Axis) -> Seen:
-    """What each trip has of what is scanned."""
-    return hide(value, trips) if isinstance(value, Value) else Constant(value.shape[1:], None)
-
-
-def _shown(value: Seen, trips: Axis, length: int) -> Seen:
-    """The outputs of every trip, with the hidden axis as their first."""
-    return (
-        show(value, trips) if isinstance(value, Value) else Constant((length, *value.shape), None)
-    )
-
-
-def _at_first(value: Seen, trips: Axis) -> Seen:
-    """The carry into the first trip alone."""
-    if not isinstance(value, Value):
-        return Constant(value.shape, None)
-    first = Value(((), *value.axes), value.terms).read(0, affine(trips[0].size, 1, 0))
-    return hide(first, trips)
-
-
-def _at_last(value: Seen, trips: Axis) -> Seen:
-    """The carry out of the last trip."""
-    if not isinstance(value, Value):
-        return Constant(value.shape, None)
-    last = Value((trips, *value.axes), value.terms).read(0, affine(1, 1, trips[0].size - 1))
-    return Value(last.axes[1:], last.terms)
 
 
 def while_loop(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Sequence[Seen]:
