@@ -9,8 +9,9 @@ from jax.extend.core import Literal as JaxprLiteral
 from wavedil.errors import UserError
 from wavedil.receptive_field.taps import Taps
 from wavedil.receptive_field.tracing.constants import Constant, computed
+from wavedil.receptive_field.tracing.domain.axes import Axis, new_axes
 from wavedil.receptive_field.tracing.domain.terms import Term
-from wavedil.receptive_field.tracing.domain.value import Axis, Value, new_axes
+from wavedil.receptive_field.tracing.domain.value import Value
 from wavedil.receptive_field.tracing.jax_internals import opened
 from wavedil.receptive_field.tracing.source import source_line
 

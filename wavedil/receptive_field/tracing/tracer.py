@@ -12,11 +12,12 @@ from wavedil.receptive_field.arithmetic import ReceptiveField
 from wavedil.receptive_field.tracing.answer.field import TracedField
 from wavedil.receptive_field.tracing.answer.reading import Reading
 from wavedil.receptive_field.tracing.answer.summary import summary
+from wavedil.receptive_field.tracing.domain.axes import new_axes, new_axis
 from wavedil.receptive_field.tracing.domain.axis_map import AxisMap
 from wavedil.receptive_field.tracing.domain.formula import INFINITY, Formula, Piece
 from wavedil.receptive_field.tracing.domain.sets import ZERO
 from wavedil.receptive_field.tracing.domain.terms import Term
-from wavedil.receptive_field.tracing.domain.value import Value, new_axes, new_axis, union_of
+from wavedil.receptive_field.tracing.domain.value import Value, union_of
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen, Unknown
 from wavedil.receptive_field.tracing.rules import LOOKING_AT_KNOWN, RULES, control
 

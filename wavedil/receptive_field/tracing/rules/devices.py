@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from wavedil.receptive_field.tracing.constants import Constant
-from wavedil.receptive_field.tracing.domain.value import Axis, Value, new_axis, size_of
+from wavedil.receptive_field.tracing.domain.axes import Axis, new_axis, size_of
+from wavedil.receptive_field.tracing.domain.value import Value
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.jax_internals import opened
 from wavedil.receptive_field.tracing.rules.gathering import read_any

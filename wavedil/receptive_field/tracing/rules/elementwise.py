@@ -7,15 +7,9 @@ from typing import Any
 import numpy as np
 
 from wavedil.receptive_field.tracing.constants import Constant
+from wavedil.receptive_field.tracing.domain.axes import Axes, Axis, new_axes, new_axis
 from wavedil.receptive_field.tracing.domain.known import MINUS_INFINITY, Known, mask
-from wavedil.receptive_field.tracing.domain.value import (
-    Axes,
-    Axis,
-    Value,
-    new_axes,
-    new_axis,
-    union_of,
-)
+from wavedil.receptive_field.tracing.domain.value import Value, union_of
 from wavedil.receptive_field.tracing.evaluation import compact
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen, released
 from wavedil.receptive_field.tracing.rules import intervals, masking

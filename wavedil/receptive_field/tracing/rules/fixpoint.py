@@ -25,11 +25,12 @@ from typing import Any
 
 from wavedil.receptive_field.taps import Taps
 from wavedil.receptive_field.tracing.constants import Constant
+from wavedil.receptive_field.tracing.domain.axes import Axis, Terms
 from wavedil.receptive_field.tracing.domain.axis_map import AxisMap
 from wavedil.receptive_field.tracing.domain.formula import INFINITY, Formula, Piece
 from wavedil.receptive_field.tracing.domain.sets import ZERO, Set, plus, union
 from wavedil.receptive_field.tracing.domain.terms import Term, tidied, trimmed, united
-from wavedil.receptive_field.tracing.domain.value import Axis, Terms, Value, union_of
+from wavedil.receptive_field.tracing.domain.value import Value, union_of
 from wavedil.receptive_field.tracing.interpreter import Seen
 from wavedil.receptive_field.tracing.rules.control import because, either
 from wavedil.receptive_field.tracing.rules.hidden_axes import hide, later

@@ -8,18 +8,10 @@ import numpy as np
 
 from wavedil.receptive_field.taps import Taps
 from wavedil.receptive_field.tracing.constants import Constant
+from wavedil.receptive_field.tracing.domain.axes import Axis, Factor, new_axes, new_axis
 from wavedil.receptive_field.tracing.domain.axis_map import AxisMap
 from wavedil.receptive_field.tracing.domain.terms import Term, tidied, united
-from wavedil.receptive_field.tracing.domain.value import (
-    Axis,
-    Factor,
-    Interval,
-    Value,
-    new_axes,
-    new_axis,
-    union_of,
-    with_axis,
-)
+from wavedil.receptive_field.tracing.domain.value import Interval, Value, union_of, with_axis
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.rules.relations import listed
 

@@ -5,7 +5,8 @@ maps of a factor that is in none of its axes.
 """
 
 from wavedil.receptive_field.tracing.constants import Constant
-from wavedil.receptive_field.tracing.domain.value import Axis, Value, new_axis, size_of
+from wavedil.receptive_field.tracing.domain.axes import Axis, new_axis, size_of
+from wavedil.receptive_field.tracing.domain.value import Value
 from wavedil.receptive_field.tracing.interpreter import Seen
 from wavedil.receptive_field.tracing.rules.relations import affine
 

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from wavedil.receptive_field.tracing.constants import Constant
-from wavedil.receptive_field.tracing.domain.value import Axis, Value, new_axis
+from wavedil.receptive_field.tracing.domain.axes import Axis, new_axis
+from wavedil.receptive_field.tracing.domain.value import Value
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.jax_internals import inner_jaxprs, opened, scan_inputs
 from wavedil.receptive_field.tracing.rules import fixpoint, hidden_axes

@@ -8,9 +8,10 @@ import numpy as np
 
 from wavedil.receptive_field.tracing.constants import Constant
 from wavedil.receptive_field.tracing.domain import folding
+from wavedil.receptive_field.tracing.domain.axes import Factor, new_axes, new_axis
 from wavedil.receptive_field.tracing.domain.sets import ZERO
 from wavedil.receptive_field.tracing.domain.terms import Term, tidied
-from wavedil.receptive_field.tracing.domain.value import Factor, Value, new_axes, new_axis, union_of
+from wavedil.receptive_field.tracing.domain.value import Value, union_of
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.rules.elementwise import together
 from wavedil.receptive_field.tracing.rules.masking import over_live

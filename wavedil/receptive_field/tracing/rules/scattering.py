@@ -8,18 +8,12 @@ import numpy as np
 
 from wavedil.receptive_field.taps import Taps
 from wavedil.receptive_field.tracing.constants import Constant
+from wavedil.receptive_field.tracing.domain.axes import Axis, Terms, new_axes, new_axis
 from wavedil.receptive_field.tracing.domain.axis_map import AxisMap, overlaid
 from wavedil.receptive_field.tracing.domain.formula import Formula, Piece
 from wavedil.receptive_field.tracing.domain.known import mask
 from wavedil.receptive_field.tracing.domain.sets import Set
-from wavedil.receptive_field.tracing.domain.value import (
-    Axis,
-    Terms,
-    Value,
-    new_axes,
-    new_axis,
-    union_of,
-)
+from wavedil.receptive_field.tracing.domain.value import Value, union_of
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.rules.gathering import (
     from_any,

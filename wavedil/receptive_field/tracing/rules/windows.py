@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from wavedil.receptive_field.tracing.domain.axes import Axis, new_axes, new_axis
 from wavedil.receptive_field.tracing.domain.axis_map import overlaid
 from wavedil.receptive_field.tracing.domain.formula import Piece
 from wavedil.receptive_field.tracing.domain.known import Known
-from wavedil.receptive_field.tracing.domain.value import Axis, Value, new_axes, new_axis, union_of
+from wavedil.receptive_field.tracing.domain.value import Value, union_of
 from wavedil.receptive_field.tracing.evaluation import compact
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.rules import masking
