@@ -14,6 +14,7 @@ import orbax.checkpoint as ocp
 
 from wavedil.errors import UserError
 from wavedil.files import require_room, sync_tree, writing
+from wavedil.training.checksums import require_unchanged, write_checksums
 from wavedil.training.state import TrainingState
 
 _KEEP = 2
@@ -66,6 +67,7 @@ class Checkpoints:
                 self._manager.save(step, args=ocp.args.StandardSave(mapping))
                 self._manager.wait_until_finished()
                 sync_tree(place)
+                write_checksums(place)
         except BaseException:
             for unfinished in self._folder.glob("*tmp*"):
                 shutil.rmtree(unfinished, ignore_errors=True)
@@ -86,7 +88,7 @@ class Checkpoints:
     ) -> TrainingState | None:
         """The state of the newest whole checkpoint, or None when there is none.
 
-        A checkpoint that cannot be read (a file of it is truncated or gone) is
+        A checkpoint that cannot be read (a file of it is truncated, gone or has other content) is
         named through `warn` and moved aside, and the one before it is taken.
 
         Raises:
@@ -98,6 +100,7 @@ class Checkpoints:
         unreadable: dict[int, str] = {}
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
+                require_unchanged(self._folder / str(step))
                 # By itself: the manager draws conclusions from the newest checkpoint, which may be the broken one.
                 with ocp.StandardCheckpointer() as reader:
                     mapping = reader.restore(self._link / str(step) / "default", target)
