@@ -5,8 +5,8 @@ From the repository's root, with the `bench` extra, on a machine that does nothi
     python experiments/speed/run.py [SECTION ...] [--smoke]
 
 Sections are training, layers, temporal, corpora, folders, outputs, conditioning, generation,
-engine_generation, engine_effects, wavelets, memory and startup.
-Without a name it measures all of them. It prints Markdown tables and writes results.json beside this file,
+engine_generation, engine_effects, wavelets, memory and startup; and gpu, for a machine with one.
+Without a name it measures all but gpu. It prints Markdown tables and writes results.json beside this file,
 where the parts not measured this time stay as they were. `--smoke` takes tiny sizes and writes elsewhere.
 """
 
@@ -25,6 +25,7 @@ SECTIONS = (
     *("conditioning", "generation", "engine_generation", "engine_effects"),
     *("wavelets", "memory", "startup"),
 )
+GPU = "gpu"
 FOLDER = Path(__file__).parent
 
 
@@ -32,11 +33,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join([*SECTIONS, GPU]))
     parser.add_argument("--smoke", action="store_true", help="tiny sizes: does it work?")
     arguments = parser.parse_args()
-    if unknown := set(arguments.sections) - set(SECTIONS):
-        parser.error(f"{', '.join(sorted(unknown))} is none of {', '.join(SECTIONS)}")
+    if unknown := set(arguments.sections) - {*SECTIONS, GPU}:
+        parser.error(f"{', '.join(sorted(unknown))} is none of {', '.join(SECTIONS)}, {GPU}")
     sizes = Sizes.smoke() if arguments.smoke else Sizes()
     folder = Path(tempfile.mkdtemp()) if arguments.smoke else FOLDER
     for name in arguments.sections or SECTIONS:
@@ -61,7 +62,7 @@ def save(path: Path, name: str, results: dict[str, Any]) -> None:
     saved = json.loads(path.read_text()) if path.exists() else {}
     saved[name] = results
     path.write_text(
-        json.dumps({key: saved[key] for key in SECTIONS if key in saved}, indent=1) + "\n"
+        json.dumps({key: saved[key] for key in (*SECTIONS, GPU) if key in saved}, indent=1) + "\n"
     )
 
 

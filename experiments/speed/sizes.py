@@ -94,6 +94,14 @@ class Sizes:
     corpora_rounds: int = 5
     peer_windows: tuple[int, ...] = (4096, 8192, 16384)
     scored: int = 320_000
+    gpu_matmul: int = 8192
+    gpu_channels: tuple[int, ...] = (64, 128, 256)
+    gpu_batch: int = 16
+    gpu_batch_sizes: tuple[int, ...] = (1, 8, 64, 256, 1024, 4096)
+    gpu_draws: int = 3
+    """Sounds drawn of each batch size."""
+    gpu_repeats: int = 20
+    """Calls in a turn, one after another on the device."""
 
     @classmethod
     def smoke(cls) -> Self:
@@ -132,4 +140,10 @@ class Sizes:
             corpora_rounds=2,
             peer_windows=(256, 512),
             scored=1000,
+            gpu_matmul=128,
+            gpu_channels=(4, 8),
+            gpu_batch=2,
+            gpu_batch_sizes=(1, 3),
+            gpu_draws=2,
+            gpu_repeats=2,
         )

@@ -7,10 +7,12 @@ import statistics
 import time
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 Seconds = dict[str, list[float]]
+_MODULES = {"PyWavelets": "pywt"}
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -64,6 +66,7 @@ def machine() -> dict[str, Any]:
         **{
             name: version(name)
             for name in ("jax", "jaxlib", "flax", "numpy", "torch", "PyWavelets")
+            if find_spec(_MODULES.get(name, name))
         },
         "date": datetime.date.today().isoformat(),
     }
