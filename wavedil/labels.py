@@ -54,15 +54,13 @@ class Vocabulary(dict[str, tuple[str, ...]]):
         self, labelled: Sequence[Mapping[str, str]]
     ) -> dict[str, Int32[np.ndarray, " signals"]]:
         """The rows of recordings' labels; 0 where a recording lacks the label, or its value is not known."""
-        return {
-            name: np.array(
-                [
-                    1 + values.index(value) if (value := item.get(name)) in values else 0
-                    for item in labelled
-                ],
-                np.int32,
-            )
+        rows: dict[str, dict[str | None, int]] = {
+            name: {value: row for row, value in enumerate(values, start=1)}
             for name, values in self.items()
+        }
+        return {
+            name: np.array([known.get(item.get(name), 0) for item in labelled], np.int32)
+            for name, known in rows.items()
         }
 
     def _rows_of(self, name: str, given: Any, num_signals: int) -> Any:

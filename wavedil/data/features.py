@@ -24,6 +24,7 @@ class FeatureReader:
       pitch: Of the pitch to compute beside the spectra.
 
     Attributes:
+      sample_rate: As it is given.
       mel: Complete settings of the spectra; None where features are read, or there are none.
       pitch: The settings of the pitch at the sample rate; None without.
       hop: Samples from one frame to the next; None where there are no features.
@@ -39,6 +40,7 @@ class FeatureReader:
         sample_rate: int,
         pitch: PitchConfig | None = None,
     ) -> None:
+        self.sample_rate = sample_rate
         self.mel = None if mel is None else mel.at(sample_rate)
         self.pitch = None if pitch is None else pitch.at(sample_rate)
         self.hop = hop if self.mel is None else self.mel.hop
