@@ -36,6 +36,7 @@ class Verb:
 
 VERBS = {
     "demo": Verb("demo", "Demo", "Train a small model in minutes, hear it and see it."),
+    "prepare": Verb("prepare", "Prepare", "Decode recordings once, into shards to train on."),
     "train": Verb("train", "Train", "Train a model on a folder of recordings."),
     "generate": Verb("generate", "Generate", "Generate sound with a trained model."),
     "evaluate": Verb("evaluate", "Evaluate", "Scores of a trained model on held-out recordings."),

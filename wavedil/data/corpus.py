@@ -4,12 +4,13 @@ import dataclasses
 import functools
 import hashlib
 import itertools
-from collections.abc import Sequence
-from typing import Generic, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, TypeVar
 
 from wavedil.data.fingerprints import Fingerprint, fingerprints
 from wavedil.data.pair import Pair
 from wavedil.data.recording import Recording
+from wavedil.data.shards import stored_sha256
 from wavedil.features import MelConfig
 from wavedil.labels import Vocabulary
 from wavedil.pitch import PitchConfig
@@ -41,6 +42,7 @@ class Corpus(Generic[Of]):
       hop: Samples that a frame of features covers; None where the recordings have none.
       mel: How the features are computed; None where they were read.
       pitch: How the pitch beside the mel spectra is computed; None where there is none.
+      decided: Settings of the reading that were decided when the recordings were prepared, by name.
       remarks: On recordings that are used otherwise than as they are, or twice, in lines for people.
     """
 
@@ -56,6 +58,7 @@ class Corpus(Generic[Of]):
     mel: MelConfig | None = None
     pitch: PitchConfig | None = None
     remarks: tuple[str, ...] = ()
+    decided: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def num_features(self) -> int:
@@ -91,7 +94,8 @@ class Corpus(Generic[Of]):
                     repr((split, recording.path, sorted(recording.labels.items()))).encode()
                 )
                 for array in recording.arrays:
-                    digest.update(array.tobytes())
+                    stored = stored_sha256(array)
+                    digest.update(array.tobytes() if stored is None else stored.encode())
                 if recording.features is not None:
                     digest.update(recording.features.tobytes())
         return digest.hexdigest()[:16]

@@ -1,9 +1,9 @@
 """Recordings that are the same: listed under two names, linked, or copied."""
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 
+from wavedil.data.fingerprints import sound
 from wavedil.data.recording import Recording
 from wavedil.errors import UserError
 
@@ -47,6 +47,6 @@ def _pairs(recordings: Sequence[Recording]) -> Iterator[tuple[Recording, Recordi
             continue  # nothing to compare
         first: dict[Hashable, Recording] = {}
         for recording in alike:
-            one = first.setdefault(hashlib.sha256(recording.codes.data).digest(), recording)
+            one = first.setdefault(sound(recording), recording)
             if one is not recording:
                 yield one, recording

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from wavedil.audio import CONVERTIBLE_SUFFIXES, READABLE_SUFFIXES
+from wavedil.data.shards import is_prepared
 from wavedil.errors import UserError
 from wavedil.files import open_regular
 
@@ -47,6 +48,11 @@ def list_entries(folder: str) -> list[Entry]:
       UserError: If there is no such folder or manifest, or no recording in it.
     """
     place = Path(folder).expanduser()
+    if is_prepared(place):
+        raise UserError(
+            f"{folder} holds shards, from which models of sound without features are trained and scored; give the "
+            "recordings that they were made of"
+        )
     if place.is_dir():
         return _list_folder(place)
     if not place.exists():

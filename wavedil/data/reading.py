@@ -1,9 +1,11 @@
 """Reading a corpus: every recording of a folder or manifest, decoded once, on all cores."""
 
+import dataclasses
 import math
 import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 from wavedil import audio
 from wavedil.data.config import CorpusConfig
@@ -12,7 +14,9 @@ from wavedil.data.decoding import Decoded, Decoder, commonest_rate, read_header
 from wavedil.data.features import FeatureReader
 from wavedil.data.found import Found, corpus_of, labels_of, nothing_usable
 from wavedil.data.listing import Entry, list_entries
+from wavedil.data.prepared import read_prepared
 from wavedil.data.recording import Recording
+from wavedil.data.shards import is_prepared
 from wavedil.errors import UserError, require_positive
 from wavedil.features import MelConfig
 from wavedil.pitch import PitchConfig
@@ -32,7 +36,8 @@ def read_corpus(
 ) -> Corpus:
     r"""Decode every recording of a corpus once and split it into train and held-out files.
 
-    All codes stay in memory, one byte a sample (two above 256 levels).
+    All codes stay in memory, one byte a sample (two above 256 levels); those of shards, which `prepare` wrote, are read
+    when they are used.
 
     Args:
       config: What to read.
@@ -53,6 +58,10 @@ def read_corpus(
       corpus = read_corpus(CorpusConfig(folder="fsdd", test=r"_[0-4]\.wav$"))
     """
     _check_features(config, mel, features_hop)
+    if is_prepared(Path(config.folder).expanduser()):
+        _require_no_features(config, mel, features_hop)
+        found, decided = read_prepared(config, quantizer, progress)
+        return dataclasses.replace(corpus_of(found, config), decided=decided)
     reader = _Reader(config, quantizer)
     return corpus_of(reader.read_all(mel, features_hop, pitch, progress), config)
 
@@ -67,6 +76,14 @@ def _check_features(config: CorpusConfig, mel: MelConfig | None, hop: int | None
         raise UserError(
             f"trim_db is {config.trim_db}, which cuts the sound but not the features beside it; cut both "
             "beforehand and leave trim_db out"
+        )
+
+
+def _require_no_features(config: CorpusConfig, mel: MelConfig | None, hop: int | None) -> None:
+    if mel is not None or hop is not None:
+        raise UserError(
+            f"{config.folder} holds shards, which have the codes of recordings and no features of them; give the "
+            "recordings themselves to train what is conditioned on mel spectra or other features"
         )
 
 

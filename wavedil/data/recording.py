@@ -13,7 +13,7 @@ class Recording:
 
     Attributes:
       path: Relative to the corpus folder, or as the manifest gives it.
-      codes: Codes [time] of the corpus's quantizer, read-only.
+      codes: Codes [time] of the corpus's quantizer, read-only; those in shards are read when they are sliced.
       labels: Name -> value; a label that the file lacks is absent.
       features: [frames, features], frame i of samples `i hop .. (i + 1) hop - 1`, read-only; None
         where the corpus has none.

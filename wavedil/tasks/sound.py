@@ -49,7 +49,7 @@ def require_no_features(corpus: Corpus, why: str) -> None:
 
 
 def with_corpus(config: RunConfig, corpus: Corpus) -> RunConfig:
-    """The configuration with the sample rate and fingerprint of the recordings.
+    """The configuration with the sample rate and fingerprint of the recordings, and how they were prepared.
 
     Raises:
       UserError: If there is nothing to train on.
@@ -58,9 +58,10 @@ def with_corpus(config: RunConfig, corpus: Corpus) -> RunConfig:
         raise UserError(
             f"held_out {config.corpus.held_out:g} leaves no recording to train on; use 0.1, say"
         )
+    decided = {**corpus.decided, "sample_rate": corpus.sample_rate}
     return dataclasses.replace(
         config,
-        corpus=dataclasses.replace(config.corpus, sample_rate=corpus.sample_rate),
+        corpus=dataclasses.replace(config.corpus, **decided),
         recordings_fingerprint=corpus.fingerprint,
     )
 

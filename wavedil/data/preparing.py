@@ -1,0 +1,364 @@
+"""Recordings to shards, on all cores: decoded once, and read by many runs and machines."""
+
+import collections
+import errno
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from wavedil import audio
+from wavedil.data import shards
+from wavedil.data.config import CorpusConfig
+from wavedil.data.decoding import Decoder, commonest_rate, read_header
+from wavedil.data.features import FeatureReader
+from wavedil.data.listing import Entry, list_entries
+from wavedil.data.shards import Index, PreparedConfig, Shard, Stored
+from wavedil.errors import UserError, require_positive
+from wavedil.files import is_scratch, replacing, write_json
+from wavedil.quantizer import Quantizer
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+# Of the recordings' files in a shard: enough that a disk reads it in one go, few enough that little is lost with one.
+_BYTES_OF_SHARD = 256 << 20
+# Each is a file that training keeps open.
+_MOST_SHARDS = 512
+
+
+class Prepared(NamedTuple):
+    """What was done.
+
+    Attributes:
+      num_written, num_there: Shards of this part that were written, and that were there before.
+      num_recordings, num_skipped: Recordings in those that were written, and how many cannot be used.
+      seconds_of_sound, seconds: How much sound they hold, and how long it took.
+      missing: Shards of other parts that are not there yet.
+      settings: Of all shards.
+    """
+
+    num_written: int
+    num_there: int
+    num_recordings: int
+    num_skipped: int
+    seconds_of_sound: float
+    seconds: float
+    missing: int
+    settings: PreparedConfig
+
+
+def prepare(
+    config: CorpusConfig,
+    folder: str | os.PathLike[str],
+    *,
+    quantizer: Quantizer,
+    num_shards: int | None = None,
+    part: tuple[int, int] = (1, 1),
+    progress: Callable[[int, int, str], None] | None = None,
+    warn: Callable[[str], None] = lambda line: None,
+) -> Prepared:
+    """Writes the recordings of a corpus as codes into shards, or those of its shards that are not there yet.
+
+    Each shard is complete or not there, so that it goes on where it was killed. Processes on any number of machines
+    write a part each into one folder, or into folders that are merged afterwards.
+
+    Args:
+      config: Which recordings, and how they are read; labels, and what is held out, are for the training to choose.
+      folder: Made if it is not there.
+      quantizer: Of the codes.
+      num_shards: By default one for 256 MiB of files, and no more than 512.
+      part: Which part of how many, from (1, n) to (n, n).
+      progress: Called with the bytes of files that are read and those that there are, and hours of sound a second.
+      warn: Called with a line about each shard that is damaged and written again.
+
+    Raises:
+      UserError: If the recordings cannot be used, or the folder holds shards of other settings or something else.
+      WriteError: If the disk is full.
+    """
+    begun = time.perf_counter()
+    shards.array_record()  # refuses before any work where it is missing
+    require_positive(num_shards=num_shards)
+    place = Path(folder)
+    entries = list_entries(config.folder)
+    sizes = [_size(entry.file) for entry in entries]
+    if num_shards is None:
+        num_shards = min(max(1, -(-sum(sizes) // _BYTES_OF_SHARD)), _MOST_SHARDS)
+    number, of = part
+    if not 1 <= number <= of <= num_shards:
+        raise UserError(
+            f"part is {number}/{of}, but there are {num_shards} shards; parts are 1/{of} to {of}/{of}, of at most as "
+            "many as there are shards (num_shards)"
+        )
+    settings = _settings(config, quantizer, num_shards, entries, sizes)
+    _claim(place, settings)
+    mine = range(number - 1, num_shards, of)
+    open_ = [shard for shard in mine if not _is_there(place, shard, settings, warn)]
+    writer = _Writer(config, place, settings, progress)
+    writer.write({shard: _entries_of(shard, num_shards, entries, sizes) for shard in open_})
+    paths = [shards.shard_path(place, shard, num_shards) for shard in range(num_shards)]
+    missing = sum(not path.exists() for path in paths)
+    if not missing:
+        # Nobody is writing any more: what is left are those of processes that were killed.
+        for left in filter(is_scratch, place.iterdir()):
+            left.unlink(missing_ok=True)
+    return Prepared(
+        num_written=len(open_),
+        num_there=len(mine) - len(open_),
+        num_recordings=writer.num_recordings,
+        num_skipped=writer.num_skipped,
+        seconds_of_sound=writer.num_samples / settings.sample_rate,
+        seconds=time.perf_counter() - begun,
+        missing=missing,
+        settings=settings,
+    )
+
+
+class _Encoded(NamedTuple):
+    stored: Stored
+    codes: np.ndarray
+    num_bytes: int
+
+
+class _Writer:
+    """Writes shards one after the other, from recordings that are decoded ahead on all cores."""
+
+    def __init__(
+        self,
+        config: CorpusConfig,
+        folder: Path,
+        settings: PreparedConfig,
+        progress: Callable[[int, int, str], None] | None,
+    ) -> None:
+        self.config, self.folder, self.settings = config, folder, settings
+        self.progress = progress
+        self.decoder = Decoder(
+            config, settings.quantizer, FeatureReader(None, None, settings.sample_rate)
+        )
+        self.num_recordings = self.num_skipped = self.num_samples = 0
+
+    def write(self, entries_of: dict[int, Sequence[tuple[Entry, int]]]) -> None:
+        """Writes shards, given the recordings of each with the sizes of their files."""
+        everything = [item for entries in entries_of.values() for item in entries]
+        total, done, begun = sum(size for _, size in everything), 0, time.perf_counter()
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            encoded = _in_order(pool, self.encode, everything)
+            try:
+                for shard, entries in entries_of.items():
+                    stored = []
+                    path = shards.shard_path(self.folder, shard, self.settings.num_shards)
+                    with replacing(path) as scratch, _Records(scratch) as records:
+                        for item in (next(encoded) for _ in entries):
+                            for piece in shards.pieces(item.codes):
+                                records.write(piece)
+                            stored.append(item.stored)
+                            self.count(item)
+                            done += item.num_bytes
+                            if self.progress is not None:
+                                self.progress(done, total, self.rate(begun))
+                        records.write(Index(path.name, self.settings, stored).record())
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def encode(self, item: tuple[Entry, int]) -> _Encoded:
+        """A recording as codes.
+
+        Raises:
+          UserError: With `strict`, if it cannot be used.
+        """
+        entry, size = item
+        about: dict[str, Any] = {
+            "path": entry.path,
+            "split": entry.split,
+            "labels": dict(entry.labels),
+        }
+        try:
+            header = read_header(entry, self.settings.quantizer)
+            read = self.decoder.read(entry, {})
+        except audio.AudioError as error:
+            if self.config.strict:
+                raise UserError(
+                    f"{error} (strict: recordings that cannot be used stop the preparation)"
+                ) from None
+            return _Encoded(Stored(reason=error.reason, **about), np.empty(0, np.uint8), size)
+        codes = read.recording.codes
+        stored = Stored(
+            num_samples=codes.size,
+            sha256=hashlib.sha256(codes.dtype.str.encode() + codes.tobytes()).hexdigest(),
+            peak=float(read.peak),
+            num_mixed=read.num_mixed,
+            num_trimmed=read.num_trimmed,
+            resampled=header.sample_rate != self.settings.sample_rate,
+            **about,
+        )
+        return _Encoded(stored, codes, size)
+
+    def count(self, item: _Encoded) -> None:
+        self.num_recordings += not item.stored.reason
+        self.num_skipped += bool(item.stored.reason)
+        self.num_samples += item.codes.size
+
+    def rate(self, begun: float) -> str:
+        hours = self.num_samples / self.settings.sample_rate / 3600
+        return f"{hours:.2f} h of sound, {hours / (time.perf_counter() - begun):.3g} h/s"
+
+
+class _Records:
+    """The records of a shard that is being written; errors of the system are what they are elsewhere."""
+
+    def __init__(self, path: Path) -> None:
+        # Codes hardly get smaller by compression, and are read three times as fast without.
+        self._writer = shards.array_record().ArrayRecordWriter(
+            str(path), "group_size:1,uncompressed"
+        )
+
+    def __enter__(self) -> "_Records":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            self._writer.close()
+        except RuntimeError as failed:
+            raise _as_system_error(failed) from failed
+
+    def write(self, record: bytes) -> None:
+        try:
+            self._writer.write(record)
+        except RuntimeError as failed:
+            raise _as_system_error(failed) from failed
+
+
+def _as_system_error(error: RuntimeError) -> Exception:
+    """The system's error that a library only quotes."""
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO):
+        if os.strerror(number) in str(error):
+            return OSError(number, os.strerror(number))
+    return error
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, function: Callable[[_Item], _Result], items: Iterable[_Item]
+) -> Iterator[_Result]:
+    """The results in the order of the items, of which a few are worked on ahead."""
+    waiting: collections.deque[Future[_Result]] = collections.deque()
+    for item in items:
+        waiting.append(pool.submit(function, item))
+        if len(waiting) > 4 * (os.cpu_count() or 1):
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _settings(
+    config: CorpusConfig,
+    quantizer: Quantizer,
+    num_shards: int,
+    entries: Sequence[Entry],
+    sizes: Sequence[int],
+) -> PreparedConfig:
+    listing = hashlib.sha256()
+    for entry, size in zip(entries, sizes, strict=True):
+        row = entry.path, size, entry.split, sorted(entry.labels.items())
+        listing.update(repr(row).encode(errors="surrogatepass"))
+    return PreparedConfig(
+        sample_rate=config.sample_rate or _commonest_rate(config, quantizer, entries),
+        channel=config.channel,
+        trim_db=config.trim_db,
+        min_max_normalisation=config.min_max_normalisation,
+        levels=quantizer.levels,
+        companding=quantizer.companding,
+        num_shards=num_shards,
+        listing=listing.hexdigest()[:16],
+    )
+
+
+def _commonest_rate(config: CorpusConfig, quantizer: Quantizer, entries: Sequence[Entry]) -> int:
+    """The rate that most recordings have which can be used: that of all, whichever part this is."""
+
+    def rate(entry: Entry) -> int | str:
+        try:
+            return read_header(entry, quantizer).sample_rate
+        except audio.AudioError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = list(pool.map(rate, entries))
+    rates = [rate for rate in found if isinstance(rate, int)]
+    if not rates:
+        raise UserError(
+            f"none of the {len(found)} recordings of {config.folder} can be used; the first: {found[0]}"
+        )
+    return commonest_rate(rates)
+
+
+def _claim(folder: Path, settings: PreparedConfig) -> None:
+    """Takes the folder for shards of these settings.
+
+    Raises:
+      UserError: If it holds others, or something else.
+    """
+    if shards.settings_path(folder).exists():
+        _require_same(folder, shards.read_settings(folder), settings)
+        return
+    if folder.exists():
+        others = (
+            [path for path in folder.iterdir() if not is_scratch(path)]
+            if folder.is_dir()
+            else [folder]
+        )
+        if others and not shards.is_prepared(folder):
+            raise UserError(
+                f"{folder} holds something else ({others[0].name}); choose a new folder"
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(shards.settings_path(folder), settings.to_dict())
+
+
+def _require_same(where: Path, there: PreparedConfig, here: PreparedConfig) -> None:
+    differences = there.differences(here)
+    if not differences:
+        return
+    if there.listing != here.listing:
+        differences = ["other recordings: files were added, removed, changed or renamed"]
+    raise UserError(
+        f"{where} was prepared with other settings (there -> here): {'; '.join(differences)}; give the same, or "
+        "choose a new folder"
+    )
+
+
+def _is_there(
+    folder: Path, number: int, settings: PreparedConfig, warn: Callable[[str], None]
+) -> bool:
+    """Whether a shard is there and sound."""
+    path = shards.shard_path(folder, number, settings.num_shards)
+    if not path.exists():
+        return False
+    try:
+        there = Shard(path).require_sound().settings
+    except UserError as error:
+        warn(f"{error}: it is written again now")
+        return False
+    _require_same(path, there, settings)
+    return True
+
+
+def _entries_of(
+    number: int, num_shards: int, entries: Sequence[Entry], sizes: Sequence[int]
+) -> list[tuple[Entry, int]]:
+    """Consecutive recordings, whose files are about as large as those of any other shard."""
+    middles = np.cumsum(sizes) - np.asarray(sizes) / 2
+    shard = np.minimum(middles * num_shards // max(1, sum(sizes)), num_shards - 1)
+    first, end = np.searchsorted(shard, [number, number + 1])
+    return list(zip(entries[first:end], sizes[first:end], strict=True))
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except (OSError, ValueError):  # which its reading will say
+        return 0
