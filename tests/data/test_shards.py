@@ -13,8 +13,15 @@ from recordings import tone, write, write_empty
 from small_disk import small_disk
 
 from wavedil import Quantizer, UserError
-from wavedil.data import CorpusConfig, TrainingWindows, prepare, read_corpus, read_pairs
-from wavedil.data.shards import PIECE
+from wavedil.data import (
+    CorpusConfig,
+    LabelledWindows,
+    TrainingWindows,
+    prepare,
+    read_corpus,
+    read_pairs,
+)
+from wavedil.data.shards.format import PIECE
 from wavedil.features import MelConfig
 from wavedil.files import WriteError, read_json, write_json
 
@@ -85,9 +92,20 @@ def batches(corpus, quantizer, steps=12):
         seed=1,
         levels=quantizer.levels,
     )
-    return [windows.batch(step) for step in range(steps)] + [windows.describe(10)]
+    labelled = LabelledWindows(
+        corpus.train,
+        target="speaker",
+        values=corpus.label_values["speaker"],
+        quantizer=quantizer,
+        window_size=512,
+        batch_size=3,
+        seed=1,
+    )
+    made = [each.batch(step) for each in (windows, labelled) for step in range(steps)]
+    return [*made, windows.describe(10), labelled.describe(10)]
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("quantizer", [Quantizer(), Quantizer(65536, "linear")], ids=str)
 @pytest.mark.parametrize("how", [{}, {"trim_db": 20.0, "channel": "left", "sample_rate": 4000}])
 def test_a_corpus_from_shards_is_that_of_the_files_bit_for_bit(sounds, tmp_path, quantizer, how):
@@ -121,6 +139,7 @@ def test_a_single_recording_and_a_manifest_are_split_as_the_files_are(sounds, tm
         assert here.fingerprints == there.fingerprints
 
 
+@pytest.mark.newest
 def test_parts_prepared_in_any_order_are_the_whole(sounds, tmp_path):
     whole = make(sounds, tmp_path / "whole", num_shards=5)
     assert (whole.num_written, whole.num_there, whole.missing) == (5, 0, 0)
@@ -227,6 +246,11 @@ def test_what_strict_refuses_of_files_it_refuses_of_shards(sounds, good, shards,
         read_corpus(config(shards, strict=True))
     with pytest.raises(UserError, match=r"7_empty.wav: is empty .*strict"):
         make(sounds, tmp_path / "none", strict=True)
+    (tmp_path / "list.csv").write_text(f"path\n{sounds}/0_ann.wav\n{sounds}/gone.wav\n")
+    with pytest.raises(
+        UserError, match=r"gone.wav: .*strict"
+    ):  # not that a shard cannot be written
+        make(tmp_path / "list.csv", tmp_path / "gone", num_shards=1, strict=True)
     shutil.copyfile(sounds / "a" / "9_bob.wav", good / "9_bob.wav")
     make(good, tmp_path / "loud")
     with pytest.raises(UserError, match=r"9_bob.wav: the peak is 1.5 .*strict"):

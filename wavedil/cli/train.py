@@ -38,7 +38,8 @@ class Train:
     """
 
     folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FOLDER")]
-    """Recordings (searched recursively), a manifest (.csv, .jsonl) or a single sound file. A run alone is resumed."""
+    """Recordings (searched recursively), a manifest (.csv, .jsonl), a single sound file, or shards that wavedil
+    prepare wrote. A run alone is resumed."""
     run: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="RUN")] = None
     """Folder of the run: made, or resumed."""
     config: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None

@@ -11,9 +11,9 @@ from wavedil.data.pair_reading import read_pairs as read_pairs
 from wavedil.data.pair_windows import PairBatch as PairBatch
 from wavedil.data.pair_windows import PairWindows as PairWindows
 from wavedil.data.plucked_strings import write_plucked_strings as write_plucked_strings
-from wavedil.data.preparing import prepare as prepare
 from wavedil.data.reading import read_corpus as read_corpus
 from wavedil.data.recording import Recording as Recording
+from wavedil.data.shards.preparing import prepare as prepare
 from wavedil.data.sounds import read_sounds as read_sounds
 from wavedil.data.windows import Batch as Batch
 from wavedil.data.windows import TrainingWindows as TrainingWindows

@@ -17,7 +17,8 @@ class CorpusConfig(Config):
 
     Attributes:
       folder: A folder, walked recursively, or a manifest: CSV or JSON lines with a `path` column
-        (relative to the manifest), perhaps `split` ("train" or "test"); other columns are labels.
+        (relative to the manifest), perhaps `split` ("train" or "test"); other columns are labels. Or shards, which
+        `prepare` wrote of them.
       sample_rate: Hz; recordings at another rate are resampled. None: the rate most files have.
       labels: Pattern with named groups, searched in the path relative to the folder:
         `(?P<digit>\d)_(?P<speaker>\w+)_(?P<index>\d+)`. Every named group is a label, except

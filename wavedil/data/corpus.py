@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 from wavedil.data.fingerprints import Fingerprint, fingerprints
 from wavedil.data.pair import Pair
 from wavedil.data.recording import Recording
-from wavedil.data.shards import stored_sha256
+from wavedil.data.shards.codes import stored_sha256
 from wavedil.features import MelConfig
 from wavedil.labels import Vocabulary
 from wavedil.pitch import PitchConfig

@@ -7,7 +7,7 @@ from typing import Literal
 
 from wavedil.data.pair import Pair
 from wavedil.data.recording import Recording
-from wavedil.data.shards import stored_sha256
+from wavedil.data.shards.codes import stored_sha256
 
 _MOST_NAMES = 10
 

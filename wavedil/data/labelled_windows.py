@@ -66,9 +66,9 @@ class LabelledWindows:
         used = [index for index, row in enumerate(found) if row != ABSENT]
         if not used:
             raise UserError(f"no recording to train on has the label {target}; give some that have")
-        self._sequences = [sequence_of(recordings[index], quantizer) for index in used]
+        self._recordings, self._quantizer = [recordings[index] for index in used], quantizer
         self._rows = found[used]
-        lengths = np.array([len(sequence) for sequence in self._sequences])
+        lengths = np.array([_length(recording) for recording in self._recordings])
         self._sequence = np.repeat(np.arange(len(used)), -(-lengths // window_size))
         self._count = np.minimum(lengths, window_size)[self._sequence]
         inside = np.zeros(len(self._count), bool)
@@ -80,7 +80,7 @@ class LabelledWindows:
         passes = steps * self._order.passes / self._order.steps_per_round
         return [
             f"{passes * len(self._sequence) / steps:,.0f} recordings or parts of them a step; {steps:,} steps are "
-            f"{passes:,.3g} passes over {len(self._sequences):,} recordings"
+            f"{passes:,.3g} passes over {len(self._recordings):,} recordings"
         ]
 
     def batch(self, step: int) -> LabelledBatch:
@@ -99,18 +99,27 @@ class LabelledWindows:
     def _cut(self, window: int, length: int, place: float) -> tuple[np.ndarray, int, int]:
         """A window in a row of so many steps, how many it has, and its value."""
         if window == ABSENT:
-            return np.zeros((length, self._sequences[0].shape[1]), np.float32), 0, ABSENT
+            empty = sequence_of(self._recordings[0], self._quantizer, 0, 0)
+            return crop(empty, 0, length), 0, ABSENT
         number, count = self._sequence[window], int(self._count[window])
-        sequence = self._sequences[number]
-        begin = int(place * (len(sequence) - count + 1))
-        return crop(sequence[begin : begin + count], 0, length), count, int(self._rows[number])
+        recording = self._recordings[number]
+        begin = int(place * (_length(recording) - count + 1))
+        sequence = sequence_of(recording, self._quantizer, begin, begin + count)
+        return crop(sequence, 0, length), count, int(self._rows[number])
 
 
-def sequence_of(recording: Recording, quantizer: Quantizer) -> Float32[np.ndarray, "time channels"]:
-    """The features of a recording, or where it has none its samples."""
+def _length(recording: Recording) -> int:
+    """Steps of a recording's sequence."""
+    return recording.num_samples if recording.features is None else len(recording.features)
+
+
+def sequence_of(
+    recording: Recording, quantizer: Quantizer, first: int = 0, end: int | None = None
+) -> Float32[np.ndarray, "time channels"]:
+    """The features of a recording, or where it has none its samples: all, or steps `first .. end - 1`."""
     if recording.features is not None:
-        return recording.features
-    return quantizer.decode(recording.codes)[:, None].astype(np.float32)
+        return recording.features[first:end]
+    return quantizer.decode(recording.codes[first:end])[:, None].astype(np.float32)
 
 
 def moments(recordings: Sequence[Recording], quantizer: Quantizer) -> tuple[float, float]:

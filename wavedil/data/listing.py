@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from wavedil.audio import CONVERTIBLE_SUFFIXES, READABLE_SUFFIXES
-from wavedil.data.shards import is_prepared
+from wavedil.data.shards.folder import is_prepared
 from wavedil.errors import UserError
 from wavedil.files import open_regular
 

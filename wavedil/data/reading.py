@@ -14,9 +14,9 @@ from wavedil.data.decoding import Decoded, Decoder, commonest_rate, read_header
 from wavedil.data.features import FeatureReader
 from wavedil.data.found import Found, corpus_of, labels_of, nothing_usable
 from wavedil.data.listing import Entry, list_entries
-from wavedil.data.prepared import read_prepared
 from wavedil.data.recording import Recording
-from wavedil.data.shards import is_prepared
+from wavedil.data.shards.corpus import read_prepared
+from wavedil.data.shards.folder import is_prepared
 from wavedil.errors import UserError, require_positive
 from wavedil.features import MelConfig
 from wavedil.pitch import PitchConfig

@@ -10,14 +10,15 @@ from typing import Any, cast
 import numpy as np
 
 from wavedil import audio
-from wavedil.data import shards
 from wavedil.data.config import CorpusConfig
 from wavedil.data.corpus import Skipped
 from wavedil.data.features import FeatureReader
 from wavedil.data.found import Found, labels_of, nothing_usable
 from wavedil.data.listing import Entry
 from wavedil.data.recording import Recording
-from wavedil.data.shards import Index, PreparedConfig, Shard, Stored, StoredCodes
+from wavedil.data.shards.codes import Shard, StoredCodes
+from wavedil.data.shards.folder import complete, read_settings
+from wavedil.data.shards.format import Index, PreparedConfig, Stored, num_pieces
 from wavedil.errors import UserError
 from wavedil.mu_law import code_dtype
 from wavedil.quantizer import Quantizer
@@ -42,9 +43,9 @@ def read_prepared(
         with `strict`, if one of them is damaged, or a recording could not be used as it is.
     """
     folder = Path(config.folder).expanduser()
-    settings = shards.read_settings(folder)
+    settings = read_settings(folder)
     decided = _decided(config, quantizer, settings)
-    there = [Shard(path) for path in shards.complete(folder, settings)]
+    there = [Shard(path) for path in complete(folder, settings)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         indices = list(pool.map(_index, there))
     reader = _Reader(config, settings)
@@ -126,7 +127,7 @@ class _Reader:
             else:
                 codes = StoredCodes(shard, record, item.num_samples, self.dtype, item.sha256)
                 self.keep(item, codes)
-            record += shards.num_pieces(item)
+            record += num_pieces(item)
 
     def keep(self, item: Stored, codes: StoredCodes) -> None:
         self.codes[item.path] = codes

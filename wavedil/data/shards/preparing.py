@@ -1,30 +1,27 @@
 """Recordings to shards, on all cores: decoded once, and read by many runs and machines."""
 
-import collections
-import errno
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
 from wavedil import audio
-from wavedil.data import shards
 from wavedil.data.config import CorpusConfig
-from wavedil.data.decoding import Decoder, commonest_rate, read_header
-from wavedil.data.features import FeatureReader
+from wavedil.data.decoding import commonest_rate, read_header
 from wavedil.data.listing import Entry, list_entries
-from wavedil.data.shards import Index, PreparedConfig, Shard, Stored
+from wavedil.data.shards.codes import Shard
+from wavedil.data.shards.folder import is_prepared, read_settings, settings_path, shard_path
+from wavedil.data.shards.format import PreparedConfig, array_record
+from wavedil.data.shards.writing import ShardWriter
 from wavedil.errors import UserError, require_positive
-from wavedil.files import is_scratch, replacing, write_json
+from wavedil.files import is_scratch, write_json
 from wavedil.quantizer import Quantizer
 
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 # Of the recordings' files in a shard: enough that a disk reads it in one go, few enough that little is lost with one.
 _BYTES_OF_SHARD = 256 << 20
 # Each is a file that training keeps open.
@@ -81,7 +78,7 @@ def prepare(
       WriteError: If the disk is full.
     """
     begun = time.perf_counter()
-    shards.array_record()  # refuses before any work where it is missing
+    array_record()  # refuses before any work where it is missing
     require_positive(num_shards=num_shards)
     place = Path(folder)
     entries = list_entries(config.folder)
@@ -98,9 +95,9 @@ def prepare(
     _claim(place, settings)
     mine = range(number - 1, num_shards, of)
     open_ = [shard for shard in mine if not _is_there(place, shard, settings, warn)]
-    writer = _Writer(config, place, settings, progress)
+    writer = ShardWriter(config, place, settings, progress)
     writer.write({shard: _entries_of(shard, num_shards, entries, sizes) for shard in open_})
-    paths = [shards.shard_path(place, shard, num_shards) for shard in range(num_shards)]
+    paths = [shard_path(place, shard, num_shards) for shard in range(num_shards)]
     missing = sum(not path.exists() for path in paths)
     if not missing:
         # Nobody is writing any more: what is left are those of processes that were killed.
@@ -116,142 +113,6 @@ def prepare(
         missing=missing,
         settings=settings,
     )
-
-
-class _Encoded(NamedTuple):
-    stored: Stored
-    codes: np.ndarray
-    num_bytes: int
-
-
-class _Writer:
-    """Writes shards one after the other, from recordings that are decoded ahead on all cores."""
-
-    def __init__(
-        self,
-        config: CorpusConfig,
-        folder: Path,
-        settings: PreparedConfig,
-        progress: Callable[[int, int, str], None] | None,
-    ) -> None:
-        self.config, self.folder, self.settings = config, folder, settings
-        self.progress = progress
-        self.decoder = Decoder(
-            config, settings.quantizer, FeatureReader(None, None, settings.sample_rate)
-        )
-        self.num_recordings = self.num_skipped = self.num_samples = 0
-
-    def write(self, entries_of: dict[int, Sequence[tuple[Entry, int]]]) -> None:
-        """Writes shards, given the recordings of each with the sizes of their files."""
-        everything = [item for entries in entries_of.values() for item in entries]
-        total, done, begun = sum(size for _, size in everything), 0, time.perf_counter()
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            encoded = _in_order(pool, self.encode, everything)
-            try:
-                for shard, entries in entries_of.items():
-                    stored = []
-                    path = shards.shard_path(self.folder, shard, self.settings.num_shards)
-                    with replacing(path) as scratch, _Records(scratch) as records:
-                        for item in (next(encoded) for _ in entries):
-                            for piece in shards.pieces(item.codes):
-                                records.write(piece)
-                            stored.append(item.stored)
-                            self.count(item)
-                            done += item.num_bytes
-                            if self.progress is not None:
-                                self.progress(done, total, self.rate(begun))
-                        records.write(Index(path.name, self.settings, stored).record())
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-
-    def encode(self, item: tuple[Entry, int]) -> _Encoded:
-        """A recording as codes.
-
-        Raises:
-          UserError: With `strict`, if it cannot be used.
-        """
-        entry, size = item
-        about: dict[str, Any] = {
-            "path": entry.path,
-            "split": entry.split,
-            "labels": dict(entry.labels),
-        }
-        try:
-            header = read_header(entry, self.settings.quantizer)
-            read = self.decoder.read(entry, {})
-        except audio.AudioError as error:
-            if self.config.strict:
-                raise UserError(
-                    f"{error} (strict: recordings that cannot be used stop the preparation)"
-                ) from None
-            return _Encoded(Stored(reason=error.reason, **about), np.empty(0, np.uint8), size)
-        codes = read.recording.codes
-        stored = Stored(
-            num_samples=codes.size,
-            sha256=hashlib.sha256(codes.dtype.str.encode() + codes.tobytes()).hexdigest(),
-            peak=float(read.peak),
-            num_mixed=read.num_mixed,
-            num_trimmed=read.num_trimmed,
-            resampled=header.sample_rate != self.settings.sample_rate,
-            **about,
-        )
-        return _Encoded(stored, codes, size)
-
-    def count(self, item: _Encoded) -> None:
-        self.num_recordings += not item.stored.reason
-        self.num_skipped += bool(item.stored.reason)
-        self.num_samples += item.codes.size
-
-    def rate(self, begun: float) -> str:
-        hours = self.num_samples / self.settings.sample_rate / 3600
-        return f"{hours:.2f} h of sound, {hours / (time.perf_counter() - begun):.3g} h/s"
-
-
-class _Records:
-    """The records of a shard that is being written; errors of the system are what they are elsewhere."""
-
-    def __init__(self, path: Path) -> None:
-        # Codes hardly get smaller by compression, and are read three times as fast without.
-        self._writer = shards.array_record().ArrayRecordWriter(
-            str(path), "group_size:1,uncompressed"
-        )
-
-    def __enter__(self) -> "_Records":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        try:
-            self._writer.close()
-        except RuntimeError as failed:
-            raise _as_system_error(failed) from failed
-
-    def write(self, record: bytes) -> None:
-        try:
-            self._writer.write(record)
-        except RuntimeError as failed:
-            raise _as_system_error(failed) from failed
-
-
-def _as_system_error(error: RuntimeError) -> Exception:
-    """The system's error that a library only quotes."""
-    for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO):
-        if os.strerror(number) in str(error):
-            return OSError(number, os.strerror(number))
-    return error
-
-
-def _in_order(
-    pool: ThreadPoolExecutor, function: Callable[[_Item], _Result], items: Iterable[_Item]
-) -> Iterator[_Result]:
-    """The results in the order of the items, of which a few are worked on ahead."""
-    waiting: collections.deque[Future[_Result]] = collections.deque()
-    for item in items:
-        waiting.append(pool.submit(function, item))
-        if len(waiting) > 4 * (os.cpu_count() or 1):
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
 
 
 def _settings(
@@ -302,8 +163,8 @@ def _claim(folder: Path, settings: PreparedConfig) -> None:
     Raises:
       UserError: If it holds others, or something else.
     """
-    if shards.settings_path(folder).exists():
-        _require_same(folder, shards.read_settings(folder), settings)
+    if settings_path(folder).exists():
+        _require_same(folder, read_settings(folder), settings)
         return
     if folder.exists():
         others = (
@@ -311,12 +172,12 @@ def _claim(folder: Path, settings: PreparedConfig) -> None:
             if folder.is_dir()
             else [folder]
         )
-        if others and not shards.is_prepared(folder):
+        if others and not is_prepared(folder):
             raise UserError(
                 f"{folder} holds something else ({others[0].name}); choose a new folder"
             )
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(shards.settings_path(folder), settings.to_dict())
+    write_json(settings_path(folder), settings.to_dict())
 
 
 def _require_same(where: Path, there: PreparedConfig, here: PreparedConfig) -> None:
@@ -335,13 +196,13 @@ def _is_there(
     folder: Path, number: int, settings: PreparedConfig, warn: Callable[[str], None]
 ) -> bool:
     """Whether a shard is there and sound."""
-    path = shards.shard_path(folder, number, settings.num_shards)
+    path = shard_path(folder, number, settings.num_shards)
     if not path.exists():
         return False
     try:
         there = Shard(path).require_sound().settings
     except UserError as error:
-        warn(f"{error}: it is written again now")
+        warn(f"{str(error).split(';')[0]}; it is written again now")
         return False
     _require_same(path, there, settings)
     return True

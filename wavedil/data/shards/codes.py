@@ -1,0 +1,140 @@
+"""Codes that are read from shards when they are used."""
+
+import json
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wavedil.data.shards.format import (
+    AGAIN,
+    PIECE,
+    Index,
+    PreparedConfig,
+    Stored,
+    array_record,
+    num_pieces,
+)
+from wavedil.errors import UserError
+
+
+class Shard:
+    """A shard, open for reading by any number of threads.
+
+    Args:
+      path: Of the file, which is opened when it is first read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._reader: Any = None
+        self._lock = threading.Lock()
+
+    def index(self) -> Index:
+        """What it holds.
+
+        Raises:
+          UserError: If it is damaged.
+        """
+        try:
+            last = self._opened().num_records() - 1
+            values = json.loads(self.read(range(last, last + 1)) if last >= 0 else b"{}")
+            recordings = [Stored(**item) for item in values["recordings"]]
+            if sum(map(num_pieces, recordings)) != last:
+                raise ValueError("records are missing")
+            settings = PreparedConfig.from_dict(values["settings"])
+            return Index(values["name"], settings, recordings)
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, UserError):
+                raise
+            raise self._damaged("its index cannot be read") from None
+
+    def read(self, records: Sequence[int]) -> bytes:
+        """The content of records, joined.
+
+        Raises:
+          UserError: If it is damaged.
+        """
+        try:
+            return b"".join(self._opened().read(list(records)))
+        except (RuntimeError, IndexError) as error:
+            raise self._damaged(str(error)) from None
+
+    def require_sound(self) -> Index:
+        """Reads all of it, and gives the index.
+
+        Raises:
+          UserError: If it is damaged.
+        """
+        index = self.index()
+        for record in range(self._opened().num_records()):
+            self.read(range(record, record + 1))
+        return index
+
+    def _opened(self) -> Any:
+        with self._lock:
+            if self._reader is None:
+                self._reader = array_record().ArrayRecordReader(
+                    str(self.path),
+                    options="readahead_buffer_size:0",
+                    file_reader_buffer_size=1 << 15,
+                )
+            return self._reader
+
+    def _damaged(self, why: str) -> UserError:
+        if not self.path.exists():
+            return UserError(f"{self.path} has gone; {AGAIN}")
+        return UserError(f"{self.path} is damaged ({why.split(';')[0]}); {AGAIN}")
+
+
+class StoredCodes:
+    """The codes [time] of a recording in a shard: what is sliced is read, and nothing is kept.
+
+    It stands where a NumPy array does that is sliced, and no more.
+
+    Args:
+      shard: Where they are.
+      first: The record of the first piece.
+      size: How many there are.
+      dtype: Their type.
+      sha256: Of them and their type, in hexadecimal digits.
+    """
+
+    __slots__ = ("_first", "_shard", "dtype", "sha256", "size")
+
+    def __init__(self, shard: Shard, first: int, size: int, dtype: np.dtype, sha256: str) -> None:
+        self._shard, self._first = shard, first
+        self.size, self.dtype, self.sha256 = size, dtype, sha256
+
+    @property
+    def shape(self) -> tuple[int]:
+        """Samples alone."""
+        return (self.size,)
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, key: slice) -> np.ndarray:
+        first, end, step = key.indices(self.size)
+        if step != 1:
+            raise IndexError("stored codes are read in one piece; slice the array that this gives")
+        if end <= first:
+            return np.empty(0, self.dtype)
+        begin = first // PIECE
+        records = range(self._first + begin, self._first + 1 + (end - 1) // PIECE)
+        codes = np.frombuffer(self._shard.read(records), self.dtype)
+        return codes[first - begin * PIECE : end - begin * PIECE]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[:], dtype)
+
+    def astype(self, dtype: Any) -> np.ndarray:
+        """All of them as another type."""
+        return self[:].astype(dtype)
+
+
+def stored_sha256(codes: Any) -> str | None:
+    """`StoredCodes.sha256`; None of codes that are in memory."""
+    return codes.sha256 if isinstance(codes, StoredCodes) else None

@@ -1,0 +1,123 @@
+"""What is in a shard: pieces of recordings, and an index."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from wavedil.config import Config
+from wavedil.errors import UserError
+from wavedil.quantizer import Companding, Quantizer
+
+PIECE = 1 << 15
+"""Codes of a record. A window reads one or two of them."""
+FORMAT = 1
+"""Version of the shards."""
+AGAIN = "wavedil prepare, called as before, writes it again"
+"""The remedy for a shard that cannot be read."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PreparedConfig(Config):
+    """How recordings were read into shards; all shards of a folder have the same.
+
+    Attributes:
+      sample_rate, channel, trim_db, min_max_normalisation: As those of `CorpusConfig`; the rate is decided.
+      levels, companding: Of the quantizer of the codes.
+      num_shards: In how many shards they are.
+      listing: Hexadecimal digits that are others for other paths, or sizes of files.
+      format_version: Of the shards.
+    """
+
+    sample_rate: int
+    channel: str
+    trim_db: float | None
+    min_max_normalisation: bool
+    levels: int
+    companding: Companding
+    num_shards: int
+    listing: str
+    format_version: int = FORMAT
+
+    @property
+    def quantizer(self) -> Quantizer:
+        """Of the codes."""
+        return Quantizer(self.levels, self.companding)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Stored:
+    """What the index says of a recording.
+
+    Attributes:
+      path, split, labels: As `Entry` has them.
+      num_samples: How many codes it has; 0 where it cannot be used.
+      sha256: Of the codes and their type, in hexadecimal digits.
+      reason: Why it cannot be used; "" where it can.
+      peak, num_mixed: As `audio.Decoded` has them.
+      num_trimmed: Samples that trimming removed.
+      resampled: Whether its file has another rate.
+    """
+
+    path: str = ""
+    split: str | None = None
+    labels: dict[str, str] = dataclasses.field(default_factory=dict)
+    num_samples: int = 0
+    sha256: str = ""
+    reason: str = ""
+    peak: float = 1.0
+    num_mixed: int = 1
+    num_trimmed: int = 0
+    resampled: bool = False
+
+
+class Index(NamedTuple):
+    """The last record of a shard.
+
+    Attributes:
+      name: Of the shard's file.
+      settings: Of this shard and all others.
+      recordings: In the order of the listing.
+    """
+
+    name: str
+    settings: PreparedConfig
+    recordings: list[Stored]
+
+    def record(self) -> bytes:
+        """As it is written: of each recording what is out of the ordinary."""
+        default = Stored()
+        rows = [
+            {name: value for name, value in vars(item).items() if value != getattr(default, name)}
+            for item in self.recordings
+        ]
+        index = {"name": self.name, "settings": self.settings.to_dict(), "recordings": rows}
+        return json.dumps(index).encode()
+
+
+def num_pieces(recording: Stored) -> int:
+    """Records that a recording has."""
+    return -(-recording.num_samples // PIECE)
+
+
+def pieces(codes: np.ndarray) -> Iterator[bytes]:
+    """The records of a recording."""
+    for first in range(0, codes.size, PIECE):
+        yield codes[first : first + PIECE].tobytes()
+
+
+def array_record() -> Any:
+    """The module that reads and writes ArrayRecord files.
+
+    Raises:
+      UserError: If it is not installed.
+    """
+    try:
+        from array_record.python import array_record_module
+    except ImportError:
+        raise UserError(
+            "shards need the package array_record, which is not installed; pip install 'wavedil[scale]'"
+        ) from None
+    return array_record_module
