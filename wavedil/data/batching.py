@@ -83,7 +83,7 @@ class BatchOrder:
         for group in self.groups:
             drawn = np.concatenate([rng.permutation(group.windows) for _ in range(self.passes)])
             missing = -len(drawn) % group.batch_size
-            drawn = np.concatenate([drawn, np.full(missing, ABSENT)])
+            drawn = np.concatenate([drawn, np.full(missing, ABSENT, drawn.dtype)])
             self._batches.append(drawn.reshape(-1, group.batch_size))
         self._order = rng.permutation(self.steps_per_round)
         self._round = number
@@ -95,6 +95,8 @@ def _groups(
     """The windows by length."""
     if not len(windows):
         return []
+    if len(counts) < 1 << 31:
+        windows = windows.astype(np.int32)  # a large corpus has millions
     lengths = _choose_lengths(counts[windows], batch_size)
     bucket = np.searchsorted(lengths, counts[windows])
     groups = []

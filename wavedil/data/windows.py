@@ -69,6 +69,10 @@ class TrainingWindows:
       lookaround_frames: Frames of context on either side.
       sound_as_features: Whether the frames are those of the sound itself, which is what an autoencoder takes.
 
+    Attributes:
+      num_targets_per_epoch: Samples of all recordings.
+      num_windows_per_pass: Windows that together predict every sample once.
+
     Raises:
       UserError: If there is no recording, or a size is below 1.
 
@@ -109,21 +113,19 @@ class TrainingWindows:
         self._labels = Vocabulary(label_values).rows_of([item.labels for item in recordings])
         lengths = np.array([recording.num_samples for recording in recordings])
         self.num_targets_per_epoch = int(lengths.sum())
-        # Of every window: its recording, where it begins in it, and how many samples it predicts.
+        # Of every recording: its first window, and how many samples its windows predict, but for the last.
         window_size = max(frame_size, window_size // frame_size * frame_size)
         num_windows = -(-lengths // window_size)
-        self._recording = np.repeat(np.arange(len(lengths)), num_windows)
-        first = np.repeat(np.cumsum(num_windows) - num_windows, num_windows)
-        frames = -(-lengths // (num_windows * frame_size))
-        equal = np.repeat(frames * frame_size, num_windows)
-        self._begin = (np.arange(len(first)) - first) * equal
-        self._count = np.minimum(equal, lengths[self._recording] - self._begin)
-        self._order = BatchOrder(self._count, self._begin > 0, batch_size, seed)
-
-    @property
-    def num_windows_per_pass(self) -> int:
-        """Windows that together predict every sample once."""
-        return len(self._recording)
+        self._lengths, self._first = lengths, np.cumsum(num_windows) - num_windows
+        self._equal = -(-lengths // (num_windows * frame_size)) * frame_size
+        self.num_windows_per_pass = int(num_windows.sum())
+        # A large corpus has millions of windows: of each there is no more than these, while the order is made.
+        number = np.int32 if window_size < 1 << 30 else np.int64
+        counts = np.repeat(self._equal.astype(number), num_windows)
+        counts[self._first + num_windows - 1] = lengths - (num_windows - 1) * self._equal
+        inside = np.ones(len(counts), bool)
+        inside[self._first] = False
+        self._order = BatchOrder(counts, inside, batch_size, seed)
 
     @property
     def steps_per_round(self) -> int:
@@ -133,7 +135,7 @@ class TrainingWindows:
     def describe(self, steps: int) -> list[str]:
         """What a training of so many steps predicts, in a line for people."""
         passes = steps * self._order.passes / self.steps_per_round
-        targets = passes * int(self._count.sum()) / steps
+        targets = passes * self.num_targets_per_epoch / steps
         # A model that sees both ways is given no context beside the sample itself.
         seen = self._context_samples
         before = f", each from the {seen:,} before it" if seen > 1 else ""
@@ -150,7 +152,7 @@ class TrainingWindows:
         context = self._context_samples if group.has_context else 1
         rows = [self._cut(int(window), context, group.length) for window in windows]
         codes, before, features = zip(*rows, strict=True)
-        recordings = self._recording[windows]  # of an absent window any will do
+        recordings = self._recording(windows)  # of an absent window any will do
         return Batch(
             np.stack(codes),
             np.stack(before),
@@ -158,10 +160,16 @@ class TrainingWindows:
             None if features[0] is None else np.stack(features),
         )
 
+    def _recording(self, windows: Any) -> Any:
+        """Which recordings windows are of."""
+        return np.searchsorted(self._first, windows, side="right") - 1
+
     def _cut(self, window: int, context: int, length: int) -> tuple[Any, Any, Any]:
         """Targets, context and features of a window."""
-        recording = self._recordings[self._recording[window]]
-        begin, count = int(self._begin[window]), int(self._count[window])
+        number = int(self._recording(window))
+        recording, equal = self._recordings[number], int(self._equal[number])
+        begin = (window - int(self._first[number])) * equal
+        count = min(equal, int(self._lengths[number]) - begin)
         if window == ABSENT:
             begin, count = 0, 0
         codes = crop(stretch(recording.codes, begin, count), 0, length, BEYOND)

@@ -47,10 +47,9 @@ def read_prepared(
     decided = _decided(config, quantizer, settings)
     there = [Shard(path) for path in complete(folder, settings)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        indices = list(pool.map(_index, there))
-    reader = _Reader(config, settings)
-    for shard, index in zip(there, indices, strict=True):
-        reader.take(shard, index)
+        reader = _Reader(config, settings)
+        for shard, index in zip(there, pool.map(_index, there), strict=True):
+            reader.take(shard, index)
     found = reader.found()
     if progress is not None:
         seconds = sum(item.num_samples for item in found.recordings.values()) / found.sample_rate

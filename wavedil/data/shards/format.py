@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,8 +47,7 @@ class PreparedConfig(Config):
         return Quantizer(self.levels, self.companding)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Stored:
+class Stored(NamedTuple):
     """What the index says of a recording.
 
     Attributes:
@@ -63,7 +62,7 @@ class Stored:
 
     path: str = ""
     split: str | None = None
-    labels: dict[str, str] = dataclasses.field(default_factory=dict)
+    labels: Mapping[str, str] = {}
     num_samples: int = 0
     sha256: str = ""
     reason: str = ""
@@ -90,7 +89,11 @@ class Index(NamedTuple):
         """As it is written: of each recording what is out of the ordinary."""
         default = Stored()
         rows = [
-            {name: value for name, value in vars(item).items() if value != getattr(default, name)}
+            {
+                name: value
+                for name, value in item._asdict().items()
+                if value != getattr(default, name)
+            }
             for item in self.recordings
         ]
         index = {"name": self.name, "settings": self.settings.to_dict(), "recordings": rows}
