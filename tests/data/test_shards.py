@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -368,3 +369,18 @@ def test_codes_in_shards_are_sliced_as_arrays_are(shards):
     np.testing.assert_array_equal(part.codes, whole[PIECE - 5 : PIECE + 5])
     scored = dataclasses.replace(recording, scored=(5, 10))
     assert scored.num_scored == 5 and os.fspath(scored.path) == recording.path
+
+
+def test_codes_in_shards_do_not_stay_in_memory(tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        write(tmp_path / "long" / f"{number}_ann.wav", rng.uniform(-1, 1, 2_000_000))
+    make(tmp_path / "long", tmp_path / "shards", num_shards=2)
+    peaks = {}
+    for place in ("long", "shards"):
+        tracemalloc.start()
+        corpus = read_corpus(config(tmp_path / place, labels=LABELS))
+        assert len(batches(corpus, Quantizer(), steps=40)) == 82
+        peaks[place] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peaks["shards"] < 1_500_000 < 8_000_000 < peaks["long"]
