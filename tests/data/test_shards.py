@@ -283,6 +283,9 @@ def test_shards_of_other_settings_are_refused_with_the_setting(sounds, shards, t
         UserError, match=rf"{name} is shard-00002-of-00003.array_record under another name"
     ):
         read_corpus(config(shards))
+    warned = []
+    assert make(sounds, shards, warn=warned.append).num_written == 1
+    assert "under another name; it is written again now" in warned[0]
     shutil.copyfile(shards / name, shards / "shard-00007-of-00009.array_record")
     with pytest.raises(
         UserError, match=r"shard-00007-of-00009.array_record is none of the 3 shards"

@@ -18,7 +18,7 @@ from wavedil.data.listing import Entry
 from wavedil.data.recording import Recording
 from wavedil.data.shards.codes import Shard, StoredCodes
 from wavedil.data.shards.folder import complete, read_settings
-from wavedil.data.shards.format import Index, PreparedConfig, Stored, num_pieces
+from wavedil.data.shards.format import AGAIN, Index, PreparedConfig, Stored, num_pieces
 from wavedil.errors import UserError
 from wavedil.mu_law import code_dtype
 from wavedil.quantizer import Quantizer
@@ -110,7 +110,7 @@ class _Reader:
             return
         name, settings, stored = index
         if name != shard.path.name:
-            raise UserError(f"{shard.path} is {name} under another name; give it back that name")
+            raise UserError(f"{shard.path} is {name} under another name; {AGAIN}")
         if settings != self.settings:
             raise UserError(
                 f"{shard.path} was prepared with other settings than the shards beside it (there -> here): "

@@ -200,9 +200,12 @@ def _is_there(
     if not path.exists():
         return False
     try:
-        there = Shard(path).require_sound().settings
+        name, there, _ = Shard(path).require_sound()
+        if name != path.name:
+            raise UserError(f"{path} is {name} under another name")
     except UserError as error:
         warn(f"{str(error).split(';')[0]}; it is written again now")
+        path.unlink(missing_ok=True)  # until then it is missing, also for other processes
         return False
     _require_same(path, there, settings)
     return True
