@@ -1,5 +1,6 @@
 """Signals of different lengths in one batch, and dropout: every layer takes a mask and a key."""
 
+import functools
 from typing import Any
 
 import contract
@@ -17,7 +18,7 @@ from wavedil.nn.mask import first_valid
 DIFFERENTIATED = [
     *("conv same", "diffusion block conditioned", "stack conditioned", "sequential upsampling"),
     *("separable block", "downsample"),
-    *("context stack", "encoder", "wavenet with context and features"),
+    *("context stack", "encoder", "wavenet of one layer with context and features"),
 ]
 WITH_DROPOUT = {name: case for name, case in LAYERS.items() if case.dropout}
 
@@ -91,23 +92,50 @@ def valid(layer: Any, x: Any, extras: dict[str, Any], mask: Any) -> tuple[Any, i
     return layer.valid(jnp.pad(x, (*around, (0, 0))), mask=mask), 0
 
 
+@functools.cache
+def outputs(case: Case) -> Any:
+    """Of a ragged batch, in one program: a call, the signals alone, and `valid`, with gradients of the latter two."""
+    graph, weights = nnx.split(with_biases(case))
+    first = 0
+
+    def inner(weights: Any, x: Any, extras: Any, mask: Any) -> Any:
+        nonlocal first
+        y, first = valid(nnx.merge(graph, weights), x, extras, mask)
+        return contract.loss(y), y
+
+    def ends_alone(weights: Any, x: Any, extras: Any, ends: Any) -> Any:
+        y = alone(nnx.merge(graph, weights), x, extras)
+        ends = jax.tree.map(lambda leaf, z: leaf[:, first : first + z.shape[1]], y, ends)
+        return contract.loss(ends), y
+
+    @jax.jit
+    def run(weights: Any, x: Any, extras: Any, mask: Any) -> Any:
+        of_valid = jax.grad(inner, has_aux=True)(weights, x, extras, mask)
+        of_each_alone = jax.grad(ends_alone, has_aux=True)(weights, x, extras, of_valid[1])
+        return nnx.merge(graph, weights)(x, **extras, mask=mask), of_each_alone, of_valid
+
+    return jax.tree.map(np.asarray, run(weights, *ragged(case))), first
+
+
 @pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS)
 def test_signals_in_a_ragged_batch_have_the_outputs_that_they_have_alone_and_zeros_beyond(
     case: Case,
 ) -> None:
-    layer, first = with_biases(case), 0
+    (y, (_, expected), _), _ = outputs(case)
+    assert_close(y, expected)
 
-    @jax.jit
-    def run(x: Any, extras: Any, mask: Any) -> Any:
-        nonlocal first
-        inner, first = valid(layer, x, extras, mask)
-        return layer(x, **extras, mask=mask), alone(layer, x, extras), inner
 
-    outputs = jax.tree.map(np.asarray, run(*ragged(case)))
-    for y, expected, inner in zip(*map(jax.tree.leaves, outputs), strict=True):
-        assert_close(y, expected)
-        assert inner.any((1, 2)).all()
-        assert_close(inner, y[:, first : first + inner.shape[1]])
+@pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS)
+def test_valid_has_the_outputs_of_a_call_behind_the_context_with_their_gradients(
+    case: Case,
+) -> None:
+    """Where a signal begins within the context, from its own first sample on; where it ends early, up to its last."""
+    (_, (gradients, y), (gradients_of_valid, ends)), first = outputs(case)
+    for whole, end in zip(jax.tree.leaves(y), jax.tree.leaves(ends), strict=True):
+        assert end.shape[1] >= 9 // case.abstract_layer().receptive_field.stride
+        assert end.any((1, 2)).all()
+        assert_close(end, whole[:, first : first + end.shape[1]])
+    assert_close(gradients_of_valid, gradients, rtol=2e-4, atol=2e-4)
 
 
 @pytest.mark.parametrize("name", DIFFERENTIATED)

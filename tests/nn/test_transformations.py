@@ -141,11 +141,11 @@ def test_a_checkpointed_layer_has_the_same_outputs_and_gradients(name: str) -> N
     assert_close(actual, expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", CAUSAL)
-def test_a_layer_is_exported_for_every_number_of_samples(name: str) -> None:
+@pytest.mark.parametrize("case", CAUSAL.values(), ids=CAUSAL)
+def test_a_layer_is_exported_for_every_number_of_samples(case: Case) -> None:
     """With the time as a symbol; the numbers at three lengths are those of the layer itself."""
-    case = LAYERS[name]
-    layer = case.layer() if name in COMPILED else case.abstract_layer()
+    compiled = case in [LAYERS[name] for name in COMPILED]
+    layer = case.layer() if compiled else case.abstract_layer()
     graph, weights = nnx.split(layer)
     (time,) = export.symbolic_shape("time")
     x, extras = jax.eval_shape(lambda: (case.signal(9), case.extras(9)))
@@ -158,7 +158,7 @@ def test_a_layer_is_exported_for_every_number_of_samples(name: str) -> None:
     call = jax.jit(lambda weights, x, extras: nnx.merge(graph, weights)(x, **extras))
     with contract.unchecked():  # symbols are no integers
         exported = export.export(call)(weights, x, extras)
-    if name in COMPILED:
+    if compiled:
         for length in (1, 13, 64):
             given = case.signal(length), case.extras(length)
             assert_close(exported.call(weights, *given), call(weights, *given))

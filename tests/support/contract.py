@@ -94,33 +94,58 @@ class Case:
         """The layer with the shapes and types of its weights in their place, which is made at once."""
         return nnx.eval_shape(lambda: self.make(nnx.Rngs(0)))
 
+    @functools.cached_property
+    def call(self) -> Any:
+        """The layer as a compiled function of its weights, the signal and what comes with it, one for all tests."""
+        graph, _ = nnx.split(self.layer())
+        return jax.jit(lambda weights, x, extras: nnx.merge(graph, weights)(x, **extras))
+
+    @functools.cached_property
+    def step(self) -> Any:
+        """`step` as a compiled function of the weights, the block, the state and what comes with the block."""
+        graph, _ = nnx.split(self.layer())
+        return jax.jit(
+            lambda weights, x, state, extras: nnx.merge(graph, weights).step(x, state, **extras)
+        )
+
+    @functools.cached_property
+    def weights(self) -> Any:
+        return nnx.split(self.layer())[1]
+
+    # Signals are drawn by NumPy: JAX would compile a program for every shape.
+
     def signal(self, num_samples: int, seed: int = 0, batch_size: int = BATCH_SIZE) -> Any:
-        key = jax.random.key(seed)
+        rng = np.random.default_rng(seed)
         if self.channels is None:
-            return jax.random.randint(key, (batch_size, num_samples), 0, 256)
+            codes = rng.integers(0, 256, (batch_size, num_samples))
+            return jnp.asarray(codes, jnp.int32)
         frequencies = () if self.frequencies is None else (self.frequencies,)
-        return jax.random.normal(key, (batch_size, num_samples, *frequencies, self.channels))
+        return _normal(rng, batch_size, num_samples, *frequencies, self.channels)
 
     def extras(self, num_samples: int, batch_size: int = BATCH_SIZE) -> dict[str, Any]:
         """The arguments of the layer beside the signal."""
         extras: dict[str, Any] = {}
+        rng = np.random.default_rng(9)
         for name in AT_EVERY_SAMPLE:
             channels = getattr(self, name, None)
             if channels is not None:
-                shape = (batch_size, num_samples, channels)
-                extras[name] = jax.random.normal(jax.random.key(9), shape)
+                extras[name] = _normal(rng, batch_size, num_samples, channels)
         if self.longest_lag is not None:
             shape = (batch_size, num_samples)
-            extras["dilation"] = jnp.full(shape, self.longest_lag)
-            extras["voicing"] = jax.random.uniform(jax.random.key(7), shape)
+            extras["dilation"] = jnp.asarray(np.full(shape, self.longest_lag), jnp.int32)
+            extras["voicing"] = jnp.asarray(rng.uniform(size=shape), jnp.float32)
         if self.embedding is not None:
-            shape = (batch_size, 1, self.embedding)
-            extras["embedding"] = jax.random.normal(jax.random.key(8), shape)
+            extras["embedding"] = _normal(rng, batch_size, 1, self.embedding)
+        rows = np.arange(batch_size)
         if self.noise_step:
-            extras["noise_step"] = jnp.arange(batch_size) + 1
+            extras["noise_step"] = jnp.asarray(rows + 1, jnp.int32)
         if self.labels:
-            extras["labels"] = {name: jnp.arange(batch_size) % 3 for name in self.labels}
+            extras["labels"] = {name: jnp.asarray(rows % 3, jnp.int32) for name in self.labels}
         return extras
+
+
+def _normal(rng: np.random.Generator, *shape: int) -> Any:
+    return jnp.asarray(rng.normal(size=shape), jnp.float32)
 
 
 def whole(layer: Any, x: Any, extras: dict[str, Any]) -> Any:
@@ -130,26 +155,38 @@ def whole(layer: Any, x: Any, extras: dict[str, Any]) -> Any:
 
 def stream(layer: Any, x: Any, extras: dict[str, Any], blocks: list[int]) -> Any:
     """The outputs of `step` on consecutive blocks, joined."""
-    step = jax.jit(layer.step)
+    return in_blocks(jax.jit(_step_of(layer)), layer, x, extras, blocks)
+
+
+def _step_of(layer: Any) -> Callable[[Any, Any, Any], Any]:
+    return lambda x, state, extras: layer.step(x, state, **extras)
+
+
+def in_blocks(
+    step: Callable[[Any, Any, Any], Any], layer: Any, x: Any, extras: Any, blocks: list[int]
+) -> Any:
+    """The outputs of a compiled step of the layer on consecutive blocks, joined."""
     state = layer.init_state(x.shape[0])
     outputs, start = [], 0
     for length in blocks:
-        block_extras = {
-            name: value[:, start : start + length] if name in AT_EVERY_SAMPLE else value
-            for name, value in extras.items()
-        }
-        y, state = step(x[:, start : start + length], state, **block_extras)
+        block = slice(start, start + length)
+        y, state = step(np.asarray(x)[:, block], state, during(extras, block))
         outputs.append(y)
         start += length
-    return jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=1), *outputs)
+    return jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *outputs)
+
+
+def during(extras: dict[str, Any], samples: slice) -> dict[str, Any]:
+    """What comes with some of the samples, in NumPy: JAX would compile a program for every slice."""
+    return {
+        name: np.asarray(value)[:, samples] if name in AT_EVERY_SAMPLE else value
+        for name, value in extras.items()
+    }
 
 
 def ending(extras: dict[str, Any], first: int) -> dict[str, Any]:
     """What comes with the samples from the first on."""
-    return {
-        name: value[:, first:] if name in AT_EVERY_SAMPLE else value
-        for name, value in extras.items()
-    }
+    return jax.tree.map(jnp.asarray, during(extras, slice(first, None)))
 
 
 def initial_state(layer: Any, x: Any) -> Any:
@@ -184,8 +221,12 @@ def unchecked() -> Iterator[None]:
         jaxtyping.config.update("jaxtyping_disable", False)
 
 
-def scanned(layer: Any, x: Any, extras: dict[str, Any], length: int) -> Any:
-    """The outputs of `step` in a scan over blocks of a length, joined."""
+def scanned(
+    layer: Any, x: Any, extras: dict[str, Any], length: int, step: Callable[..., Any] | None = None
+) -> Any:
+    """The outputs of `step`, perhaps a compiled one, in a scan over blocks of a length, joined."""
+    if step is None:
+        step = _step_of(layer)
 
     def in_blocks(leaf: Any) -> Any:
         blocks = leaf.reshape(leaf.shape[0], -1, length, *leaf.shape[2:])
@@ -195,7 +236,7 @@ def scanned(layer: Any, x: Any, extras: dict[str, Any], length: int) -> Any:
     varying = {name: value for name, value in extras.items() if name not in same}
     # A scan refuses a state that comes out of a step in another type than it went in.
     _, blocks = lax.scan(
-        lambda state, block: layer.step(block[0], state, **block[1], **same)[::-1],
+        lambda state, block: step(block[0], state, block[1] | same)[::-1],
         initial_state(layer, x),
         jax.tree.map(in_blocks, (x, varying)),
     )
@@ -247,7 +288,7 @@ def _subpixel(**settings: Any) -> Callable[[nnx.Rngs], Any]:
 
 
 def _wavenet(**settings: Any) -> Callable[[nnx.Rngs], Any]:
-    sizes = {"dilations": (1, 3), "cycles": 2, "residual_channels": 4, "skip_channels": 8}
+    sizes = {"dilations": (1, 3), "cycles": 1, "residual_channels": 4, "skip_channels": 8}
     return lambda rngs: WaveNet(WaveNetConfig(**{**sizes, **settings}), rngs=rngs)
 
 
@@ -376,6 +417,7 @@ _PITCH = LocalConditioningConfig(channels=5).of(
     PitchConfig(lowest_hz=1600, highest_hz=2000).at(16000),
 )
 _FAR = ContextStackConfig(factor=4, channels=6, dilations=(1, 2))
+_NEAR = ContextStackConfig(factor=3, kernel_size=3, dilations=(2,))
 _TWO_LABELS = {"digit": ("0", "1"), "speaker": ("a", "b", "c")}
 
 LAYERS = {
@@ -432,6 +474,7 @@ LAYERS = {
         _stack(
             kernel_size=3,
             dilations=(3, 1, 2),
+            cycles=1,
             gate_channels=2,
             activation="gelu",
             gate="softsign",
@@ -439,8 +482,8 @@ LAYERS = {
         ),
         dropout=True,
     ),
-    "stack of one tap": Case(_stack(kernel_size=1)),
-    "stack conditioned": Case(_stack(condition_channels=2), condition=2),
+    "stack of one tap": Case(_stack(kernel_size=1, cycles=1)),
+    "stack conditioned": Case(_stack(condition_channels=2, cycles=1), condition=2),
     "temporal block": Case(_temporal(dropout=0.5), dropout=True),
     "temporal block same": Case(_temporal(kernel_size=2, dilation=3, padding="same", norm="group")),
     "temporal net": Case(_tcn(activation="gated", norm="layer", skip_connections=True)),
@@ -503,7 +546,7 @@ LAYERS = {
     ),
     "amp of every feature": Case(_EVERY_AMP_FEATURE, channels=1, long=True),
     "diffwave": Case(_diffwave, channels=1, labels=tuple(_TWO_LABELS), noise_step=True),
-    "wavenet": Case(_wavenet(), channels=None),
+    "wavenet": Case(_wavenet(cycles=2), channels=None),
     "wavenet scalar": Case(
         _wavenet(input="scalar", kernel_size=3, gate_channels=5, dropout=0.3),
         channels=None,
@@ -536,15 +579,15 @@ LAYERS = {
         _wavenet(context_stack=_FAR, local_conditioning=_LOCAL),
         channels=None,
         local=_LOCAL.channels,
+        long=True,
     ),
     "wavenet of one layer with context": Case(
-        _wavenet(
-            context_stack=ContextStackConfig(factor=3, kernel_size=3, dilations=(2,)),
-            dilations=(1,),
-            cycles=1,
-            input="scalar",
-        ),
+        _wavenet(context_stack=_NEAR, dilations=(1,), input="scalar"), channels=None
+    ),
+    "wavenet of one layer with context and features": Case(
+        _wavenet(context_stack=_NEAR, local_conditioning=_LOCAL, dilations=(1,)),
         channels=None,
+        local=_LOCAL.channels,
     ),
 }
 CAUSAL = {
