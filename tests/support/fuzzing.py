@@ -1,7 +1,7 @@
-"""Damaged files through the functions that read them: `python fuzzing.py KIND COUNT SEED`, in a process of its own.
+"""Damaged files through the functions that read them: `python fuzzing.py COUNT SEED KIND ...`, in a process of its own.
 
-Prints how many were read and how many refused, the slowest in seconds, and the memory that they took in MiB. Any other
-exception, a hang, or memory without bounds ends it with a traceback.
+Prints a line for each kind: how many were read and how many refused, the slowest in seconds, and the memory that they
+took in MiB. Any other exception, a hang, or memory without bounds ends it with a traceback.
 """
 
 import collections
@@ -159,12 +159,11 @@ def hang(*_):
     raise Hang
 
 
-def main(kind, count, seed):
-    signal.signal(signal.SIGALRM, hang)
-    warnings.simplefilter("ignore")
+def fuzz(kind, count, seed):
     rng = np.random.default_rng(seed)
     outcomes = collections.Counter()
     slowest = 0.0
+    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         cases = KINDS[kind]()
@@ -195,8 +194,15 @@ def main(kind, count, seed):
             slowest = max(slowest, time.perf_counter() - start)
         os.chdir("/")
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - resident) / 1024
-    print(json.dumps({**outcomes, "slowest": slowest, "memory": grown}))
+    return {**outcomes, "slowest": slowest, "memory": grown}
+
+
+def main(count, seed, *kinds):
+    signal.signal(signal.SIGALRM, hang)
+    warnings.simplefilter("ignore")
+    for kind in kinds:
+        print(json.dumps({"kind": kind, **fuzz(kind, count, seed)}), flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main(*map(int, sys.argv[1:3]), *sys.argv[3:])
