@@ -14,34 +14,36 @@ from wavedil.generation import state_bytes
 from wavedil.generation.step import Now, rings_of, step_function
 
 LABELS = {"digit": ("0", "1", "2")}
+# Of one cycle: every layer is compiled.
+FEW = functools.partial(WaveNetConfig.tiny, cycles=1)
 CONFIGS = {
     "two taps": WaveNetConfig.tiny(),
-    "three taps": WaveNetConfig.tiny(kernel_size=3, input_kernel_size=3, dilations=(1, 3, 2)),
-    "one tap": WaveNetConfig.tiny(kernel_size=1, input_kernel_size=1),
-    "scalar input": WaveNetConfig.tiny(input="scalar", levels=16),
-    "labelled": WaveNetConfig.tiny(labels=LABELS),
-    "logistic": WaveNetConfig.tiny(
+    "three taps": FEW(kernel_size=3, input_kernel_size=3, dilations=(1, 3, 2)),
+    "one tap": FEW(kernel_size=1, input_kernel_size=1),
+    "scalar input": FEW(input="scalar", levels=16),
+    "labelled": FEW(labels=LABELS),
+    "logistic": FEW(
         output="logistic", num_components=3, levels=65536, companding="linear", input="scalar"
     ),
-    "gaussian": WaveNetConfig.tiny(output="gaussian"),
-    "linear levels": WaveNetConfig.tiny(companding="linear", input="scalar"),
+    "gaussian": FEW(output="gaussian"),
+    "linear levels": FEW(companding="linear", input="scalar"),
     # Prompts of 45 and 1045 samples, silence before them, end in the middle of a frame of 7.
-    "context": WaveNetConfig.tiny(
+    "context": FEW(
         dilations=(1, 2),
         context_stack=ContextStackConfig(factor=7, channels=8, dilations=(1, 2, 1)),
     ),
-    "context and labels": WaveNetConfig.tiny(
+    "context and labels": FEW(
         dilations=(1, 2),
         labels=LABELS,
         context_stack=ContextStackConfig(factor=4, channels=8, kernel_size=3, dilations=(2,)),
     ),
-    "gates and dropout of its own": WaveNetConfig.tiny(
+    "gates and dropout of its own": FEW(
         dilations=(1, 2),
         gate_channels=5,
         dropout=0.5,
         context_stack=ContextStackConfig(factor=4, channels=8, dilations=(1,)),
     ),
-    "context at the sample rate": WaveNetConfig.tiny(
+    "context at the sample rate": FEW(
         dilations=(1, 2), context_stack=ContextStackConfig(factor=1, channels=8, dilations=(1, 3))
     ),
 }
@@ -58,12 +60,32 @@ def make_labels(config: WaveNetConfig, batch_size: int) -> dict[str, Any]:
     return {name: jnp.arange(batch_size) % 4 for name in config.labels}
 
 
+@functools.cache
+def naive(config: WaveNetConfig) -> Any:
+    """A compiled pass over codes [batch, 1096], and what is drawn of 50 samples from their parameters."""
+    model = make_model(config)
+
+    @jax.jit
+    def forward(codes: Any, labels: Any) -> Any:
+        return model(codes, labels)
+
+    @jax.jit
+    def draw(parameters: Any) -> Any:
+        keys = jax.vmap(lambda key: jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(50)))(
+            jax.random.split(KEY, 2)
+        )
+        sample = functools.partial(model.distribution.sample, temperature=0.9)
+        return jax.vmap(jax.vmap(sample))(keys, parameters)
+
+    return model, forward, draw
+
+
 @pytest.mark.parametrize("prompt_samples", [0, 45, 1045])
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_cached_generation_draws_the_codes_of_naive_generation(
     config: WaveNetConfig, prompt_samples: int
 ) -> None:
-    model, labels = make_model(config), make_labels(config, 2)
+    (model, forward, draw), labels = naive(config), make_labels(config, 2)
     rng = np.random.default_rng(0)
     prompt = rng.integers(0, config.levels, (2, prompt_samples))
     settings: dict[str, Any] = {"num_samples": 50, "batch_size": 2, "temperature": 0.9}
@@ -73,33 +95,38 @@ def test_cached_generation_draws_the_codes_of_naive_generation(
     if config.levels <= 256:
         np.testing.assert_array_equal(compiled, cached)
     # What the whole forward pass draws after every beginning of what was generated. It is causal, so one pass over
-    # all of it has the parameters after each beginning.
+    # all of it has the parameters after each beginning, whatever comes later.
     start = 1 + prompt_samples
-    silence = np.full((2, 1), config.levels // 2)
-    codes = np.concatenate([silence, prompt, cached], axis=1)
-    parameters = jax.jit(lambda codes: model(codes, labels))(jnp.asarray(codes))[:, start - 1 : -1]
-    keys = jax.vmap(lambda key: jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(50)))(
-        jax.random.split(KEY, 2)
-    )
-    sample = functools.partial(model.distribution.sample, temperature=0.9)
-    drawn = np.asarray(jax.vmap(jax.vmap(sample))(keys, parameters), np.int64)
+    codes = np.full((2, 1096), config.levels // 2, np.int32)
+    codes[:, 1:start], codes[:, start : start + 50] = prompt, cached
+    parameters = np.asarray(forward(codes, labels))[:, start - 1 : start + 49]
+    drawn = np.asarray(draw(parameters), np.int64)
     # The 65,536 levels of mixtures lie so close that rounding moves a draw to the next one.
-    assert np.max(np.abs(drawn - codes[:, start:])) <= (1 if config.levels > 256 else 0)
+    assert np.max(np.abs(drawn - cached)) <= (1 if config.levels > 256 else 0)
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_cached_log_probabilities_equal_the_forward_pass(config: WaveNetConfig) -> None:
     model, labels = make_model(config), make_labels(config, 2)
     codes = jax.random.randint(KEY, (2, 60), 0, config.levels)
-    step = jax.jit(step_function(model, model.conditioning(2, labels)))
-    rings = rings_of(model, model.step(codes[:, :20], model.init_state(2), labels)[1])
-    cached = []
-    for t in range(20, 60):
-        parameters, rings = step(codes[:, t], rings, jnp.asarray(t - 20), Now(), None)
-        cached.append(parameters)
-    log_prob = functools.partial(model.distribution.log_prob, codes=codes[:, 20:])
-    whole = log_prob(model(codes, labels)[:, 20:])
-    np.testing.assert_allclose(log_prob(jnp.stack(cached, 1)), whole, rtol=1e-6, atol=1e-5)
+
+    @jax.jit
+    def cached_and_whole(codes: Any) -> Any:
+        step = step_function(model, model.conditioning(2, labels))
+
+        def next_parameters(rings: Any, given: Any) -> Any:
+            code, position = given
+            return step(code, rings, position, Now(), None)[::-1]
+
+        rings = rings_of(model, model.step(codes[:, :20], model.init_state(2), labels)[1])
+        times = codes[:, 20:].T, jnp.arange(40)
+        _, cached = jax.lax.scan(next_parameters, rings, times)
+        whole = model(codes, labels)[:, 20:]
+        log_prob = functools.partial(model.distribution.log_prob, codes=codes[:, 20:])
+        return log_prob(cached.swapaxes(0, 1)), log_prob(whole)
+
+    cached, whole = cached_and_whole(codes)
+    np.testing.assert_allclose(cached, whole, rtol=1e-6, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["two taps", "logistic", "context and labels"])
