@@ -16,10 +16,11 @@ from wavedil.ops.stack import _definition
 def make_weights(
     num_layers: int, kernel_size: int, channels: int, gates: int, condition: int, bias_rows: int
 ) -> Any:
-    keys = iter(jax.random.split(jax.random.key(0), 6 * num_layers + 2))
+    # By NumPy: JAX would compile a program for every shape.
+    rng = np.random.default_rng(0)
 
     def draw(*shape: int) -> jax.Array:
-        return 0.3 * jax.random.normal(next(keys), shape)
+        return jnp.asarray(0.3 * rng.normal(size=shape), jnp.float32)
 
     layers = [
         GatedWeights(
@@ -70,10 +71,13 @@ def test_values_and_gradients_equal_those_of_the_definition(
         return weigh(_definition(dilations, 0, gating, x, weights, condition, None))
 
     arguments = (0, 1) if condition is None else (0, 1, 2)
-    actual = jax.jit(jax.value_and_grad(fast, arguments))(x, weights, condition)
-    expected = jax.jit(jax.value_and_grad(plain, arguments))(x, weights, condition)
+    actual, expected = jax.jit(
+        lambda *given: [
+            jax.value_and_grad(function, arguments)(*given) for function in (fast, plain)
+        ]
+    )(x, weights, condition)
     for a, e in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
-        np.testing.assert_allclose(a, e, rtol=1e-4, atol=1e-4 * float(jnp.abs(e).max()))
+        np.testing.assert_allclose(a, e, rtol=1e-4, atol=1e-4 * np.abs(e).max())
 
 
 @hypothesis.settings(max_examples=8)
@@ -96,14 +100,13 @@ def test_context_gives_the_loss_and_gradients_of_the_whole_signal_to_1e_10(
     with jax.enable_x64(True), pytest.MonkeyPatch.context() as patch:
         patch.setattr(time_blocks, "_SAMPLES_ON_CPU", block)
         weights = jax.tree.map(
-            lambda leaf: leaf.astype(jnp.float64),
+            lambda leaf: jnp.asarray(np.float64(leaf)),
             make_weights(num_layers, kernel_size, 3, 2, condition_channels, 1),
         )
-        num_samples = num_context + num_outputs
-        x = jax.random.normal(jax.random.key(1), (2, num_samples, 3), jnp.float64)
-        shape = (2, num_samples, condition_channels)
-        condition = jax.random.normal(jax.random.key(2), shape, jnp.float64)
-        mask = jnp.broadcast_to(jnp.arange(num_context) >= first, (2, num_context))
+        num_samples, rng = num_context + num_outputs, np.random.default_rng(1)
+        x = jnp.asarray(rng.normal(size=(2, num_samples, 3)))
+        condition = jnp.asarray(rng.normal(size=(2, num_samples, condition_channels)))
+        mask = jnp.asarray(np.tile(np.arange(num_context) >= first, (2, 1)))
         outputs_of_first = (kernel_size - 1) * dilations[0]
 
         def trimmed(x: Any, weights: Any, condition: Any) -> Any:
@@ -117,10 +120,11 @@ def test_context_gives_the_loss_and_gradients_of_the_whole_signal_to_1e_10(
             return weigh([y[:, y.shape[1] - num_outputs :] for y in outputs])
 
         arguments = (x, weights, condition)
-        actual, expected = (
-            jax.jit(jax.value_and_grad(function, (0, 1, 2)))(*arguments)
-            for function in (trimmed, whole)
-        )
+        actual, expected = jax.jit(
+            lambda *given: [
+                jax.value_and_grad(function, (0, 1, 2))(*given) for function in (trimmed, whole)
+            ]
+        )(*arguments)
         for a, e in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
             np.testing.assert_allclose(
                 a, e, rtol=1e-10, atol=1e-10 * float(np.max(np.abs(e), initial=1.0))
