@@ -104,14 +104,18 @@ def require_bool(name: str, value: Any) -> bool:
     return value
 
 
-def require_rate(rate: Any) -> float:
+def require_rate(rate: Any, name: str = "dropout") -> float:
     """A rate of dropout.
+
+    Args:
+      rate: The rate.
+      name: What it is, for people.
 
     Raises:
       UserError: If it is no number from 0 to below 1.
     """
     if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 <= float(rate) < 1:
-        raise UserError(f"dropout is {rate!r}, but it must be a share from 0 to below 1; use 0.1")
+        raise UserError(f"{name} is {rate!r}, but it must be a share from 0 to below 1; use 0.1")
     return float(rate)
 
 

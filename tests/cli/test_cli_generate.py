@@ -1,5 +1,6 @@
 """`wavedil generate` loses no work: what cannot be written is found out first, and what was drawn is kept."""
 
+import dataclasses
 import errno
 import json
 import os
@@ -186,3 +187,15 @@ def test_a_dull_sound_is_one_line_on_stderr(capsys, tmp_path, model):
 def test_a_label_that_is_given_twice_is_refused_with_both_values(capsys, tmp_path, model):
     arguments = ["generate", model, tmp_path / "a.wav", "--label", "digit=3", "--label", "digit=7"]
     assert "label digit is given twice, 3 and 7" in mistake(capsys, *arguments)
+
+
+def test_guidance_is_said_beside_the_sound_and_refused_of_a_model_that_knows_labels_alone(
+    capsys, tmp_path, model
+):
+    arguments = ["generate", "--seconds=0.01", "--label=digit=7", "--guidance=2"]
+    line = mistake(capsys, *arguments, model, tmp_path / "a.wav")
+    assert "guidance is 2, but the model was trained with label_dropout 0" in line
+    guided = WaveNet(dataclasses.replace(CONFIG, label_dropout=0.1), rngs=nnx.Rngs(0))
+    wd.save(guided, tmp_path / "guided")
+    assert main([*map(str, (*arguments, tmp_path / "guided", tmp_path / "a.wav"))]) == 0
+    assert json.loads((tmp_path / "a.json").read_text())["guidance"] == 2

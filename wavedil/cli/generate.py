@@ -33,13 +33,14 @@ def generate(args: Generate) -> None:
     labels, files = labels_of(args), files_to_write(args)
 
     from wavedil.formats import load
-    from wavedil.generation import choose_engine, num_samples_of, require_diffusion
+    from wavedil.generation import choose_engine, guidance_of, num_samples_of, require_diffusion
     from wavedil.models import wavenet_of
 
     model = load(args.run)
     config = wavenet_of(model).config
     diffusion = require_diffusion(model, args.steps, args.temperature)
     engine = "diffusion" if diffusion else str(choose_engine(model, args.engine, args.weights))
+    guidance_of(model, args.guidance, labels)  # refuses before the work
     wanted = [] if diffusion else _conditions(args, model)
     counts = [item.num_samples for item in wanted]
     counts = counts or [num_samples_of(args.seconds, config.sample_rate)] * len(files)
@@ -91,6 +92,7 @@ def _drawn(
                 progress=done,
                 engine=args.engine,
                 weights=args.weights,
+                guidance=args.guidance,
                 **asked,
             )
         except generation.Interrupted as stopped:
@@ -119,6 +121,7 @@ def _diffused(
             batch_size=len(counts),
             labels=labels,
             steps=FAST_STEPS if args.steps is None else args.steps,
+            guidance=args.guidance,
             progress=done,
         )
     return list(sounds)
@@ -155,6 +158,7 @@ def _record(args: Generate, files: list[Path], engine: str) -> None:
         "engine": engine,
         "seed": args.seed,
         "temperature": args.temperature,
+        "guidance": args.guidance,
         "labels": labels_of(args),
     }
     write_json(record_of(args), made)

@@ -47,6 +47,9 @@ class Generate:
         tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="NAME=VALUE")
     ] = ()
     """A label of the sound, for a model trained with labels."""
+    guidance: float = 1.0
+    """Above 1 a sound comes nearer to its labels and varies less, 2, say, for a model trained with label dropout
+    (train --model.label-dropout 0.15); it takes twice the work."""
     prompt: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Recording to continue; it is not part of what is written."""
     features: Annotated[

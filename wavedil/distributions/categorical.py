@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Num, PRNGKeyArray
 
-from wavedil.distributions.protocol import at_levels, checked
+from wavedil.distributions.protocol import at_levels, checked, extrapolated
 from wavedil.errors import Size
 from wavedil.quantizer import Companding, Quantizer
 
@@ -91,6 +91,17 @@ class Categorical:
         logits = checked(self, parameters)
         amplitudes = self.quantizer.decode(np.arange(self.levels))
         return jax.nn.softmax(logits, axis=-1) @ jnp.asarray(amplitudes, logits.dtype)
+
+    @property
+    def num_guided(self) -> int:
+        """The first numbers of the outputs, which guidance extrapolates: all."""
+        return self.num_outputs
+
+    def guided(
+        self, labelled: Float[Array, "..."], unlabelled: Float[Array, "..."], guidance: Any
+    ) -> Float[Array, "..."]:
+        """Logits of p_labelled^guidance p_unlabelled^(1 - guidance), exactly."""
+        return extrapolated(labelled, unlabelled, guidance, self.num_guided)
 
 
 def draw(

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Float32, Int, Num, PRNGKeyArray
 
 from wavedil.distributions.categorical import draw
-from wavedil.distributions.protocol import at_levels, checked
+from wavedil.distributions.protocol import at_levels, checked, extrapolated
 from wavedil.errors import Size, require_size
 from wavedil.quantizer import Companding, Quantizer
 
@@ -162,6 +162,21 @@ class Mixture(abc.ABC):
         )
         clipped = side * (1.0 - scales * area)
         return jnp.sum(jax.nn.softmax(logits, axis=-1) * clipped, axis=-1)
+
+    @property
+    def num_guided(self) -> int:
+        """The first numbers of the outputs, which guidance extrapolates: logits of the weights, and means."""
+        return 2 * self.num_components
+
+    def guided(
+        self, labelled: Float[Array, "..."], unlabelled: Float[Array, "..."], guidance: Any
+    ) -> Float[Array, "..."]:
+        """Logits of the weights and means extrapolated, component by component; the labelled scales.
+
+        For one Gaussian of equal scales that is p_labelled^guidance p_unlabelled^(1 - guidance). Of other scales that
+        product may have no finite integral: where the unlabelled density is the narrower one, it grows without bound.
+        """
+        return extrapolated(labelled, unlabelled, guidance, self.num_guided)
 
     def _components(self, parameters: Float[Array, "..."]) -> list[Float[Array, "..."]]:
         """Logits of the weights, means, and logarithms of the scales."""

@@ -1,7 +1,7 @@
 """The protocol of output distributions, and the checks of their arguments."""
 
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
@@ -69,6 +69,19 @@ class Distribution(Protocol):
     def mean(self, parameters: Float[Array, "..."]) -> Float[Array, "..."]:
         """Expected amplitude, in [-1, 1]."""
 
+    def guided(
+        self, labelled: Float[Array, "..."], unlabelled: Float[Array, "..."], guidance: Any
+    ) -> Float[Array, "..."]:
+        """Parameters of p_labelled^guidance p_unlabelled^(1 - guidance), normalised, or of what is near it.
+
+        A family without this is drawn from as it is, and not guided.
+
+        Args:
+          labelled: The outputs of the network, given the labels.
+          unlabelled: Its outputs without labels.
+          guidance: At 0 those without labels, at 1 those with, above 1 further on the same way.
+        """
+
 
 def checked(
     distribution: Distribution,
@@ -107,3 +120,15 @@ def at_levels(
         )
     known = in_range(codes, quantizer.levels)
     return jnp.where(known, log_prob(jnp.where(known, codes, 0).astype(jnp.int32)), jnp.nan)
+
+
+def extrapolated(
+    labelled: Float[Array, "..."],
+    unlabelled: Float[Array, "..."],
+    guidance: Float[Array, ""] | float,
+    count: int,
+) -> Float[Array, "..."]:
+    """unlabelled + guidance (labelled - unlabelled) of the first numbers of the last axis; the labelled others."""
+    first, before = labelled[..., :count], unlabelled[..., :count]
+    moved = before + guidance * (first - before)
+    return jnp.concatenate([moved, labelled[..., count:]], axis=-1)

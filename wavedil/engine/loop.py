@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from wavedil.engine.compilation import Cached
 from wavedil.engine.draws import drawn
 from wavedil.engine.interpreter import next_block, next_sample, run_blocks, run_samples
@@ -16,7 +18,7 @@ CONDITION, FRAME, SAMPLE = range(3)
 def draw_samples(
     first: int, count: int, program: Any, world: Any, arena: Any, scratch: Any, now: Any,
     status: Any, table: Any, conditions: Any, given: Any, noise: Any, restart: Any, family: Any,
-    tables: Any, temperature: float, work: Any, codes: Any, parameters: Any,
+    tables: Any, guidance: Any, temperature: float, work: Any, codes: Any, parameters: Any,
 ) -> None:  # fmt: skip
     """Draws the codes of `count` signals from number `first` on.
 
@@ -36,6 +38,8 @@ def draw_samples(
       restart: [signals, time]: whether a sound begins.
       family: As `draws.family`.
       tables: As `draws.family`.
+      guidance: Signals that share a draw, 1 or 2; outputs, the first ones, that are extrapolated from the second
+        signal's to the first one's; and how far.
       temperature: Of the draws.
       work: Room for exponentials.
       codes: [signals, time], to be written.
@@ -44,6 +48,7 @@ def draw_samples(
     sections, operators, inputs, buffers, weights, numbers = program
     x, y, condition, frame, factor, size, silence = world
     levels, in_channels, varying = len(table) - 1, table.shape[1], conditions.shape[1] > 1
+    together, guided, far = guidance
     for t in range(given.shape[1]):
         for signal in range(first, first + count):
             if restart[signal, t]:
@@ -84,16 +89,21 @@ def draw_samples(
                 scratch, signal * size, rows, 0,
             )  # fmt: skip
             next_sample(section, buffers, now[rings])
-        for signal in range(first, first + count):
-            start = buffers[y, 0] + signal * size
-            if parameters.shape[1] > 0:
+        if parameters.shape[1] > 0:
+            for signal in range(first, first + count):
+                start = buffers[y, 0] + signal * size
                 for k in range(parameters.shape[2]):
                     parameters[signal, t, k] = arena[start + k]
+        for signal in range(first, first + count, together):
+            start = buffers[y, 0] + signal * size
             code = given[signal, t]
             if code < 0:
+                for k in range(start, start + guided):
+                    arena[k] = arena[k + size] + np.float32(far) * (arena[k] - arena[k + size])
                 code = drawn(family, tables, arena, start, noise[signal, t], temperature, work)
-            codes[signal, t] = code
-            status[signal, CODE] = code
+            for same in range(signal, signal + together):
+                codes[same, t] = code
+                status[same, CODE] = code
 
 
 @Cached

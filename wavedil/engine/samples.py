@@ -40,12 +40,20 @@ class Samples:
       model: A WaveNet.
       num_signals: Signals side by side; they are shared out among the processor's cores.
       weights: How the weights are kept: "float32", "bfloat16" or "int8".
+      guidance: If it is given, of two signals side by side the first is drawn from the outputs of both, as the
+        distribution's `guided` says, and the second has the same codes.
 
     Raises:
       UnservedError: If the engine cannot run the model, with the reason.
     """
 
-    def __init__(self, model: WaveNet, num_signals: int, weights: Weights = "float32") -> None:
+    def __init__(
+        self,
+        model: WaveNet,
+        num_signals: int,
+        weights: Weights = "float32",
+        guidance: np.float32 | None = None,
+    ) -> None:
         self._made = wavenet_plan(model)
         self._family = family(model.distribution)
         self._program = program = pack(self._made.plan, weights=weights)
@@ -60,8 +68,12 @@ class Samples:
         )
         self._arena = program.arena(num_signals)
         self._status = np.tile(np.array([self._silence, 0, 1]), (num_signals, 1))
-        groups = min(num_signals, _cores())
-        bounds = [num_signals * group // groups for group in range(groups + 1)]
+        guided = 0 if guidance is None else getattr(model.distribution, "num_guided", 0)
+        self._guidance = (1 + (guided > 0), guided, float(guidance or 0.0))
+        together = self._guidance[0]
+        parties = num_signals // together
+        groups = min(parties, _cores())
+        bounds = [parties * group // groups * together for group in range(groups + 1)]
         self._groups = [
             (
                 bounds[n],
@@ -138,7 +150,7 @@ class Samples:
             first, count, scratch, now = self._groups[number]
             return (
                 *(first, count, packed, self._world, self._arena, scratch, now, self._status),
-                *(self._table, conditions, given, noise, restart, *self._family),
+                *(self._table, conditions, given, noise, restart, *self._family, self._guidance),
                 *(float(temperature), self._work[number], codes, outputs),
             )
 

@@ -15,6 +15,7 @@ from .engines import choose_engine as choose_engine
 from .file_player import Played as Played
 from .file_player import play_blocks as play_blocks
 from .file_player import play_file as play_file
+from .guidance import guidance_of as guidance_of
 from .latents import as_vocoder as as_vocoder
 from .latents import encode_sounds as encode_sounds
 from .latents import interpolate as interpolate

@@ -30,10 +30,6 @@ class Sounds:
     features: Sequence[Float[np.ndarray, "frames features"]] | None
     before: Int[np.ndarray, "sounds time"]
 
-    def labels_of(self, sounds: Sequence[int]) -> dict[str, np.ndarray]:
-        """The rows of each label of some of them."""
-        return {name: rows[np.asarray(sounds)] for name, rows in self.labels.items()}
-
 
 class Chunk(NamedTuple):
     """The draws of one call of the loop in every slot: arrays of NumPy, of JAX where it is compiled."""

@@ -12,6 +12,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Float32, Int, PRNGKeyArray
 
 from wavedil.errors import UserError, require_positive, with_article
+from wavedil.generation.guidance import guidance_of
 from wavedil.generation.keys import as_key
 from wavedil.generation.remarks import remark
 from wavedil.models.compilation import compiled
@@ -34,6 +35,7 @@ def diffuse(
     batch_size: int = 1,
     labels: Mapping[str, Any] | None = None,
     steps: int = FAST_STEPS,
+    guidance: float = 1.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Float32[np.ndarray, "sounds time"]:
     """Sounds drawn by diffusion backwards.
@@ -52,6 +54,7 @@ def diffuse(
       batch_size: Sounds.
       labels: As `synthesize` takes them.
       steps: How many, 2 to `config.noise_steps`.
+      guidance: As of `generate`: noise is u + guidance (c - u) of what is predicted with labels, c, and without, u.
       progress: Called with the steps that are done, and their number.
 
     Raises:
@@ -75,6 +78,7 @@ def diffuse(
     chosen = config.sampling_steps(steps)
     shares = config.signal_shares[chosen]
     after = np.append(shares[1:], 1.0)
+    scale = guidance_of(model, guidance, labels)
     rows, key = config.label_indices(labels, batch_size), _one_key(seed)
     x = jax.random.normal(jax.random.fold_in(key, 0), (batch_size, num_samples))
     step = compiled(_less_noise, model, donate=(0,))
@@ -84,7 +88,7 @@ def diffuse(
         if progress is not None:
             progress(index, steps)
         given = (jnp.int32(noise_step), jnp.float32(share), jnp.float32(next_share))
-        x = step(x, *given, rows, jax.random.fold_in(key, index + 1))
+        x = step(x, *given, rows, jax.random.fold_in(key, index + 1), scale)
     return _limited(config.level * np.asarray(x, np.float32))
 
 
@@ -184,9 +188,18 @@ def _less_noise(
     next_share: Array,
     rows: dict[str, Array],
     key: Array,
+    guidance: Array | None,
 ) -> Array:
     """x with as much noise as is left after one step."""
-    noise = predicted_noise(model, x, jnp.full(x.shape[0], noise_step), rows)
+    if guidance is None:
+        noise = predicted_noise(model, x, jnp.full(x.shape[0], noise_step), rows)
+    else:
+        both = {name: jnp.concatenate([row, 0 * row]) for name, row in rows.items()}
+        steps = jnp.full(2 * x.shape[0], noise_step)
+        with_labels, without = jnp.split(
+            predicted_noise(model, jnp.tile(x, (2, 1)), steps, both), 2
+        )
+        noise = without + guidance * (with_labels - without)
     kept = share / next_share
     mean = (x - (1 - kept) * lax.rsqrt(1 - share) * noise) * lax.rsqrt(kept)
     spread = jnp.sqrt((1 - kept) * (1 - next_share) / (1 - share))

@@ -43,22 +43,25 @@ def draw(
     temperature: float,
     progress: Callable[[int, int], None] | None,
     engine: Engine,
+    guidance: np.float32 | None = None,
 ) -> list[Int[np.ndarray, " time"]]:
     """The codes of each sound; n sounds in n slots are one sound a slot.
+
+    With guidance every slot is there twice, side by side: as it is, and without labels.
 
     Raises:
       UserError: If the model gives NaN where a sample is to be drawn.
       Interrupted: On Ctrl-C, with what is drawn.
     """
-    plan = _Plan(model, sounds, num_slots)
+    plan = _Plan(model, sounds, num_slots, twice=guidance is not None)
     drawn = [np.zeros((len(plan.slots), 0), np.int32)]
     try:
         absorbed = (sounds.before.shape[1] - 1) // _CHUNK * _CHUNK
         first = [slot[0] for slot in plan.slots]
         loop = (
-            _Scan(model, sounds.before[first], absorbed, sounds.labels_of(first))
+            _Scan(model, sounds.before[first], absorbed, plan.labels_of(np.array(first)), guidance)
             if engine.name == "scan"
-            else Compiled(model, sounds.before[first], absorbed, engine.weights)
+            else Compiled(model, sounds.before[first], absorbed, engine.weights, guidance)
         )
         for number in range(plan.num_chunks):
             chunk = plan.chunk(number)
@@ -81,14 +84,15 @@ class _Plan:
         before 0 .. end     | before end + 1 ..  0  1 | 2  3 ...
     """
 
-    def __init__(self, model: WaveNet, sounds: Sounds, num_slots: int) -> None:
+    def __init__(self, model: WaveNet, sounds: Sounds, num_slots: int, twice: bool = False) -> None:
         local = model.config.local_conditioning
-        self.sounds = sounds
+        self.sounds, self.twice = sounds, twice
         self.hop = _CHUNK if local is None else local.sizes[1]
         self.lead = (sounds.before.shape[1] - 1) % _CHUNK
         self.frames_per_chunk = max(1, _CHUNK // self.hop)
         lengths = [num_frames(self.lead + count, self.hop) for count in sounds.num_samples]
-        self.slots = assign_slots(lengths, num_slots)
+        slots = assign_slots(lengths, num_slots)
+        self.slots = [slot for slot in slots for _ in range(1 + twice)]
         self.frames, self.starts = timeline(self.slots, lengths)
         self.num_chunks = num_frames(self.frames.sound.shape[1], self.frames_per_chunk)
         self.total = max(sum(sounds.num_samples[sound] for sound in slot) for slot in self.slots)
@@ -103,7 +107,7 @@ class _Plan:
         before = self.sounds.before[frames.sound[..., None], np.minimum(times, -1)]
         given = np.where(times < 0, before, BEYOND)
         times, given = (rows.reshape(len(rows), -1).astype(np.int32) for rows in (times, given))
-        labels = {name: rows[frames.sound.ravel()] for name, rows in self.sounds.labels.items()}
+        labels = {name: rows.ravel() for name, rows in self.labels_of(frames.sound).items()}
         return Chunk(
             keys=self.sounds.keys[frames.sound],
             times=times,
@@ -112,6 +116,14 @@ class _Plan:
             windows=None if self.windows is None else self.windows.of(frames),
             age=times if self.several else None,
         )
+
+    def labels_of(self, sounds: Int[np.ndarray, "slots ..."]) -> dict[str, np.ndarray]:
+        """The rows of each label of the sounds in every slot; 0, no label, in every second one of those there twice."""
+        labels = {name: rows[sounds] for name, rows in self.sounds.labels.items()}
+        if self.twice:
+            for rows in labels.values():
+                rows[1::2] = 0
+        return labels
 
     def require_codes(
         self, number: int, chunk: Chunk, codes: Int[np.ndarray, "slots time"]
@@ -159,8 +171,14 @@ class _Scan:
     """The loop as `lax.scan`, after the whole chunks of what comes before the first sound of each slot."""
 
     def __init__(
-        self, model: WaveNet, before: np.ndarray, absorbed: int, labels: dict[str, np.ndarray]
+        self,
+        model: WaveNet,
+        before: np.ndarray,
+        absorbed: int,
+        labels: dict[str, np.ndarray],
+        guidance: np.float32 | None,
     ) -> None:
+        self._guidance = guidance
         absorb = compiled(_state_after, model)
         state = absorb(before[:, :0], labels, None)
         for start in range(0, absorbed, _CHUNK):
@@ -171,7 +189,7 @@ class _Scan:
 
     def draw(self, chunk: Chunk, temperature: float) -> Int[np.ndarray, "slots time"]:
         """The codes of the next chunk."""
-        self._loop, codes = self._draw(self._loop, chunk, temperature)
+        self._loop, codes = self._draw(self._loop, chunk, temperature, self._guidance)
         return np.asarray(codes).T
 
 
@@ -182,12 +200,20 @@ def _state_after(model: WaveNet, codes: Array, labels: dict[str, Array], state: 
 
 
 def _draw(
-    model: WaveNet, loop: Loop, chunk: Chunk, temperature: Array
+    model: WaveNet, loop: Loop, chunk: Chunk, temperature: Array, guidance: Array | None
 ) -> tuple[Loop, Int[Array, "time slots"]]:
-    """The codes of one chunk."""
+    """The codes of one chunk; with guidance those of two slots side by side are the same."""
     condition, local = condition_of(model, chunk)
     step = step_function(model, condition, local)
-    sample = jax.vmap(model.distribution.sample, (0, 0, None))
+    distribution: Any = model.distribution
+    of_signal = jax.vmap(distribution.sample, (0, 0, None))
+
+    def sample(keys: PRNGKeyArray, parameters: Array) -> Array:
+        if guidance is None:
+            return of_signal(keys, parameters, temperature)
+        guided = distribution.guided(parameters[::2], parameters[1::2], guidance)
+        return jnp.repeat(of_signal(keys[::2], guided, temperature), 2)
+
     age = None if chunk.age is None else chunk.age.T
     varying = condition.swapaxes(0, 1) if condition is not None and local else None
     now = Now(varying, *pitch_of(model, chunk))
@@ -197,7 +223,7 @@ def _draw(
         silence = model.config.quantizer.silence
         before = loop.code if age is None else jnp.where(age == 0, silence, loop.code)
         parameters, rings = step(before, loop.rings, loop.position, now, age)
-        code = jnp.where(codes == BEYOND, sample(keys, parameters, temperature), codes)
+        code = jnp.where(codes == BEYOND, sample(keys, parameters), codes)
         return Loop(rings, loop.position + 1, code), code
 
     return lax.scan(body, loop, (keys_of(chunk).T, chunk.given.T, now, age))

@@ -21,10 +21,18 @@ class Compiled:
       before: Codes [slots, time] that come before.
       absorbed: How many of them are absorbed before the first chunk.
       weights: How the weights are kept.
+      guidance: Where slots are there twice, with their labels and without; see `guidance`.
     """
 
-    def __init__(self, model: WaveNet, before: np.ndarray, absorbed: int, weights: Weights) -> None:
-        self._samples = Samples(model, len(before), weights)
+    def __init__(
+        self,
+        model: WaveNet,
+        before: np.ndarray,
+        absorbed: int,
+        weights: Weights,
+        guidance: np.float32 | None = None,
+    ) -> None:
+        self._samples = Samples(model, len(before), weights, guidance)
         self._surroundings = compiled(_surroundings, model)
         # Of a long beginning what an output sees is enough, whole frames of it.
         frame, past = model.config.frame_size, model.receptive_field.past

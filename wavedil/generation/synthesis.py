@@ -33,6 +33,7 @@ def synthesize(
     steps: int | None = None,
     engine: EngineName = "auto",
     weights: Weights = "float32",
+    guidance: float = 1.0,
 ) -> Float32[np.ndarray, "sounds time"]:
     """Sound that a model draws: from nothing, from labels, from a recording, or from features.
 
@@ -48,6 +49,7 @@ def synthesize(
       steps: In which a DiffWave turns noise into sound, 6 by default; more take longer and come nearer.
       engine: As of `generate`.
       weights: As of `generate`.
+      guidance: As of `generate`; of a DiffWave too.
 
     Returns:
       Samples in [-1, 1] at `model.config.sample_rate`; a sound that is shorter than the longest is silent after its
@@ -61,6 +63,7 @@ def synthesize(
       audio.save("seven.wav", sound[0], model.config.sample_rate)
     """
     config = model.config
+    drawing: dict[str, Any] = {"engine": engine, "weights": weights, "guidance": guidance}
     if require_diffusion(model, steps, temperature):
         if like is not None or features is not None:
             raise UserError(
@@ -73,6 +76,7 @@ def synthesize(
             batch_size=num_labelled(labels) or 1,
             labels=labels,
             steps=FAST_STEPS if steps is None else steps,
+            guidance=guidance,
         )
     if like is not None and features is not None:
         raise UserError("like and features both say what the sound is; leave one of them out")
@@ -84,7 +88,7 @@ def synthesize(
         names = [f"features of sound {number}" for number in range(len(arrays))]
         wanted = conditions.of_features(model, arrays, names)
     else:
-        return _unconditional(model, seconds, seed, labels, temperature, engine, weights)
+        return _unconditional(model, seconds, seed, labels, temperature, **drawing)
     if seconds is not None:
         raise UserError("a recording or features say how long the sound is; leave seconds out")
     codes = generate(
@@ -93,8 +97,7 @@ def synthesize(
         labels=labels,
         features=[item.features for item in wanted],
         temperature=temperature,
-        engine=engine,
-        weights=weights,
+        **drawing,
     )
     sounds = np.zeros((len(wanted), max(item.num_samples for item in wanted)), np.float32)
     for row, item in enumerate(wanted):
@@ -133,8 +136,7 @@ def _unconditional(
     seed: int,
     labels: Mapping[str, Any] | None,
     temperature: float,
-    engine: EngineName,
-    weights: Weights,
+    **drawing: Any,
 ) -> Float32[np.ndarray, "sounds time"]:
     codes = generate(
         model,
@@ -143,8 +145,7 @@ def _unconditional(
         batch_size=num_labelled(labels),
         labels=labels,
         temperature=temperature,
-        engine=engine,
-        weights=weights,
+        **drawing,
     )
     sounds: np.ndarray = model.config.quantizer.decode(codes)
     return sounds

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, Num
@@ -14,10 +15,13 @@ from wavedil.models.embeddings import label_embedding, look_up
 from wavedil.models.upsampler import FeatureUpsampler
 from wavedil.models.wavenet_config import INPUT_SPREAD, WaveNetConfig
 from wavedil.nn import ContextStack, Conv1d
+from wavedil.ops.devices import split_alike
 from wavedil.ops.promotion import promoted
 
 Labels = Mapping[str, Any]
 Signal = Num[Array, "batch time channels"]
+# Far from the numbers of the keys that layers are given.
+_OF_LABELS = 1 << 20
 
 
 class Labelled(Protocol):
@@ -30,6 +34,10 @@ class Labelled(Protocol):
     @property
     def label_channels(self) -> int:
         """Size of an embedding."""
+
+    @property
+    def label_dropout(self) -> float:
+        """Share of the signals whose labels are left out where there is a key."""
 
     def label_indices(self, labels: Labels | None, num_signals: int = 1) -> dict[str, Any]:
         """As `Vocabulary.rows`."""
@@ -46,12 +54,27 @@ def label_tables(config: Labelled, rngs: nnx.Rngs) -> nnx.Dict:
 
 
 def embedded_labels(
-    config: Labelled, tables: nnx.Dict, batch_size: int, labels: Labels | None
+    config: Labelled,
+    tables: nnx.Dict,
+    batch_size: int,
+    labels: Labels | None,
+    dropout_key: Any = None,
 ) -> Float[Array, "batch 1 label_channels"] | None:
-    """The embeddings of all labels side by side, or None for a model without labels."""
+    """The embeddings of all labels side by side, or None for a model without labels.
+
+    With a key, a share of the signals have row 0 of every label, that of a signal without it: all or none, so that
+    what sound without labels is like is learnt as often as `config.label_dropout` says.
+
+    Reference: Ho and Salimans 2022, "Classifier-free diffusion guidance", arXiv:2207.12598.
+    """
     rows: dict[str, Int[Array, " batch"]] = config.label_indices(labels, batch_size)
     if not config.labels:
         return None
+    if dropout_key is not None and config.label_dropout:
+        key = jax.random.fold_in(dropout_key, _OF_LABELS)
+        keep = jax.random.bernoulli(key, 1 - config.label_dropout, (batch_size,))
+        rows = {name: jnp.asarray(row) for name, row in rows.items()}
+        rows = {name: jnp.where(split_alike(keep, row), row, 0) for name, row in rows.items()}
     unlabelled = jnp.zeros(batch_size, jnp.int32)
     embedded = [look_up(table[...], rows.get(name, unlabelled)) for name, table in tables.items()]
     return jnp.concatenate(embedded, axis=-1)[:, None]
@@ -123,6 +146,8 @@ class Conditioning(nnx.Module):
         labels: Labels | None = None,
         local: Signal | None = None,
         context: Signal | None = None,
+        *,
+        dropout_key: Any = None,
     ) -> Float[Array, "batch time_or_1 channels"] | None:
         """The condition of all samples.
 
@@ -131,9 +156,12 @@ class Conditioning(nnx.Module):
           labels: Values or rows of the labels, as `Vocabulary.rows` takes them; unlabelled by default.
           local: The features as `upsample` makes them.
           context: What the context stack gives; zero, as before its first frame is complete, if it is left out.
+          dropout_key: Where it is given, the labels of a share of the signals are left out.
         """
         self.require_features(local is not None)
-        embedded = embedded_labels(self.config, self.label_embeddings, batch_size, labels)
+        embedded = embedded_labels(
+            self.config, self.label_embeddings, batch_size, labels, dropout_key
+        )
         if embedded is not None and self.label_projection is not None:
             embedded = self.label_projection(embedded)
         parts = [part for part in (local, context, embedded) if part is not None]

@@ -91,7 +91,7 @@ class DiffWave(nnx.Module):
         dropout_key: PRNGKeyArray | None = None,
     ) -> Float[Array, "batch time 1"]:
         x, _ = enter(self, x, mask=mask, dropout_key=dropout_key)
-        embedding, condition = self._steering(x, noise_step, labels)
+        embedding, condition = self._steering(x, noise_step, labels, dropout_key)
         x, skips = jax.nn.relu(self.input(x, mask=mask)), []
         for block in self.blocks:
             x, skip = block(x, embedding, condition, mask=mask)
@@ -109,7 +109,7 @@ class DiffWave(nnx.Module):
     ) -> Float[Array, "batch inner_time 1"]:
         """The outputs that see no padding: `past` fewer at the beginning and `future` fewer at the end."""
         x, _ = enter_with_context(self, x, None, mask, dropout_key)
-        embedding, condition = self._steering(x, noise_step, labels)
+        embedding, condition = self._steering(x, noise_step, labels, dropout_key)
         size = x.shape[1] - self.receptive_field.past - self.receptive_field.future
         x, skips, there = jax.nn.relu(self.input(x, mask=mask)), [], mask
         # Of the samples that the blocks to come read before the outputs.
@@ -129,7 +129,9 @@ class DiffWave(nnx.Module):
         require_causal(self.receptive_field, "DiffWave")
         return self(x, noise_step, labels), state
 
-    def _steering(self, x: Array, noise_step: Any, labels: Any) -> tuple[Array, Array | None]:
+    def _steering(
+        self, x: Array, noise_step: Any, labels: Any, dropout_key: Any
+    ) -> tuple[Array, Array | None]:
         """The embeddings of the diffusion step and of the labels, [batch, 1, channels] each."""
         waves = jnp.asarray(_waves(self.config), x.dtype)
         kind, count = getattr(noise_step, "dtype", None), x.shape[0]
@@ -143,7 +145,8 @@ class DiffWave(nnx.Module):
         embedding = split_alike(look_up(waves, steps)[:, None], x)
         for layer in self.step_layers:
             embedding = jax.nn.silu(layer(embedding))
-        return embedding, embedded_labels(self.config, self.label_embeddings, x.shape[0], labels)
+        tables, count = self.label_embeddings, x.shape[0]
+        return embedding, embedded_labels(self.config, tables, count, labels, dropout_key)
 
     def _head(self, skips: list[Array]) -> Array:
         total = sum(skips[1:], skips[0]) * len(skips) ** -0.5

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float64, Int
 
 from wavedil.config import Config, decided
-from wavedil.errors import UserError, require_positive, require_whole
+from wavedil.errors import UserError, require_positive, require_rate, require_whole
 from wavedil.labels import LabelValues, Vocabulary
 from wavedil.quantizer import Quantizer
 from wavedil.receptive_field import ReceptiveField
@@ -48,6 +48,9 @@ class DiffWaveConfig(Config):
     """Named labels the model can be conditioned on, each with its values."""
     label_channels: int = 16
     """Size of a label's embedding."""
+    label_dropout: float = 0.0
+    """Share of the signals whose labels are left out while it trains, 0 to below 1: a model that knows sound without
+    labels too can be guided by them (generate --guidance); 0.15, say."""
     level: float = decided(by="the recordings", is_scale=True, default=0.1)
     """Root mean square of the recordings' samples, which the model sees as 1."""
     sample_rate: int = decided(by="the recordings", default=16000)
@@ -57,6 +60,7 @@ class DiffWaveConfig(Config):
         super().__post_init__()
         labels = Vocabulary({name: tuple(values) for name, values in self.labels.items()})
         object.__setattr__(self, "labels", labels)
+        require_rate(self.label_dropout, "label_dropout")
         if not self.dilations:
             raise UserError("dilations is empty; give at least one, such as 1:512 or 1,2,4")
         require_positive(dilation=min(self.dilations), noise_steps=self.noise_steps)

@@ -167,7 +167,7 @@ class WaveNet(nnx.Module):
         if self.pitch_entry is not None and self.pitch_input is not None:
             taps = self.pitch_input(self.pitch_entry(x), *pitch, mask=mask)
             entered, local = with_taps(entered, local, taps)
-        condition = self.conditioning(x.shape[0], labels, local, context)
+        condition = self.conditioning(x.shape[0], labels, local, context, dropout_key=dropout_key)
         y, skip = self.stack(entered, condition, mask=mask, dropout_key=of_near)
         if self.pitch_stack is not None:
             given = {"mask": mask, "dropout_key": of_pitch}
@@ -224,7 +224,9 @@ class WaveNet(nnx.Module):
             seen, *pitch, there = seen_by(self.pitch_input, near, x, dilation, voicing, mask)
             taps = self.pitch_input.valid(self.pitch_entry(seen), *pitch, mask=there)
             entered, local = with_taps(entered, local, taps)
-        condition = self.conditioning(codes.shape[0], labels, local, context)
+        condition = self.conditioning(
+            codes.shape[0], labels, local, context, dropout_key=dropout_key
+        )
         (there,) = seen_by(self.stack, after, mask)
         y, skip = self.stack.valid(entered, condition, mask=there, dropout_key=of_near)
         if self.pitch_stack is not None:

@@ -81,6 +81,9 @@ class WaveNetConfig(Config):
     """Named labels the model can be conditioned on, each with its values."""
     label_channels: int = 16
     """Size of a label's embedding."""
+    label_dropout: float = 0.0
+    """Share of the signals whose labels are left out while it trains, 0 to below 1: a model that knows sound without
+    labels too can be guided by them (generate --guidance); 0.15, say."""
     local_conditioning: LocalConditioningConfig | None = None
     """Features, such as mel spectra, that condition it at every moment; None for a model without."""
     context_stack: ContextStackConfig | None = None
@@ -98,6 +101,7 @@ class WaveNetConfig(Config):
         require_positive(dilation=min(self.dilations))
         require_positive(**{name: getattr(self, name) for name in _SIZES})
         require_rate(self.dropout)
+        require_rate(self.label_dropout, "label_dropout")
         for name, values in labels.items():
             if not values:
                 raise UserError(f"label {name!r} has no values; leave it out or give its values")

@@ -122,7 +122,9 @@ def _made_how(file: Path) -> str:
                 labels = made.get("labels")
                 words = [_named(labels)] if isinstance(labels, dict) and labels else []
                 words += [
-                    f"{name} {made[name]}" for name in ("temperature", "seed") if name in made
+                    f"{name} {made[name]}"
+                    for name in ("temperature", "guidance", "seed")
+                    if name in made
                 ]
                 return ", ".join(words)
     return ""

@@ -50,6 +50,7 @@ class DiffusionTask(Config):
     def resolve(self, config: RunConfig, corpus: Corpus) -> RunConfig:
         sound.require_no_features(corpus, "a diffusion model takes none")
         config = sound.with_corpus(config, corpus)
+        sound.require_labels_to_drop(config.model.label_dropout, corpus)
         model: DiffWaveConfig = dataclasses.replace(
             config.model,
             sample_rate=corpus.sample_rate,

@@ -48,6 +48,15 @@ def require_no_features(corpus: Corpus, why: str) -> None:
         )
 
 
+def require_labels_to_drop(label_dropout: float, corpus: Corpus) -> None:
+    """Refuses a rate at which labels are left out of recordings that have none."""
+    if label_dropout and not corpus.label_values:
+        raise UserError(
+            f"label_dropout is {label_dropout:g}, but the recordings have no labels that could be left out; name them "
+            "(--labels, or columns of a manifest), or leave label_dropout out"
+        )
+
+
 def with_corpus(config: RunConfig, corpus: Corpus) -> RunConfig:
     """The configuration with the sample rate and fingerprint of the recordings, and how they were prepared.
 
@@ -87,6 +96,7 @@ def with_window_size(config: RunConfig, corpus: Corpus, wavenet: WaveNetConfig) 
 
 def wavenet(config: WaveNetConfig, corpus: Corpus, **changes: Any) -> WaveNetConfig:
     """A WaveNet of the recordings' sample rate and labels, with other changes."""
+    require_labels_to_drop(config.label_dropout, corpus)
     return dataclasses.replace(
         config, sample_rate=corpus.sample_rate, labels=corpus.label_values, **changes
     )
