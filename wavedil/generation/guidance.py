@@ -10,7 +10,6 @@ Reference: Ho and Salimans 2022, "Classifier-free diffusion guidance", arXiv:220
 
 import math
 from collections.abc import Mapping
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -31,7 +30,8 @@ def guidance_of(model: Model, guidance: Any, labels: Mapping[str, Any] | None) -
     Raises:
       UserError: If it is no number of at least 0, or the model cannot be guided, with the remedy.
     """
-    if not isinstance(guidance, Real) or isinstance(guidance, bool) or not 0 <= guidance < math.inf:
+    is_number = isinstance(guidance, int | float | np.number) and not isinstance(guidance, bool)
+    if not is_number or not 0 <= guidance < math.inf:
         raise UserError(
             f"guidance is {guidance!r}, but it must be a number of at least 0; 1 draws as the model predicts, 2 nearer "
             "to the labels"
