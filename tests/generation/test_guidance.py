@@ -11,7 +11,7 @@ from flax import nnx
 
 import wavedil as wd
 from wavedil import DiffWaveConfig, LocalConditioningConfig, UserError, WaveNet, WaveNetConfig
-from wavedil.distributions import Categorical, GaussianMixture
+from wavedil.distributions import Categorical, GaussianMixture, VectorMixture
 from wavedil.generation import diffuse, drawing, guidance_of
 from wavedil.generation.diffusion import _less_noise
 from wavedil.labels import Vocabulary
@@ -51,19 +51,22 @@ def diffwave() -> DiffWave:
 
 @pytest.mark.parametrize("engine", ["scan", "compiled"])
 @pytest.mark.parametrize("output", ["categorical", "gaussian"])
-def test_codes_are_drawn_from_what_two_passes_say_extrapolated(output: str, engine: Any) -> None:
+@pytest.mark.parametrize("guidance", [2.5, 0.5])
+def test_codes_are_drawn_from_what_two_passes_say_extrapolated(
+    guidance: float, output: str, engine: Any
+) -> None:
     model = made(output=output)
     prompt = np.array([[3, 9, 12], [1, 8, 8]])
     settings: dict[str, Any] = {"num_samples": 40, "batch_size": 2, "prompt": prompt}
     settings |= {"labels": GIVEN, "temperature": 0.9, "engine": engine}
-    codes = wd.generate(model, 3, guidance=2.5, **settings)
+    codes = wd.generate(model, 3, guidance=guidance, **settings)
     seen = np.concatenate([np.full((2, 1), 8), prompt, codes[:, :-1]], axis=1).astype(np.int32)
     forward = compiled(WaveNet.__call__, model)
     labelled, without = (
         forward(jnp.asarray(seen), model.config.label_indices(labels, 2))[:, 3:]
         for labels in (GIVEN, None)
     )
-    parameters = model.distribution.guided(labelled, without, 2.5)
+    parameters = model.distribution.guided(labelled, without, guidance)
     keys = jax.vmap(lambda key: jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(40)))(
         jax.random.split(jax.random.key(3), 2)
     )
@@ -151,6 +154,10 @@ def test_a_guided_distribution_is_the_product_of_powers() -> None:
     found = np.asarray(jax.vmap(of, (None, 0))(guided, levels))
     offset = found - (3 * one - 2 * other)
     np.testing.assert_allclose(offset, offset[0], atol=1e-4)
+    for family in (Categorical(5), GaussianMixture(5), VectorMixture(2, 3)):
+        labelled, without = jax.random.normal(jax.random.key(0), (2, family.num_outputs))
+        np.testing.assert_array_equal(family.guided(labelled, without, 0.0), without)
+        np.testing.assert_allclose(family.guided(labelled, without, 1.0), labelled, atol=1e-6)
     gaussian, x = GaussianMixture(), jnp.linspace(-1, 1, 9)
     first, second = jnp.array([0.0, 0.2, -1.0]), jnp.array([0.0, -0.1, -1.0])  # of one scale
     density = jax.vmap(gaussian.log_density, (None, 0))

@@ -1,4 +1,4 @@
-"""Output distributions over the levels of a sample: one protocol, three families, one quantizer."""
+"""Output distributions over the levels of a sample: one protocol, one quantizer; and over vectors."""
 
 import lazy_loader
 

@@ -171,7 +171,7 @@ class Mixture(abc.ABC):
     def guided(
         self, labelled: Float[Array, "..."], unlabelled: Float[Array, "..."], guidance: Any
     ) -> Float[Array, "..."]:
-        """Logits of the weights and means extrapolated, component by component; the labelled scales.
+        """Logits of the weights and means extrapolated, component by component; above 1 the labelled scales.
 
         For one Gaussian of equal scales that is p_labelled^guidance p_unlabelled^(1 - guidance). Of other scales that
         product may have no finite integral: where the unlabelled density is the narrower one, it grows without bound.

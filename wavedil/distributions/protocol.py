@@ -128,7 +128,11 @@ def extrapolated(
     guidance: Float[Array, ""] | float,
     count: int,
 ) -> Float[Array, "..."]:
-    """unlabelled + guidance (labelled - unlabelled) of the first numbers of the last axis; the labelled others."""
-    first, before = labelled[..., :count], unlabelled[..., :count]
-    moved = before + guidance * (first - before)
-    return jnp.concatenate([moved, labelled[..., count:]], axis=-1)
+    """unlabelled + guidance (labelled - unlabelled) of the first numbers of the last axis.
+
+    The others, scales, go that way as far as the labelled ones and no further.
+    """
+    change = labelled - unlabelled
+    near = jnp.minimum(guidance, 1.0)
+    moved = jnp.concatenate([guidance * change[..., :count], near * change[..., count:]], axis=-1)
+    return unlabelled + moved

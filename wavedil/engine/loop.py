@@ -38,8 +38,8 @@ def draw_samples(
       restart: [signals, time]: whether a sound begins.
       family: As `draws.family`.
       tables: As `draws.family`.
-      guidance: Signals that share a draw, 1 or 2; outputs, the first ones, that are extrapolated from the second
-        signal's to the first one's; and how far.
+      guidance: Signals that share a draw, 1 or 2; how many outputs there are, and how many of them, the first ones,
+        are extrapolated from the second signal's to the first one's; how far, and how far the others go.
       temperature: Of the draws.
       work: Room for exponentials.
       codes: [signals, time], to be written.
@@ -48,7 +48,7 @@ def draw_samples(
     sections, operators, inputs, buffers, weights, numbers = program
     x, y, condition, frame, factor, size, silence = world
     levels, in_channels, varying = len(table) - 1, table.shape[1], conditions.shape[1] > 1
-    together, guided, far = guidance
+    together, outputs, guided, far, near = guidance
     for t in range(given.shape[1]):
         for signal in range(first, first + count):
             if restart[signal, t]:
@@ -98,8 +98,10 @@ def draw_samples(
             start = buffers[y, 0] + signal * size
             code = given[signal, t]
             if code < 0:
-                for k in range(start, start + guided):
-                    arena[k] = arena[k + size] + np.float32(far) * (arena[k] - arena[k + size])
+                for k in range(outputs):
+                    scale, with_labels = np.float32(far if k < guided else near), arena[start + k]
+                    without = arena[start + k + size]
+                    arena[start + k] = without + scale * (with_labels - without)
                 code = drawn(family, tables, arena, start, noise[signal, t], temperature, work)
             for same in range(signal, signal + together):
                 codes[same, t] = code

@@ -68,9 +68,11 @@ class Samples:
         )
         self._arena = program.arena(num_signals)
         self._status = np.tile(np.array([self._silence, 0, 1]), (num_signals, 1))
-        guided = 0 if guidance is None else getattr(model.distribution, "num_guided", 0)
-        self._guidance = (1 + (guided > 0), guided, float(guidance or 0.0))
-        together = self._guidance[0]
+        together, far = (1, 1.0) if guidance is None else (2, float(guidance))
+        # Without guidance there are no outputs to move.
+        outputs = self.num_outputs * (together - 1)
+        guided = getattr(model.distribution, "num_guided", 0)
+        self._guidance = (together, outputs, guided, far, min(far, 1.0))
         parties = num_signals // together
         groups = min(parties, _cores())
         bounds = [parties * group // groups * together for group in range(groups + 1)]
