@@ -37,6 +37,8 @@ from .models import ContextStackConfig as ContextStackConfig
 from .models import DiffWave as DiffWave
 from .models import DiffWaveConfig as DiffWaveConfig
 from .models import EncoderConfig as EncoderConfig
+from .models import FeatureNet as FeatureNet
+from .models import FeatureNetConfig as FeatureNetConfig
 from .models import LocalConditioningConfig as LocalConditioningConfig
 from .models import TCNConfig as TCNConfig
 from .models import WaveNet as WaveNet

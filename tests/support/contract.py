@@ -24,6 +24,8 @@ from wavedil.models import (
     DiffWaveConfig,
     Encoder,
     EncoderConfig,
+    FeatureNet,
+    FeatureNetConfig,
     LocalConditioningConfig,
     TCNConfig,
     WaveNet,
@@ -310,6 +312,14 @@ def _diffwave(rngs: nnx.Rngs) -> DiffWave:
     return model
 
 
+def _feature_net(rngs: nnx.Rngs) -> FeatureNet:
+    sizes = {"num_features": 3, "channels": 4, "skip_channels": 5, "dilations": (1, 3)}
+    return FeatureNet(
+        FeatureNetConfig.tiny(**sizes, labels=_TWO_LABELS, dropout=0.3, label_dropout=0.3),
+        rngs=rngs,
+    )
+
+
 class _FarAndNear(nnx.Module):
     """A stack that sees near, conditioned by one that sees far."""
 
@@ -546,6 +556,7 @@ LAYERS = {
     ),
     "amp of every feature": Case(_EVERY_AMP_FEATURE, channels=1, long=True),
     "diffwave": Case(_diffwave, channels=1, labels=tuple(_TWO_LABELS), noise_step=True),
+    "feature net": Case(_feature_net, labels=tuple(_TWO_LABELS), dropout=True),
     "wavenet": Case(_wavenet(cycles=2), channels=None),
     "wavenet scalar": Case(
         _wavenet(input="scalar", kernel_size=3, gate_channels=5, dropout=0.3),

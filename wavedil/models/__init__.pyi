@@ -18,6 +18,8 @@ from .context_stack import ContextStackConfig as ContextStackConfig
 from .diffwave import DiffWave as DiffWave
 from .diffwave_config import DiffWaveConfig as DiffWaveConfig
 from .encoder import Encoder as Encoder
+from .feature_net import FeatureNet as FeatureNet
+from .feature_net_config import FeatureNetConfig as FeatureNetConfig
 from .local_conditioning import LocalConditioningConfig as LocalConditioningConfig
 from .registry import MODELS as MODELS
 from .registry import Model as Model

@@ -9,6 +9,7 @@ from wavedil.config import Config, read_named
 from wavedil.models.amp import AmpModel
 from wavedil.models.autoencoder import Autoencoder
 from wavedil.models.diffwave import DiffWave
+from wavedil.models.feature_net import FeatureNet
 from wavedil.models.tcn import TCN
 from wavedil.models.wavenet import WaveNet
 
@@ -21,6 +22,7 @@ MODELS: dict[str, type[nnx.Module]] = {
     "TCN": TCN,
     "AmpModel": AmpModel,
     "DiffWave": DiffWave,
+    "FeatureNet": FeatureNet,
 }
 """Name of a model's config -> the model. One of your own: `MODELS["MyNet"] = MyNet`."""
 
