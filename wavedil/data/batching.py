@@ -15,7 +15,7 @@ _MOST_WINDOWS = 64
 # Each length of batch costs the compilation of a training step.
 _MOST_LENGTHS = 6
 _MOST_CANDIDATES = 128
-# Lengths are multiples of this, for the sake of vectors.
+# Samples, of which the lengths of batches are multiples.
 _STEP = 64
 # A smaller share of the targets is not worth a compilation, or rows that predict nothing.
 _LITTLE = 0.05
@@ -43,10 +43,16 @@ class BatchOrder:
       inside: Whether a window begins after its recording's first sample, and so needs context.
       batch_size: Windows in a batch; None: as many as predict about TARGETS samples.
       seed: Of the order.
+      step: Lengths of batches are multiples of it, for the sake of vectors.
     """
 
     def __init__(
-        self, counts: np.ndarray, inside: np.ndarray, batch_size: int | None, seed: int
+        self,
+        counts: np.ndarray,
+        inside: np.ndarray,
+        batch_size: int | None,
+        seed: int,
+        step: int = _STEP,
     ) -> None:
         # Few windows without context go with those that have it.
         inside = inside | (inside.any() and counts[~inside].sum() < _LITTLE * counts.sum())
@@ -54,7 +60,7 @@ class BatchOrder:
             group
             for has_context in (False, True)
             for group in _groups(
-                np.flatnonzero(inside == has_context), counts, batch_size, has_context
+                np.flatnonzero(inside == has_context), counts, batch_size, has_context, step
             )
         ]
         self.passes = _passes(self.groups)
@@ -90,14 +96,18 @@ class BatchOrder:
 
 
 def _groups(
-    windows: np.ndarray, counts: np.ndarray, batch_size: int | None, has_context: bool
+    windows: np.ndarray,
+    counts: np.ndarray,
+    batch_size: int | None,
+    has_context: bool,
+    step: int,
 ) -> list[Group]:
     """The windows by length."""
     if not len(windows):
         return []
     if len(counts) < 1 << 31:
         windows = windows.astype(np.int32)  # a large corpus has millions
-    lengths = _choose_lengths(counts[windows], batch_size)
+    lengths = _choose_lengths(counts[windows], batch_size, step)
     bucket = np.searchsorted(lengths, counts[windows])
     groups = []
     for number, length in enumerate(lengths.tolist()):
@@ -121,14 +131,14 @@ def _passes(groups: list[Group]) -> int:
     )
 
 
-def _choose_lengths(counts: np.ndarray, batch_size: int | None) -> np.ndarray:
+def _choose_lengths(counts: np.ndarray, batch_size: int | None, step: int) -> np.ndarray:
     """The lengths that batches may have, in ascending order; the last is enough for every window.
 
     Of all choices of so many lengths, the one with the least padding. `cost[j]` is that of the windows up to length j
     where j is among the chosen: the least over the length i chosen before it of `cost[i]` and of the windows between
     at length j.
     """
-    rounded, number = np.unique(_STEP * -(-counts // _STEP), return_counts=True)
+    rounded, number = np.unique(step * -(-counts // step), return_counts=True)
     keep = np.unique(np.linspace(0, len(rounded) - 1, _MOST_CANDIDATES).astype(int))
     lengths, below = rounded[keep], np.cumsum(number)[keep]
     cost, choices, costs = lengths * below, lengths[:, None], []

@@ -8,6 +8,7 @@ from wavedil.tasks.autoencoder import AutoencoderTask
 from wavedil.tasks.classifier import ClassifierTask
 from wavedil.tasks.diffusion import DiffusionTask
 from wavedil.tasks.effect import EffectTask
+from wavedil.tasks.features import FeaturesTask
 from wavedil.tasks.generator import GeneratorTask
 from wavedil.tasks.vocoder import VocoderTask
 from wavedil.training.task import Task
@@ -19,6 +20,7 @@ TASKS: dict[str, Any] = {
     "classifier": ClassifierTask,
     "diffusion": DiffusionTask,
     "effect": EffectTask,
+    "features": FeaturesTask,
 }
 """Name -> the task's class. One of your own: `TASKS["my task"] = MyTask`."""
 
