@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class Evaluate:
     """Scores of a trained model on held-out recordings, beside baselines fitted on the same training data.
 
-    Of generators, vocoders and autoencoders the score is bits per sample, of classifiers accuracy, and of effects the
-    error-to-signal ratio (ESR).
+    Of generators, vocoders and autoencoders the score is bits per sample, of classifiers accuracy, of effects the
+    error-to-signal ratio (ESR), and of models of features nats per frame.
 
     Example: wavedil evaluate run
 

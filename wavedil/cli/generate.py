@@ -10,6 +10,7 @@ from wavedil.cli.generate_options import (
     record_of,
     require_sane,
 )
+from wavedil.cli.two_stages import frames_drawn, vocoder_of
 from wavedil.errors import UserError
 from wavedil.files import require_writable, write_json
 
@@ -33,15 +34,26 @@ def generate(args: Generate) -> None:
     labels, files = labels_of(args), files_to_write(args)
 
     from wavedil.formats import load
-    from wavedil.generation import choose_engine, guidance_of, num_samples_of, require_diffusion
+    from wavedil.generation import (
+        choose_engine,
+        guidance_of,
+        known_labels,
+        num_samples_of,
+        require_diffusion,
+    )
     from wavedil.models import wavenet_of
 
     model = load(args.run)
-    config = wavenet_of(model).config
+    vocoder = vocoder_of(args, model)
+    painter = model if vocoder is None else vocoder
+    config = wavenet_of(painter).config
     diffusion = require_diffusion(model, args.steps, args.temperature)
-    engine = "diffusion" if diffusion else str(choose_engine(model, args.engine, args.weights))
+    engine = "diffusion" if diffusion else str(choose_engine(painter, args.engine, args.weights))
     guidance_of(model, args.guidance, labels)  # refuses before the work
-    wanted = [] if diffusion else _conditions(args, model)
+    if vocoder is not None:
+        wanted = frames_drawn(args, model, vocoder, labels, len(files))
+    else:
+        wanted = [] if diffusion else _conditions(args, model)
     counts = [item.num_samples for item in wanted]
     counts = counts or [num_samples_of(args.seconds, config.sample_rate)] * len(files)
     require_writable(files[0], 2 * sum(counts))
@@ -49,7 +61,11 @@ def generate(args: Generate) -> None:
     if diffusion:
         sounds = _diffused(args, model, labels, counts)
     else:
-        codes, stopped = _drawn(args, model, labels, wanted, counts)
+        how: dict[str, Any] = {"temperature": args.temperature, "guidance": args.guidance}
+        if vocoder is not None:
+            # What was asked for is of the frames.
+            labels, how = known_labels(vocoder, labels), {}
+        codes, stopped = _drawn(args, painter, wanted, counts, labels=labels, **how)
         sounds = [
             config.quantizer.decode(row[:count]) for row, count in zip(codes, counts, strict=True)
         ]
@@ -68,9 +84,9 @@ def generate(args: Generate) -> None:
 def _drawn(
     args: Generate,
     model: "Model",
-    labels: dict[str, str],
     wanted: "list[Condition]",
     counts: list[int],
+    **how: Any,
 ) -> "tuple[Sequence[np.ndarray], KeyboardInterrupt | None]":
     """The codes of each sound; those of its beginning, and the interrupt, after Ctrl-C."""
     from wavedil import generation
@@ -87,12 +103,10 @@ def _drawn(
             codes = generation.generate(
                 model,
                 args.seed,
-                labels=labels,
-                temperature=args.temperature,
                 progress=done,
                 engine=args.engine,
                 weights=args.weights,
-                guidance=args.guidance,
+                **how,
                 **asked,
             )
         except generation.Interrupted as stopped:
@@ -161,6 +175,8 @@ def _record(args: Generate, files: list[Path], engine: str) -> None:
         "guidance": args.guidance,
         "labels": labels_of(args),
     }
+    if args.vocoder is not None:
+        made["vocoder"] = str(args.vocoder)
     write_json(record_of(args), made)
 
 

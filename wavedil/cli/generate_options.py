@@ -27,6 +27,8 @@ class Generate:
 
     Example: wavedil generate autoencoder way.wav --between flute.wav organ.wav
 
+    Example: wavedil generate features seven.wav --vocoder vocoder --label digit=7
+
     Example: wavedil generate diffusion pluck.wav --seconds 2 --steps 50
     """
 
@@ -35,9 +37,10 @@ class Generate:
     out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT.wav")]
     """Sound file to write, WAV or FLAC."""
     seconds: float | None = None
-    """Length of what is generated, 2 by default; features say it themselves."""
+    """Length of what is generated, 2 by default; features say it themselves. With --vocoder the longest, 10 by
+    default."""
     temperature: float = 1.0
-    """Below 1 likely samples become likelier; 1 draws as the model predicts."""
+    """Below 1 likely samples, or with --vocoder likely frames, become likelier; 1 draws as the model predicts."""
     seed: int = 0
     """The same seed gives the same sound."""
     count: int | None = None
@@ -50,6 +53,8 @@ class Generate:
     guidance: float = 1.0
     """Above 1 a sound comes nearer to its labels and varies less, 2, say, for a model trained with label dropout
     (train --model.label-dropout 0.15); it takes twice the work."""
+    vocoder: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
+    """The vocoder that makes sound of the frames that a model of features (train --task features) draws."""
     prompt: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Recording to continue; it is not part of what is written."""
     features: Annotated[

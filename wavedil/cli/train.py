@@ -48,12 +48,14 @@ class Train:
     start_from: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
     """Fine-tune: start a new run from the weights of another, and with its settings unless --config gives them."""
     task: Annotated[
-        str, tyro.conf.arg(metavar="generator|vocoder|autoencoder|classifier|diffusion|effect")
+        str,
+        tyro.conf.arg(metavar="generator|vocoder|autoencoder|classifier|diffusion|effect|features"),
     ] = "generator"
     """A generator draws sound by itself; a vocoder is conditioned on features, such as mel spectra; an autoencoder
     learns latents, resynthesises sound from them, and mixes two; a classifier predicts the value of a label, --target
     NAME; a diffusion model draws whole sounds from noise; an effect plays what an amp makes of a dry signal, learnt
-    from pairs: NAME-dry.wav beside NAME-wet.wav, or a manifest with columns dry and wet. Each task has options of its
+    from pairs: NAME-dry.wav beside NAME-wet.wav, or a manifest with columns dry and wet; a model of features draws mel
+    spectra, and how long a sound is, for a vocoder. Each task has options of its
     own, which --task NAME --help shows."""
     corpus: Annotated[CorpusConfig, tyro.conf.arg(name="")]
     task_options: Annotated[Any, tyro.conf.arg(name="")]
@@ -183,6 +185,8 @@ def _what_next(run: "Run") -> str:
             for knob in run.config.model.knobs
         )
         return f"play through it: wavedil apply {name} in.wav out.wav{knobs}"
+    if run.config.task.name == "features":
+        return f"hear it with a vocoder: wavedil generate {name} sound.wav --vocoder VOCODER_RUN"
     local = getattr(run.model.config, "local_conditioning", None)
     resynthesizes = local is not None and (
         local.mel is not None or run.config.task.name == "autoencoder"

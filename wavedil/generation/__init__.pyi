@@ -15,6 +15,10 @@ from .engines import choose_engine as choose_engine
 from .file_player import Played as Played
 from .file_player import play_blocks as play_blocks
 from .file_player import play_file as play_file
+from .frames import conditions_drawn as conditions_drawn
+from .frames import draw_frames as draw_frames
+from .frames import known_labels as known_labels
+from .frames import require_same_features as require_same_features
 from .guidance import guidance_of as guidance_of
 from .latents import as_vocoder as as_vocoder
 from .latents import encode_sounds as encode_sounds

@@ -39,6 +39,7 @@ def require_wavenet(model: Model) -> WaveNet:
     uses = {
         "TCN": "classify sounds with it (wavedil classify)",
         "DiffWave": "draw whole sounds with it (wd.synthesize)",
+        "FeatureNet": "draw frames with it, and sound with a vocoder (wd.synthesize(model, vocoder=...))",
         "AmpModel": "play sounds through it (wavedil apply)",
     }
     instead = f"{uses[name]}, or " if name in uses else ""

@@ -9,13 +9,15 @@ from jaxtyping import Float32
 
 from wavedil import audio
 from wavedil.engine import Weights
-from wavedil.errors import UserError
+from wavedil.errors import UserError, with_article
 from wavedil.full_scale import within_full_scale
 from wavedil.generation import conditions
 from wavedil.generation.diffusion import FAST_STEPS, diffuse, require_diffusion
 from wavedil.generation.engines import EngineName
+from wavedil.generation.frames import conditions_drawn, known_labels
 from wavedil.generation.sampler import generate
 from wavedil.labels import num_labelled
+from wavedil.models.feature_net import FeatureNet
 from wavedil.models.registry import Model
 
 _SECONDS = 2.0
@@ -29,6 +31,7 @@ def synthesize(
     labels: Mapping[str, Any] | None = None,
     like: Any = None,
     features: Any = None,
+    vocoder: Model | None = None,
     temperature: float = 1.0,
     steps: int | None = None,
     engine: EngineName = "auto",
@@ -38,14 +41,16 @@ def synthesize(
     """Sound that a model draws: from nothing, from labels, from a recording, or from features.
 
     Args:
-      model: A WaveNet, an autoencoder or a DiffWave, as `train` returns it or `load` reads it.
-      seconds: Length, 2 by default; left out where a recording or features say it.
+      model: A WaveNet, an autoencoder, a DiffWave or a FeatureNet, as `train` returns it or `load` reads it.
+      seconds: Length, 2 by default; left out where a recording or features say it. Of a FeatureNet, which draws the
+        length itself, the longest; 10 by default.
       seed: The same seed gives the same sound.
       labels: Name -> a value for all sounds, or a list with one for each: {"digit": "7"}.
       like: A recording to make again, a file or samples at the model's rate, or a list of them: for a vocoder of
         mel spectra, or an autoencoder.
       features: [frames, features] of a sound, or a list of them, for a vocoder.
-      temperature: Below 1 likely samples become likelier.
+      vocoder: Of a FeatureNet: the vocoder that makes sound of the frames that it draws, of the same features.
+      temperature: Below 1 likely samples become likelier; of a FeatureNet likely frames.
       steps: In which a DiffWave turns noise into sound, 6 by default; more take longer and come nearer.
       engine: As of `generate`.
       weights: As of `generate`.
@@ -63,6 +68,11 @@ def synthesize(
       audio.save("seven.wav", sound[0], model.config.sample_rate)
     """
     config = model.config
+    if vocoder is not None and not isinstance(model, FeatureNet):
+        raise UserError(
+            f"a vocoder is given, but the model is {with_article(config.name)}, which draws sound itself; leave "
+            "vocoder out, or give a model of features (task features)"
+        )
     drawing: dict[str, Any] = {"engine": engine, "weights": weights, "guidance": guidance}
     if require_diffusion(model, steps, temperature):
         if like is not None or features is not None:
@@ -78,6 +88,23 @@ def synthesize(
             steps=FAST_STEPS if steps is None else steps,
             guidance=guidance,
         )
+    if isinstance(model, FeatureNet):
+        if like is not None or features is not None:
+            raise UserError(
+                "a model of features draws them itself, so it takes neither a recording nor features; leave like and "
+                "features out"
+            )
+        options: dict[str, Any] = {"labels": labels, "temperature": temperature}
+        options |= {"seconds": seconds, "batch_size": num_labelled(labels) or 1}
+        wanted = conditions_drawn(model, vocoder, seed, guidance=guidance, **options)
+        return _of_conditions(
+            vocoder,
+            wanted,
+            seed,
+            labels=known_labels(vocoder, labels),
+            engine=engine,
+            weights=weights,
+        )
     if like is not None and features is not None:
         raise UserError("like and features both say what the sound is; leave one of them out")
     if like is not None:
@@ -91,18 +118,7 @@ def synthesize(
         return _unconditional(model, seconds, seed, labels, temperature, **drawing)
     if seconds is not None:
         raise UserError("a recording or features say how long the sound is; leave seconds out")
-    codes = generate(
-        model,
-        seed,
-        labels=labels,
-        features=[item.features for item in wanted],
-        temperature=temperature,
-        **drawing,
-    )
-    sounds = np.zeros((len(wanted), max(item.num_samples for item in wanted)), np.float32)
-    for row, item in enumerate(wanted):
-        sounds[row, : item.num_samples] = config.quantizer.decode(codes[row, : item.num_samples])
-    return sounds
+    return _of_conditions(model, wanted, seed, labels=labels, temperature=temperature, **drawing)
 
 
 def num_samples_of(seconds: float | None, sample_rate: int) -> int:
@@ -128,6 +144,17 @@ def read_recording(path: str | os.PathLike[str], model: Model) -> Float32[np.nda
     corpus = getattr(model, "corpus", None)
     channel = audio.MIX if corpus is None else corpus.channel
     return audio.load(path, model.config.sample_rate, channel=channel)[0]
+
+
+def _of_conditions(
+    model: Model, wanted: Sequence[conditions.Condition], seed: int, **drawing: Any
+) -> Float32[np.ndarray, "sounds time"]:
+    codes = generate(model, seed, features=[item.features for item in wanted], **drawing)
+    sounds = np.zeros((len(wanted), max(item.num_samples for item in wanted)), np.float32)
+    decode = model.config.quantizer.decode
+    for row, item in enumerate(wanted):
+        sounds[row, : item.num_samples] = decode(codes[row, : item.num_samples])
+    return sounds
 
 
 def _unconditional(
