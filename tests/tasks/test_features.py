@@ -31,13 +31,14 @@ SMALL = FeatureNetConfig.tiny(num_features=3, labels=LABELS, label_dropout=0.2)
 
 
 def corpus() -> Corpus:
-    """Low tones of 5 frames and high ones of 8, with mel spectra and pitch."""
+    """Low tones that die away in 5 frames and high ones in 9, with mel spectra and pitch."""
     mel, pitch = MEL.at(8000), PitchConfig().at(8000)
 
     def tone(number: int) -> Recording:
         high = number % 2
-        time = np.arange((8 if high else 5) * 64) / 8000
-        sound = 0.3 * np.sin(2 * np.pi * (350 if high else 110) * time + number)
+        time = np.arange((9 if high else 5) * 64) / 8000
+        sound = np.sin(2 * np.pi * (350 if high else 110) * time + number)
+        sound *= np.linspace(0.6, 0.02, len(time))
         return Recording(
             f"{number}.wav",
             SMALL.quantizer.encode(sound),
@@ -142,10 +143,10 @@ def test_features_come_back_from_frames_and_drawn_ones_stay_within_their_range()
 def test_drawn_frames_have_the_pitch_and_the_length_of_their_label(run: Any) -> None:
     baselines = run.config.task.baselines(run.config, corpus(), corpus().test)
     assert run.held_out["nats_per_frame"] < baselines["one Gaussian"]["nats_per_frame"] - 3
-    for note, length, period in (("200", 5, 8000 / 110), ("500", 8, 8000 / 350)):
+    for note, length, period in (("200", 5, 8000 / 110), ("500", 9, 8000 / 350)):
         drawn = draw_frames(run.model, 1, batch_size=40, labels={"note": note})
         lengths = [len(frames) for frames in drawn]
-        assert np.median(lengths) == length
+        assert abs(np.median(lengths) - length) <= 1
         assert min(lengths) > 0
         middle = [frames[2, -2] for frames in drawn if len(frames) > 2]
         assert np.median(middle) == pytest.approx(period, rel=0.1)
