@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from command_line import mistake
-from listening_runs import listening_run, record, recordings
+from listening_runs import listening_run, record, record_steps, recordings
 from recordings import tone
 
 from wavedil import audio
@@ -117,6 +117,32 @@ def test_the_page_says_labels_model_scores_settings_and_the_curve(capsys, run):
     ):
         assert words in page.text
     assert text.count("<polyline") == 2
+
+
+def test_sounds_of_a_training_stand_in_columns_by_step_with_what_they_are_of(capsys, run, corpus):
+    record_steps(run, 900, 1000, recordings=True)
+    (run / "samples/step-000300").mkdir()  # cut short: without its record it shows as your own
+    page, text = written(capsys, run)
+    assert page.titles[2:] == ["samples/9.wav", "samples/10.wav", "seven.wav"] + 3 * [
+        "1.wav",
+        "2.wav",
+    ]
+    columns = re.findall(r'class="column"><h3>(.*?)</h3>', text)
+    assert columns == ["held-out recordings", "small", "recordings", "step 900", "step 1,000"]
+    assert "digit = 1; 0.25 s" in page.text and "digit = 2, of a.wav; 0.25 s" in page.text
+
+
+def test_of_many_steps_a_few_are_shown_the_newest_among_them_and_the_page_says_so(
+    capsys, tmp_path, corpus
+):
+    run, other = (listening_run(tmp_path / name, corpus) for name in ("a", "b"))
+    record_steps(run, *range(1, 8))
+    record_steps(other, 5)
+    page, text = written(capsys, run, other)
+    assert page.titles[2:4] == [f"samples/step-000007/{number}.wav" for number in (1, 2)]
+    columns = [title for title in re.findall(r"<h3>(.*?)</h3>", text) if "step" in title]
+    assert columns == ["a, step 2", "a, step 4", "a, step 6", "a, step 7", "b, step 5"]
+    assert "4 of 7 steps are shown" in page.text
 
 
 def test_runs_of_one_corpus_stand_beside_one_column_of_recordings(capsys, tmp_path, run, corpus):

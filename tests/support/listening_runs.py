@@ -43,6 +43,17 @@ def listening_run(path, corpus, *sounds, steps=40):
     return path
 
 
+def record_steps(run, *steps, recordings=False):
+    """Two sounds of each step, as a training draws them, and what they should sound like."""
+    folders = [f"step-{step:06d}" for step in steps] + ["recordings"] * recordings
+    for folder in folders:
+        names = [f"{number}.wav" for number in (1, 2)]
+        for number, name in enumerate(names):
+            write(run / "samples" / folder / name, tone(2000, frequency=300 + 100 * number))
+        made = {"sounds": names, "labels": [{"digit": "1"}, {"digit": "2"}], "of": ["", "a.wav"]}
+        (run / "samples" / folder / "made.json").write_text(json.dumps(made))
+
+
 def record(run, sound, **labels):
     """What `generate` writes beside a sound."""
     made = {"sounds": [sound], "temperature": 0.9, "seed": 3, "labels": labels}

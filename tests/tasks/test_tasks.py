@@ -80,6 +80,9 @@ class FilterTask(Config):
         errors = [np.sum(np.square(model(jnp.asarray(x[None]))[0] - y)) for x, y in pairs]
         return {"squared_error": (np.array(errors), np.array([y.size for _, y in pairs]))}
 
+    def examples(self, model, recordings, progress=None):
+        return []
+
     def baselines(self, config, corpus, recordings):
         return {}
 

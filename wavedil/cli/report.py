@@ -12,6 +12,8 @@ from wavedil.errors import UserError
 from wavedil.files import require_writable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wavedil.report import Column, RunFacts
     from wavedil.runs import RunFolder
     from wavedil.training import RunConfig
@@ -22,7 +24,7 @@ class Report:
     """Write a page to listen on, in one HTML file: what runs have generated beside held-out recordings.
 
     With players, spectrograms, scores, curves of training and settings. It shows the sound files that lie in the run's
-    folder, and in samples/ inside it.
+    folder, and in samples/ inside it; and those that the training drew, step by step.
 
     Example: wavedil report run
 
@@ -46,21 +48,32 @@ def report(args: Report) -> None:
     if not args.runs:
         raise UserError("no run is given; give the folder of one, or of several")
     out = _require_free(args)
-    from wavedil.report import progress, write_listening_page
-    from wavedil.runs import RunFolder, generated_sounds, short_names
+    from wavedil.runs import short_names
 
-    folders = [RunFolder(path) for path in args.runs]
+    write_page(out, args.runs, short_names(list(args.runs)))
+
+
+def write_page(out: Path, runs: "Sequence[Path]", names: "Sequence[str]") -> None:
+    """Writes the page of runs, under names that people call them by, and says where.
+
+    Raises:
+      UserError: If a folder holds no run, or the page cannot be written.
+    """
+    from wavedil.report import progress, write_listening_page
+    from wavedil.runs import RunFolder, generated_sounds, sounds_by_step
+
+    folders = [RunFolder(path) for path in runs]
     configs = [folder.read_config() for folder in folders]
-    names = short_names(list(args.runs))
-    facts, columns = [], []
+    facts, columns, by_step = [], [], []
     with progress("reading runs") as done:
         for index, (name, folder, config) in enumerate(zip(names, folders, configs, strict=True)):
             facts.append(_facts(name, folder, config))
             columns.append(generated_sounds(folder, name))
+            by_step += sounds_by_step(folder, name if len(names) > 1 else "")
             done(index + 1, len(folders))
         columns[:0] = _recordings(names, folders, configs)
-    write_listening_page(out, facts, columns)
-    count = sum(len(column.sounds) for column in columns)
+    write_listening_page(out, facts, columns, by_step)
+    count = sum(len(column.sounds) for column in (*columns, *by_step))
     print(f"{out}: a page of {count} sounds, {out.stat().st_size / 1e6:.1f} MB")
 
 
@@ -97,7 +110,7 @@ def _facts(name: str, run: "RunFolder", config: "RunConfig") -> "RunFacts":
 
 
 def _recordings(
-    names: list[str], runs: "list[RunFolder]", configs: "list[RunConfig]"
+    names: "Sequence[str]", runs: "list[RunFolder]", configs: "list[RunConfig]"
 ) -> "list[Column]":
     """A column of held-out recordings for each corpus: of runs that share one, a single one."""
     import dataclasses

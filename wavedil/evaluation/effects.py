@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 
 from wavedil.data.pair import Pair
 from wavedil.generation.file_player import play_blocks
@@ -25,16 +25,21 @@ def squared_errors(
     """
     errors, energies = np.zeros(len(pairs)), np.zeros(len(pairs))
     for number, pair in enumerate(pairs):
-        # Of a model without knobs all settings are one.
-        stream = Stream(model, knobs=pair.knobs if model.config.knobs else {})
         first, end = pair.scored or (0, pair.num_samples)
-        # With what the first of them see.
-        start = max(0, first - model.receptive_field.past)
-        blocks = play_blocks(stream, [pair.dry[start:end, None]], 1)
-        played = np.concatenate(list(blocks))[first - start :, 0]
         wet = pair.wet[first:end]
-        errors[number] = np.sum((played - wet) ** 2, dtype=np.float64)
+        errors[number] = np.sum((played(model, pair) - wet) ** 2, dtype=np.float64)
         energies[number] = np.sum(wet**2, dtype=np.float64)
         if progress is not None:
             progress(number + 1, len(pairs))
     return errors, energies
+
+
+def played(model: AmpModel, pair: Pair) -> Float32[np.ndarray, " time"]:
+    """What an amp model makes of the scored part of a pair's dry signal, at the pair's setting of its knobs."""
+    # Of a model without knobs all settings are one.
+    stream = Stream(model, knobs=pair.knobs if model.config.knobs else {})
+    first, end = pair.scored or (0, pair.num_samples)
+    # With what the first of them see.
+    start = max(0, first - model.receptive_field.past)
+    blocks = play_blocks(stream, [pair.dry[start:end, None]], 1)
+    return np.concatenate(list(blocks))[first - start :, 0]

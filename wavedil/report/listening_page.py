@@ -19,6 +19,10 @@ from wavedil.report.pictures import QUIETEST_DB, RANGE_DB, spectrogram_db
 
 # A page of twenty sounds stays small, however long they are.
 _MOST_SECONDS = 10.0
+_SCALE = (
+    f"All spectrograms have the same scale: {RANGE_DB:g} dB from the loudest moment of all to black; "
+    "the lower edge is 0 Hz, the upper half the sample rate."
+)
 _UNDRAWN = "nothing is drawn: no step is written down yet"
 
 
@@ -80,7 +84,10 @@ class RunFacts:
 
 
 def write_listening_page(
-    path: FilePath, runs: Sequence[RunFacts], columns: Sequence[Column]
+    path: FilePath,
+    runs: Sequence[RunFacts],
+    columns: Sequence[Column],
+    by_step: Sequence[Column] = (),
 ) -> None:
     """Write the page: sounds with players and spectrograms, and of each run the model, scores, curves and settings.
 
@@ -90,6 +97,7 @@ def write_listening_page(
       path: HTML file to write.
       runs: At least one.
       columns: Of sounds, side by side where there is room.
+      by_step: Likewise, of the same sounds as they were after more and more steps.
 
     Raises:
       UserError: If samples are no sound within full scale, or the file cannot be written.
@@ -98,6 +106,9 @@ def write_listening_page(
       write_listening_page("page.html", [facts], [Column(title="generated", sounds=[sound])])
     """
     names = [run.name for run in runs]
+    sounds = [sound for column in (*columns, *by_step) for sound in column.sounds]
+    spectra = {id(sound): spectrogram_db(sound.kept, sound.sample_rate) for sound in sounds}
+    learning = f'<div class="columns steps">\n{_columns(by_step, spectra)}\n</div>'
     curves = draw_curves([Curve(run.name, run.metrics) for run in runs])
     write_html(
         path,
@@ -107,10 +118,11 @@ def write_listening_page(
         subtitle="What the model makes, beside recordings."
         if len(runs) == 1
         else f"What {len(runs)} models make, side by side.",
-        columns=_columns(columns),
-        scale=_scale(columns),
+        columns=_columns(columns, spectra),
+        scale=_SCALE if sounds else "",
         sections="\n".join(
             (
+                *([_section("As it learnt", learning)] if by_step else []),
                 _section("Model", _table(names, [run.model for run in runs])),
                 _section(
                     "Scores on held-out recordings", _table(names, [it.scores for it in runs])
@@ -126,11 +138,12 @@ def _section(heading: str, content: str) -> str:
     return f'<section aria-label="{heading}">\n<h2>{heading}</h2>\n{content}\n</section>'
 
 
-def _columns(columns: Sequence[Column]) -> str:
-    sounds = [sound for column in columns for sound in column.sounds]
-    spectra = {id(sound): spectrogram_db(sound.kept, sound.sample_rate) for sound in sounds}
-    loudest_db = _loudest_db(list(spectra.values()))
-    longest = max((len(sound.kept) / sound.sample_rate for sound in sounds), default=1.0)
+def _columns(columns: Sequence[Column], spectra: Mapping[int, np.ndarray]) -> str:
+    """Columns whose sounds share one scale of time; the spectra of all on the page, by `id`, share one of loudness."""
+    loudest_db = max((float(image.max()) for image in spectra.values()), default=QUIETEST_DB)
+    loudest_db = max(QUIETEST_DB, loudest_db)
+    kept = [len(sound.kept) / sound.sample_rate for column in columns for sound in column.sounds]
+    longest = max(kept, default=1.0)
     parts = []
     for column in columns:
         parts.append(f'<div class="column"><h3>{html.escape(column.title)}</h3>')
@@ -140,19 +153,6 @@ def _columns(columns: Sequence[Column]) -> str:
         parts.extend(map(_remark, column.remarks))
         parts.append("</div>")
     return "\n".join(parts)
-
-
-def _loudest_db(spectra: Sequence[np.ndarray]) -> float:
-    return max(QUIETEST_DB, *(float(image.max()) for image in spectra)) if spectra else 0.0
-
-
-def _scale(columns: Sequence[Column]) -> str:
-    if not any(column.sounds for column in columns):
-        return ""
-    return (
-        f"All spectrograms have the same scale: {RANGE_DB:g} dB from the loudest moment of all to black; "
-        "the lower edge is 0 Hz, the upper half the sample rate."
-    )
 
 
 def _figure(sound: Sound, png: bytes, longest: float) -> str:

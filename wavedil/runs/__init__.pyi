@@ -8,6 +8,7 @@ from .folder import RunFolder as RunFolder
 from .listening import generated_sounds as generated_sounds
 from .listening import held_out_recordings as held_out_recordings
 from .listening import short_names as short_names
+from .listening import sounds_by_step as sounds_by_step
 from .published import PUBLISHED as PUBLISHED
 from .scoring import evaluate as evaluate
 from .scoring import held_out_apart as held_out_apart

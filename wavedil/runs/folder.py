@@ -7,7 +7,8 @@ RUN/
     checkpoints/        the training state
     model/              the averaged weights, for wavedil.load
     tensorboard/        when asked for
-    samples/            sounds, for the page to listen on; those in the folder itself are shown there too
+    samples/            sounds, for the page to listen on: those of a step in a folder of their own (runs.samples),
+                        your own beside them; those in the run's folder itself are shown there too
     .lock               held by the process that trains; never replaced, or two processes would hold two of them
 """
 
@@ -115,7 +116,8 @@ class RunFolder:
         Raises:
           UserError: If the folder holds a run of another configuration, or of other recordings.
         """
-        for left in itertools.chain(self.path.iterdir(), self.path.glob("*/*")):
+        places = self.path.iterdir(), self.path.glob("*/*"), self.samples.glob("*/*")
+        for left in itertools.chain(*places):
             if is_scratch(left):
                 left.unlink()
         if self.config.exists():

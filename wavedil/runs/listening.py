@@ -3,6 +3,7 @@
 import contextlib
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,29 +15,77 @@ from wavedil.errors import UserError
 from wavedil.files import is_scratch, read_json
 from wavedil.report.listening_page import Column, Sound
 from wavedil.runs.folder import RunFolder
+from wavedil.runs.samples import RECORDINGS, step_folders
 from wavedil.training.task import RunConfig
 
 _MOST_SOUNDS = 20
 _NUM_RECORDINGS = 6
+_MOST_STEPS = 4
 
 
 def generated_sounds(run: RunFolder, name: str) -> Column:
     """The sound files in the run's folder and in `samples` inside it, with what `generate` wrote beside them.
 
+    Where there are none, those of the newest step at which the training drew sounds.
+
     Args:
       run: The run.
       name: What people call it.
     """
-    files = sorted(filter(_is_sound, (*run.path.glob("*"), *run.samples.rglob("*"))), key=_number)
-    remarks, sounds = [], []
+    by_step = list(step_folders(run).values())
+    drawn = {*by_step, run.samples / RECORDINGS}
+    files = [
+        file
+        for file in (*run.path.glob("*"), *run.samples.rglob("*"))
+        if _is_sound(file) and file.parent not in drawn
+    ]
+    if not files and by_step:
+        files = list(filter(_is_sound, by_step[-1].iterdir()))
+    remarks = []
     if not files:
         remarks.append(
             f"{name} holds no sound yet; make one: wavedil generate {run.path} {run.path / 'sound.wav'}"
         )
     if len(files) > _MOST_SOUNDS:
         remarks.append(f"the last {_MOST_SOUNDS} of {len(files)} sounds")
-    for file in files[-_MOST_SOUNDS:]:
-        title = file.relative_to(run.path).as_posix()
+    return _column(name, sorted(files, key=_number)[-_MOST_SOUNDS:], run.path, remarks)
+
+
+def sounds_by_step(run: RunFolder, name: str = "") -> list[Column]:
+    """The same sounds as the run drew them after more and more steps, a column for a step, the newest included.
+
+    Before them comes a column of what they should sound like, where they are made of recordings.
+
+    Args:
+      run: The run.
+      name: What people call it; "" where there is no other.
+    """
+    folders, before = step_folders(run), f"{name}, " if name else ""
+    if not folders:
+        return []
+    # Spread from the newest backwards.
+    steps = sorted(spread(sorted(folders, reverse=True), min(_MOST_STEPS, len(folders))))
+    remarks = (
+        [f"{len(steps)} of {len(folders)} steps are shown"] if len(steps) < len(folders) else []
+    )
+    columns = [(f"{before}step {step:,}", folders[step]) for step in steps]
+    if (run.samples / RECORDINGS).is_dir():
+        columns.insert(0, (f"{before}recordings", run.samples / RECORDINGS))
+    return [
+        _column(
+            title,
+            sorted(filter(_is_sound, folder.iterdir()), key=_number),
+            folder,
+            remarks if number == len(columns) else [],
+        )
+        for number, (title, folder) in enumerate(columns, start=1)
+    ]
+
+
+def _column(title: str, files: list[Path], folder: Path, remarks: Sequence[str]) -> Column:
+    """Sounds under their names in a folder; what cannot be read is named."""
+    sounds, remarks = [], list(remarks)
+    for file in files:
         try:
             decoded = audio.decode(file)
         except UserError as error:
@@ -44,13 +93,13 @@ def generated_sounds(run: RunFolder, name: str) -> Column:
             continue
         sounds.append(
             Sound(
-                title=title,
+                title=file.relative_to(folder).as_posix(),
                 samples=decoded.samples,
                 sample_rate=decoded.sample_rate,
                 about=_made_how(file),
             )
         )
-    return Column(title=name, sounds=sounds, remarks=remarks)
+    return Column(title=title, sounds=sounds, remarks=remarks)
 
 
 def held_out_recordings(run: RunFolder, config: RunConfig) -> Column:
@@ -114,13 +163,15 @@ def _number(file: Path) -> list[tuple[int, int, str]]:
 
 
 def _made_how(file: Path) -> str:
-    """What `generate` wrote beside a sound, in words; "" where it is another's."""
+    """What `generate` or a training wrote beside a sound, in words; "" where it is another's."""
     for record in sorted(file.parent.glob("*.json")):
         with contextlib.suppress(UserError):
             made = read_json(record, "")
             if isinstance(made.get("sounds"), list) and file.name in made["sounds"]:
-                labels = made.get("labels")
+                number = made["sounds"].index(file.name)
+                labels, sources = (_of_sound(made.get(key), number) for key in ("labels", "of"))
                 words = [_named(labels)] if isinstance(labels, dict) and labels else []
+                words += [f"of {sources}"] if isinstance(sources, str) and sources else []
                 words += [
                     f"{name} {made[name]}"
                     for name in ("temperature", "guidance", "seed")
@@ -128,6 +179,13 @@ def _made_how(file: Path) -> str:
                 ]
                 return ", ".join(words)
     return ""
+
+
+def _of_sound(value: Any, number: int) -> Any:
+    """What holds for all sounds of a record, or that of one of them from a list with one for each."""
+    if isinstance(value, list):
+        return value[number] if number < len(value) else None
+    return value
 
 
 def _named(labels: Any) -> str:

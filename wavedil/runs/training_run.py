@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from wavedil.data.config import CorpusConfig
+from wavedil.data.corpus import spread
 from wavedil.data.fingerprints import Fingerprint, num_trained
 from wavedil.errors import UserError, suggestion
 from wavedil.formats.saved_model import save
@@ -18,6 +19,7 @@ from wavedil.models.registry import Model
 from wavedil.report.terminal import escaped_output, progress, say, training_progress
 from wavedil.runs.description import describe
 from wavedil.runs.folder import RunFolder
+from wavedil.runs.samples import EXAMPLE_SECONDS, NUM_EXAMPLES, SampleFiles, forget_after
 from wavedil.runs.start import settings_of, settings_to_resume, weights_from, with_scales
 from wavedil.tasks.registry import named_task
 from wavedil.training.checkpoints import Checkpoints
@@ -172,12 +174,16 @@ def train_as(
         state = take_up(config, checkpoints, warn, start)
         config = run.go_on(config, int(state.step))
         run.metrics.forget_after(int(state.step))
+        forget_after(run, int(state.step))
         tensorboard = run.tensorboard if config.training.tensorboard else None
         log = stack.enter_context(
             contextlib.closing(MetricsLog(run.metrics, tensorboard, config.training, report))
         )
         publish = functools.partial(_publish, config, run.model)
-        ended = run_loop(config, windows, held_out, checkpoints, log, publish, state)
+        excerpts = corpus.held_out(EXAMPLE_SECONDS)
+        excerpts = spread(excerpts, min(NUM_EXAMPLES, len(excerpts)))
+        sampler = SampleFiles(run, config, excerpts, log, warn)
+        ended = run_loop(config, windows, held_out, checkpoints, log, publish, state, sampler)
     model = _as_trained(ended.model, config)
     seconds = time.perf_counter() - begun
     return Run(model, run.path, ended.step, config, ended.stopped_by, log.last_held_out, seconds)

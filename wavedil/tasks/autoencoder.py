@@ -11,7 +11,7 @@ from wavedil.data.windows import TrainingWindows
 from wavedil.models.autoencoder_config import AutoencoderConfig
 from wavedil.tasks import sound
 from wavedil.training.config import TrainingConfig
-from wavedil.training.task import Progress, RunConfig
+from wavedil.training.task import Example, Progress, RunConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,6 +61,11 @@ class AutoencoderTask(Config):
         self, model: Any, recordings: Sequence[Recording], progress: Progress | None = None
     ) -> dict[str, tuple[Any, Any]]:
         return sound.evaluate(model, recordings, progress)
+
+    def examples(
+        self, model: Any, recordings: Sequence[Recording], progress: Progress | None = None
+    ) -> list[Example]:
+        return sound.copies(model, recordings, progress)
 
     def baselines(
         self, config: RunConfig, corpus: Corpus, recordings: Sequence[Recording]

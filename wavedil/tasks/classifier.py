@@ -17,7 +17,7 @@ from wavedil.models.tcn_config import TCNConfig
 from wavedil.tasks import sound
 from wavedil.training.config import TrainingConfig
 from wavedil.training.memory import require_memory
-from wavedil.training.task import Progress, RunConfig
+from wavedil.training.task import Example, Progress, RunConfig
 
 # Longer recordings are trained on in parts.
 _WINDOW_SECONDS = 4
@@ -162,6 +162,12 @@ class ClassifierTask(Config):
         right = predicted == rows_of(recordings, config.target, config.values)
         labelled = np.array([config.target in item.labels for item in recordings])
         return {"accuracy": (right.astype(float), labelled.astype(float))}
+
+    def examples(
+        self, model: Any, recordings: Sequence[Recording], progress: Progress | None = None
+    ) -> list[Example]:
+        """None: it makes no sound."""
+        return []
 
     def baselines(
         self, config: RunConfig, corpus: Corpus, recordings: Sequence[Recording]

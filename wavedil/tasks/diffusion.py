@@ -16,7 +16,7 @@ from wavedil.models.diffwave_config import DiffWaveConfig
 from wavedil.tasks import sound
 from wavedil.training.config import TrainingConfig
 from wavedil.training.memory import require_memory
-from wavedil.training.task import Progress, RunConfig
+from wavedil.training.task import Example, Progress, RunConfig
 
 # A window is seen from its own samples alone, so it is long beside what an output sees.
 _FIELDS_IN_WINDOW = 4
@@ -115,6 +115,24 @@ class DiffusionTask(Config):
         from wavedil.evaluation.denoising import squared_errors
 
         return {"squared_error_of_noise": squared_errors(model, recordings, progress)}
+
+    def examples(
+        self, model: Any, recordings: Sequence[Recording], progress: Progress | None = None
+    ) -> list[Example]:
+        """Sounds of a second drawn in a few steps, with labels that recordings have."""
+        from wavedil.generation.diffusion import diffuse
+        from wavedil.labels import Vocabulary
+
+        labelled = sound.example_labels(recordings)
+        sounds = diffuse(
+            model,
+            sound.EXAMPLE_SEED,
+            num_samples=model.config.sample_rate,
+            batch_size=len(labelled),
+            labels=Vocabulary(model.config.labels).rows_of(labelled),
+            progress=progress,
+        )
+        return [Example(samples, labels) for samples, labels in zip(sounds, labelled, strict=True)]
 
     def baselines(
         self, config: RunConfig, corpus: Corpus, recordings: Sequence[Recording]

@@ -16,7 +16,7 @@ from wavedil.models.amp_config import AmpModelConfig, KnobConfig
 from wavedil.tasks import sound
 from wavedil.training.config import TrainingConfig
 from wavedil.training.memory import require_memory
-from wavedil.training.task import Progress, RunConfig
+from wavedil.training.task import Example, Progress, RunConfig
 
 _WINDOW_SIZE, _BATCH_SIZE = 8192, 8
 SIZES: dict[str, Callable[[], AmpModelConfig]] = {
@@ -144,6 +144,22 @@ class EffectTask(Config):
         from wavedil.evaluation.effects import squared_errors
 
         return {"esr": squared_errors(model, recordings, progress)}
+
+    def examples(
+        self, model: Any, recordings: Sequence[Pair], progress: Progress | None = None
+    ) -> list[Example]:
+        """The scored parts of pairs, played."""
+        from wavedil.evaluation.effects import played
+
+        examples = []
+        for number, pair in enumerate(recordings):
+            first, end = pair.scored or (0, pair.num_samples)
+            examples.append(
+                Example(played(model, pair), pair.labels, pair.path, pair.wet[first:end])
+            )
+            if progress is not None:
+                progress(number + 1, len(recordings))
+        return examples
 
     def baselines(
         self, config: RunConfig, corpus: Corpus[Pair], recordings: Sequence[Pair]

@@ -4,7 +4,7 @@ recording -> codes -> windows (a batch of codes, mask, labels, features) -> log-
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wavedil.data.corpus import Corpus
@@ -18,7 +18,10 @@ from wavedil.frames import BEYOND
 from wavedil.models.wavenet_config import WaveNetConfig
 from wavedil.pitch import PitchConfig
 from wavedil.training.memory import require_memory
-from wavedil.training.task import Progress, RunConfig
+from wavedil.training.task import Example, Progress, RunConfig
+
+EXAMPLE_SEED, NUM_DRAWN = 0, 3
+"""Seed of the examples, and how many are drawn from nothing."""
 
 
 def read(
@@ -149,6 +152,53 @@ def evaluate(
     from wavedil.evaluation.likelihood import bits
 
     return {"bits": bits(model, recordings, progress=progress)}
+
+
+def drawn(model: Any, recordings: Sequence[Recording], progress: Progress | None) -> list[Example]:
+    """Sounds of a second that a generator draws, with labels that recordings have."""
+    from wavedil.generation.sampler import generate
+    from wavedil.labels import Vocabulary
+
+    labelled = example_labels(recordings)
+    codes = generate(
+        model,
+        EXAMPLE_SEED,
+        num_samples=model.config.sample_rate,
+        batch_size=len(labelled),
+        labels=Vocabulary(model.config.labels).rows_of(labelled),
+        progress=progress,
+    )
+    sounds = model.config.quantizer.decode(codes)
+    return [Example(sound, labels) for sound, labels in zip(sounds, labelled, strict=True)]
+
+
+def copies(model: Any, recordings: Sequence[Recording], progress: Progress | None) -> list[Example]:
+    """What a vocoder or an autoencoder makes of the scored parts of recordings."""
+    from wavedil.evaluation.resynthesis import resynthesize
+    from wavedil.generation.latents import as_vocoder
+    from wavedil.models.registry import wavenet_of
+
+    if not recordings:
+        return []
+    config = wavenet_of(model).config
+    assert config.local_conditioning is not None
+    hop = config.local_conditioning.sizes[1]
+    parts = []
+    for item in recordings:
+        first, end = item.scored or (0, item.num_samples)
+        parts.append(item.part(first // hop * hop, end, hop))
+    vocoder, parts_with_features = as_vocoder(model, parts)
+    sounds = resynthesize(vocoder, parts_with_features, EXAMPLE_SEED, progress)
+    return [
+        Example(sound, part.labels, part.path, config.quantizer.decode(part.codes))
+        for sound, part in zip(sounds, parts, strict=True)
+    ]
+
+
+def example_labels(recordings: Sequence[Recording]) -> list[Mapping[str, str]]:
+    """Of each of the examples that are drawn from nothing: those of a recording, or none."""
+    labelled: list[Mapping[str, str]] = [item.labels for item in recordings] or [{}]
+    return [labelled[number % len(labelled)] for number in range(NUM_DRAWN)]
 
 
 def baselines(

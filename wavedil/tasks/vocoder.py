@@ -15,7 +15,7 @@ from wavedil.models.wavenet_config import WaveNetConfig
 from wavedil.pitch import PitchConfig
 from wavedil.tasks import sound
 from wavedil.training.config import TrainingConfig
-from wavedil.training.task import Progress, RunConfig
+from wavedil.training.task import Example, Progress, RunConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,6 +93,11 @@ class VocoderTask(Config):
         self, model: Any, recordings: Sequence[Recording], progress: Progress | None = None
     ) -> dict[str, tuple[Any, Any]]:
         return sound.evaluate(model, recordings, progress)
+
+    def examples(
+        self, model: Any, recordings: Sequence[Recording], progress: Progress | None = None
+    ) -> list[Example]:
+        return sound.copies(model, recordings, progress)
 
     def baselines(
         self, config: RunConfig, corpus: Corpus, recordings: Sequence[Recording]

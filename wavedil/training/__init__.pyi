@@ -16,6 +16,7 @@ from .state import initial_state as initial_state
 from .state import learning_rate as learning_rate
 from .state import make_optimizer as make_optimizer
 from .task import Corpus as Corpus
+from .task import Example as Example
 from .task import RunConfig as RunConfig
 from .task import Task as Task
 from .task import Windows as Windows

@@ -4,7 +4,7 @@ import contextlib
 import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
@@ -29,6 +29,16 @@ class NonFiniteError(TrainingError):
     """Training met a loss or gradient that is not a number; nothing of that step was saved."""
 
 
+class Sampler(Protocol):
+    """Draws sounds by which one hears the model learn, and keeps them."""
+
+    def due(self, step: int) -> bool:
+        """Whether sounds are to be drawn after that step, and are not there yet."""
+
+    def draw(self, step: int, model: Model, progress: Callable[[int, int], None]) -> None:
+        """Draws and keeps them; progress may raise, to give up."""
+
+
 class Ended(NamedTuple):
     """How a loop ended."""
 
@@ -47,13 +57,14 @@ def run_loop(
     log: MetricsLog,
     publish: Callable[[Model], None],
     state: TrainingState,
+    sampler: Sampler,
 ) -> Ended:
     """Trains from a state to the last step.
 
     At every step the state is a function of the configuration and the batches alone: a run that was killed and
     started again goes through the same states, bit for bit on CPU, as one that was not. SIGTERM and Ctrl-C end the
-    run after the step under way, with everything saved. Steps are saved before held-out recordings are scored; an
-    evaluation that a signal cuts short is made up for when the run is taken up.
+    run after the step under way, with everything saved. Steps are saved before held-out recordings are scored and
+    before sounds are drawn; what of these is cut short is made up for when the run is taken up.
 
     Args:
       config: A resolved configuration.
@@ -63,6 +74,7 @@ def run_loop(
       log: Where the metrics go.
       publish: Saves the model, with its averaged weights, for those who use it.
       state: From `take_up`.
+      sampler: Draws sounds now and then.
 
     Raises:
       NonFiniteError: If a loss or gradient is not finite.
@@ -94,8 +106,15 @@ def run_loop(
                     raise NonFiniteError(_of_held_out(scores, step))
                 log.held_out(step, scores)
 
+        def sample() -> None:
+            with stop.interruptible():
+                stop.check()
+                sampler.draw(step, averaged(state), stop.check)
+
         if due() and not log.has_held_out(step):
             evaluate()
+        if sampler.due(step):
+            sample()
         while step < settings.steps and stop.received is None:
             batch = windows.batch(step)
             shapes = tuple(np.shape(leaf) for leaf in jax.tree.leaves(batch))
@@ -108,6 +127,9 @@ def run_loop(
                 if due():
                     save()
                     evaluate()
+                if sampler.due(step):
+                    save()
+                    sample()
                 if step % settings.save_every == 0:
                     save()
                     publish(averaged(state))

@@ -1,4 +1,4 @@
-"""The numbers of a run: JSON lines always, TensorBoard when asked, and a report to whoever watches."""
+"""The numbers of a run: JSON lines always, TensorBoard when asked (sounds too), and a report to whoever watches."""
 
 import contextlib
 import dataclasses
@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from wavedil.evaluation.scores import means
 from wavedil.files import replacing, writing
@@ -189,6 +191,11 @@ class MetricsLog:
         self._write(step, **{HELD_OUT + name: value for name, value in metrics.items()})
         if self._report is not None and self._progress is not None:
             self._report(dataclasses.replace(self._progress, step=step, held_out=metrics))
+
+    def sounds(self, step: int, sounds: Mapping[str, np.ndarray], sample_rate: int) -> None:
+        """Hands sounds, by name, to TensorBoard where that is on."""
+        if self._tensorboard is not None:
+            self._tensorboard.write_sounds(step, sounds, sample_rate)
 
     @contextlib.contextmanager
     def not_training(self) -> Iterator[None]:

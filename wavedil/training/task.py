@@ -1,18 +1,41 @@
 """The protocol of a task, and the configuration of a run that it is part of."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Protocol, Self, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, cast
+
+import numpy as np
+from jaxtyping import Float
 
 from wavedil.config import Config
 from wavedil.data.config import CorpusConfig
 from wavedil.training.config import TrainingConfig
 
 # Settings that change what a run writes down, and not what it learns.
-_REPORTS = ("log_every", "evaluate_every", "evaluate_seconds", "save_every", "tensorboard")
+_REPORTS = (
+    "log_every",
+    "evaluate_every",
+    "evaluate_seconds",
+    "save_every",
+    "sample_every",
+    "tensorboard",
+)
 
 Progress = Callable[[int, int], None]
 """Called with what is done, and with how much there is in all."""
+
+
+class Example(NamedTuple):
+    """A sound by which one hears what a model has learnt."""
+
+    samples: Float[np.ndarray, " time"]
+    """At the model's rate."""
+    labels: Mapping[str, str] = {}
+    """Name -> value."""
+    of: str = ""
+    """The recording that it is made of; "" where it is drawn from nothing."""
+    recording: Float[np.ndarray, " time"] | None = None
+    """What it should sound like, where it is made of one."""
 
 
 class Corpus(Protocol):
@@ -78,6 +101,17 @@ class Task(Protocol):
         self, model: Any, recordings: Sequence[Any], progress: Progress | None = None
     ) -> dict[str, tuple[Any, Any]]:
         """Sum and weight of each metric over recordings: numbers, or arrays with one for each recording."""
+
+    def examples(
+        self, model: Any, recordings: Sequence[Any], progress: Progress | None = None
+    ) -> Sequence[Example]:
+        """Sounds of the model, about a second each and the same ones each time; () where it makes none.
+
+        Args:
+          model: With the averaged weights.
+          recordings: A few of those held out, or none; of each, `scored` says which part.
+          progress: Called now and then; it raises where the work is to be given up.
+        """
 
     def baselines(
         self, config: "RunConfig", corpus: Any, recordings: Sequence[Any]
