@@ -82,7 +82,7 @@ def one_compilation():
 def shared_update(config):
     """The update of a run, compiled once for all that take the same steps."""
     often = {"log_every": 1, "evaluate_every": 1, "save_every": 1}
-    often |= {"sample_every": None, "tensorboard": False}
+    often |= {"sample_every": 0, "tensorboard": False}
     training = dataclasses.replace(config.training, **often)
     corpus = CorpusConfig(folder="any")
     same = {"corpus": corpus, "recordings_fingerprint": "", "start_from": ""}

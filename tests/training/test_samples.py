@@ -74,7 +74,7 @@ def files(run):
 
 def test_a_training_with_sounds_equals_one_without_bit_for_bit(tmp_path, whole):
     run, drawn = whole
-    config = runs.run_config(sample_every=0)
+    config = runs.run_config()  # none by default
     train(config, tmp_path, corpus=runs.corpus())
     assert files(tmp_path) == {}
     runs.assert_equal_states(runs.final_state(run, config), runs.final_state(tmp_path, config))

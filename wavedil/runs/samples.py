@@ -25,7 +25,6 @@ from wavedil.training.task import Example, RunConfig
 EXAMPLE_SECONDS, NUM_EXAMPLES = 3.0, 3
 """Held-out sound that the examples are looked for in, and how many of its pieces there are at most."""
 MADE, RECORDINGS = "made.json", "recordings"
-_EVERY_ON_CPU = 1000
 
 
 def step_folders(run: RunFolder) -> dict[int, Path]:
@@ -69,7 +68,7 @@ class SampleFiles:
     ) -> None:
         self._folder, self._config, self._recordings = run.samples, config, recordings
         self._log, self._warn = log, warn
-        self._every = _steps_between(config)
+        self._every = config.training.sample_every
 
     def due(self, step: int) -> bool:
         """Whether sounds are to be drawn after that step, and are not there yet."""
@@ -121,13 +120,3 @@ class SampleFiles:
         group = "recordings" if folder.name == RECORDINGS else "samples"
         named = {f"{group}/{name}": samples for name, samples in numbered.items()}
         self._log.sounds(step, named, rate)
-
-
-def _steps_between(config: RunConfig) -> int:
-    """0: none are drawn."""
-    import jax
-
-    every = config.training.sample_every
-    if every is None:
-        return _EVERY_ON_CPU if jax.default_backend() == "cpu" else 0
-    return every

@@ -44,9 +44,9 @@ class TrainingConfig(Config):
     """Held-out sound that these evaluations score (s); `wavedil evaluate` scores all of it."""
     save_every: int = 500
     """Steps between checkpoints."""
-    sample_every: int | None = None
+    sample_every: int = 0
     """Steps between the same few sounds, drawn with the same seed into samples/ of the run folder, by which one hears
-    it learn; 0 draws none. By default 1000 on a CPU, and 0 elsewhere, where steps are fast and sounds are not."""
+    it learn; 0 draws none."""
     tensorboard: bool = False
     """Whether the metrics and these sounds also go to TensorBoard files in the run folder."""
     earlier: tuple[tuple[int, int], ...] = decided(by="training further", default=())
@@ -64,7 +64,7 @@ class TrainingConfig(Config):
         if not 0 <= self.ema_decay < 1:
             raise UserError(f"ema_decay is {self.ema_decay}, but it must be at least 0 and below 1")
         for name in ("warmup_steps", "weight_decay", "evaluate_seconds", "seed", "sample_every"):
-            if not (getattr(self, name) or 0) >= 0:
+            if not getattr(self, name) >= 0:
                 raise UserError(f"{name} is {getattr(self, name)}, but it must be at least 0")
         if self.seed >= _SEEDS:
             raise UserError(f"seed is {self.seed}, but it must be below {_SEEDS}; 0, say")
