@@ -7,6 +7,7 @@ from recordings import tone
 from wavedil import UserError, mu_law
 from wavedil.evaluation import (
     griffin_lim,
+    mean_spectra_distance_db,
     mel_cepstral_distortion_db,
     multi_resolution_stft,
     require_comparable,
@@ -165,3 +166,35 @@ def test_distances_in_blocks_of_frames_are_those_of_the_whole(monkeypatch, block
 def test_griffin_lim_refuses_other_frames():
     with pytest.raises(UserError, match=r"shape \(5, 20\), but 400 samples .* take \(7, 20\)"):
         griffin_lim(np.zeros((5, 20)), MEL, 400)
+
+
+def plucks(count, gain=1.0, seed=0):
+    """Alike, and none a copy of another: each has noise of its own."""
+    return [gain * voice(1000, seed=seed + number) for number in range(count)]
+
+
+def test_sounds_are_as_far_from_recordings_as_their_gain_says_and_recordings_are_near_each_other():
+    recordings, others = plucks(20), plucks(20, seed=20)
+    near = mean_spectra_distance_db(recordings, others, RATE)
+    assert mean_spectra_distance_db(recordings, recordings, RATE) == 0.0 < near < 2.0
+    # Nothing of the voice is near 70 dB below its loudest, where all counts alike.
+    assert mean_spectra_distance_db(recordings, plucks(20, gain=0.5), RATE) == pytest.approx(
+        20 * np.log10(2), rel=1e-3
+    )
+
+
+def test_what_is_far_below_the_loudest_is_taken_for_silence():
+    hiss = np.random.default_rng(1).normal(size=1000)
+    loud = [0.5 * tone(1000)]
+    heard, unheard = (
+        mean_spectra_distance_db(loud, [loud[0] + level * hiss], RATE) for level in (1e-2, 1e-5)
+    )
+    assert unheard < 0.5 < 10.0 < heard
+
+
+def test_sounds_of_unequal_lengths_are_compared_over_the_shortest():
+    recordings, longer = plucks(2), [np.append(one, np.ones(300)) for one in plucks(2)]
+    cut = mean_spectra_distance_db(recordings, longer, RATE)
+    assert cut == 0.0
+    with pytest.raises(UserError, match="too short to compare spectra"):
+        mean_spectra_distance_db(recordings, [longer[0][:100]], RATE)

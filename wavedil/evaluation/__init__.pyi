@@ -18,6 +18,7 @@ from .scores import UNLABELLED as UNLABELLED
 from .scores import Scores as Scores
 from .scores import means as means
 from .spectral_distance import StftDistance as StftDistance
+from .spectral_distance import mean_spectra_distance_db as mean_spectra_distance_db
 from .spectral_distance import mel_cepstral_distortion_db as mel_cepstral_distortion_db
 from .spectral_distance import multi_resolution_stft as multi_resolution_stft
 from .spectral_distance import require_comparable as require_comparable

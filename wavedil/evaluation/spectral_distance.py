@@ -1,7 +1,7 @@
 """The distance between a recording and its resynthesis, by their spectra."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +16,8 @@ _RESOLUTIONS = ((512, 240, 50), (1024, 600, 120), (2048, 1200, 240))
 _RESOLUTIONS_RATE = 24000
 # Fourier magnitudes below this count as this: far below what 16 bits can say.
 _SMALLEST = math.sqrt(1e-7)
+# What is quieter than the loudest by this much is taken for silence where mean spectra are compared.
+_RANGE_DB = 70.0
 _MOST_CEPSTRA = 13
 # Spectra of a long recording are compared this many frames at a time, to bound the memory.
 _BLOCK_FRAMES = 4096
@@ -56,6 +58,42 @@ def multi_resolution_stft(
     require_comparable(recording, sample_rate)
     distances = [_distance(recording, resynthesis, *sizes) for sizes in _resolutions(sample_rate)]
     return StftDistance(*(float(value) for value in np.mean(distances, axis=0)))
+
+
+def mean_spectra_distance_db(
+    recordings: Sequence[Float[np.ndarray, " time"]],
+    sounds: Sequence[Float[np.ndarray, " time"]],
+    sample_rate: int,
+) -> float:
+    """How far sounds are from recordings that none of them copies: the difference of their mean spectra, in dB.
+
+        d = mean over frequencies and frames of |M - M'|
+        M = max(mean over recordings of 20 log10 S, loudest - 70),      M' likewise of the sounds
+
+    where loudest is the largest value of the recordings' mean: what lies 70 dB below it, where pictures are black, is
+    taken for silence. A mean over the three resolutions of `multi_resolution_stft`. All begin together and are cut to
+    the shortest. A few recordings and others of the same kind are a few dB apart by chance.
+
+    Args:
+      recordings: Samples in [-1, 1] of each, at least one.
+      sounds: Likewise; of the same note, say.
+      sample_rate: Hz.
+
+    Raises:
+      UserError: If a recording is silent, or the shortest sound is shorter than the longest window.
+    """
+    shortest = min(map(len, (*recordings, *sounds)))
+    for recording in recordings:
+        require_comparable(recording[:shortest], sample_rate)
+    differences = []
+    for sizes in _resolutions(sample_rate):
+        levels, others = (
+            _mean_level_db([one[:shortest] for one in group], *sizes)
+            for group in (recordings, sounds)
+        )
+        least = float(levels.max()) - _RANGE_DB
+        differences.append(np.mean(np.abs(np.maximum(levels, least) - np.maximum(others, least))))
+    return float(np.mean(differences))
 
 
 def mel_cepstral_distortion_db(
@@ -133,6 +171,12 @@ def _distance(
         logs += float(np.sum(np.abs(np.log(spectra) - np.log(others))))
         count += spectra.size
     return math.sqrt(difference / energy), logs / count
+
+
+def _mean_level_db(sounds: Sequence[np.ndarray], *sizes: int) -> np.ndarray:
+    """Of sounds of one length: [frequencies, frames]."""
+    spectra = (np.concatenate(list(_magnitudes(one, *sizes)), axis=1) for one in sounds)
+    return np.asarray(np.mean([20.0 * np.log10(one) for one in spectra], axis=0))
 
 
 def _magnitudes(samples: np.ndarray, fft_size: int, window: int, hop: int) -> Iterator[np.ndarray]:
