@@ -11,8 +11,9 @@ import time
 import pytest
 from command_line import TINY, mistake
 
+from wavedil import load
 from wavedil.cli.main import VERBS, main
-from wavedil.data import write_plucked_strings
+from wavedil.data import CorpusConfig, read_corpus, write_plucked_strings
 from wavedil.data.plucked_strings import NOTES
 
 # The promise is half a second on a machine that does nothing else; this one may be busy.
@@ -340,6 +341,18 @@ def test_the_demo_leaves_sound_and_pictures_and_can_be_run_again(
         text = capsys.readouterr().out
         assert all(name in text for name in ("this model", "histogram", "bigram"))
         assert all(name in text for name in ("generated.wav", "picture.png", "loss.png"))
+        assert f"{out / 'page.html'}: a page of " in text
+    page = (out / "page.html").read_text()
+    assert "samples/1.wav" in page and "<h1>demo</h1>" in page
     assert main(["info", str(out / "generated.wav"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["seconds"] == 2.0
     assert "holds a demo of" in mistake(capsys, "demo", "--out", out)
+
+
+def test_the_demo_says_how_far_its_notes_are_from_recordings_of_the_same_note(recordings, run):
+    from wavedil.cli import demo
+
+    corpus = read_corpus(CorpusConfig(folder=str(recordings), labels=demo._LABELS))
+    distances = demo._distances_db(load(run / "model"), corpus)
+    # A model of four steps makes noise.
+    assert 0 < 2 * distances["training recordings"] < distances["this model"]

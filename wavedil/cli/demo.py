@@ -1,4 +1,4 @@
-"""`wavedil demo`: from recordings to a trained model, a sound and pictures, in minutes."""
+"""`wavedil demo`: from recordings to a trained model, a sound, pictures and a page to listen on, in minutes."""
 
 import json
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from wavedil.cli.evaluate import score, score_table
+from wavedil.cli.report import write_page
 from wavedil.cli.train import read, run_training, stopped
 from wavedil.data import CorpusConfig
 from wavedil.errors import UserError
@@ -16,9 +17,11 @@ from wavedil.tasks import GeneratorTask
 from wavedil.training import RunConfig, TrainingConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
 
-    from wavedil.data import Corpus
+    from wavedil.data import Corpus, Recording
     from wavedil.models import WaveNet
 
 # Small enough for two cores and three minutes: low bandwidth and 91 ms of context. Kernels of three taps
@@ -42,8 +45,12 @@ _TRAINING = TrainingConfig(
     log_every=20,
     evaluate_every=200,
     save_every=500,
+    sample_every=1000,
 )
-_SECONDS = 2.0
+_SECONDS, _SEED = 2.0, 0
+# Of every note so many are drawn to be compared with recordings, each as long as the shortest of those.
+_NUM_COMPARED, _COMPARED_SECONDS = 8, 0.25
+_DISTANCE = "spectral distance to held-out recordings of the same note"
 _MARK = "demo.json"
 
 
@@ -78,6 +85,12 @@ def demo(args: Demo) -> int:
     print("\n".join(["held out:", *score_table(score(run.model, corpus.test), baselines)]))
     bits = {name: metrics["bits"] for name, metrics in baselines.items()}
     _sound_and_pictures(args.out, run.model, corpus, bits)
+    distances = _distances_db(run.model, corpus) if "note" in corpus.label_values else {}
+    if distances:
+        print(f"{_DISTANCE}:")
+        print("\n".join(f"{name:<20}{value:7.2f} dB" for name, value in distances.items()))
+    scores = {f"{_DISTANCE}, {name}": f"{value:.2f} dB" for name, value in distances.items()}
+    write_page(args.out / "page.html", [run.folder], [args.out.resolve().name], scores)
     print(f"hear another: wavedil generate {run.folder} another.wav" + _label_example(corpus))
     return 0
 
@@ -118,27 +131,40 @@ def _claim(args: Demo) -> CorpusConfig:
 def _sound_and_pictures(
     out: Path, model: "WaveNet", corpus: "Corpus", baselines: dict[str, float]
 ) -> None:
-    from wavedil import audio
-    from wavedil.report import loss_curve, waveform_and_spectrogram
+    import numpy as np
 
-    real, generated = _beside(model, corpus)
-    audio.save(out / "generated.wav", generated, corpus.sample_rate)
+    from wavedil import audio
+    from wavedil.files import write_json
+    from wavedil.report import loss_curve, waveform_and_spectrogram
+    from wavedil.runs import RunFolder
+
+    labels, recordings, pieces = _beside(model, corpus)
+    real, generated = np.concatenate(recordings), np.concatenate(pieces)
+    sound = out / "generated.wav"
+    audio.save(sound, generated, corpus.sample_rate)
+    # Where the page finds them, beside the recordings.
+    samples = RunFolder(out / "run").samples
+    samples.mkdir(exist_ok=True)
+    names = [f"{number}.wav" for number in range(1, len(pieces) + 1)]
+    for name, piece in zip(names, pieces, strict=True):
+        audio.save(samples / name, piece, corpus.sample_rate)
+    write_json(samples / "made.json", {"sounds": names, "labels": labels, "seed": _SEED})
     pair = [("generated", generated), ("held-out recordings", real)]
     waveform_and_spectrogram(pair, corpus.sample_rate, out / "picture.png")
     loss_curve(out / "run" / "metrics.jsonl", out / "loss.png", baselines=baselines)
-    print(f"{out / 'generated.wav'}: {_SECONDS:g} s of generated sound")
+    print(f"{sound}: {_SECONDS:g} s of generated sound")
     print(f"{out / 'picture.png'}: its waveform and spectrogram, beside held-out recordings")
     print(f"{out / 'loss.png'}: bits per sample as it trained")
     print(f"{out / 'run'}: the model, its settings and checkpoints")
 
 
-def _beside(model: "WaveNet", corpus: "Corpus") -> "tuple[np.ndarray, np.ndarray]":
-    """Two seconds of held-out recordings and two seconds generated, in equal pieces.
+def _beside(
+    model: "WaveNet", corpus: "Corpus"
+) -> "tuple[list[Any], list[np.ndarray], list[np.ndarray]]":
+    """Of two seconds in equal pieces: the labels of each, that of a held-out recording, and one generated.
 
     A recording is a piece; the model has learnt how one begins and fades, not what follows it.
     """
-    import numpy as np
-
     from wavedil.data import spread
     from wavedil.frames import crop
     from wavedil.generation import generate
@@ -155,12 +181,52 @@ def _beside(model: "WaveNet", corpus: "Corpus") -> "tuple[np.ndarray, np.ndarray
         crop(item.codes, start, size, quantizer.silence)
         for item, start in zip(chosen, starts, strict=True)
     ]
-    labels = Vocabulary(model.config.labels).rows_of([item.labels for item in chosen])
+    labels: list[Any] = [dict(item.labels) for item in chosen]
+    rows = Vocabulary(model.config.labels).rows_of(labels)
     with progress("generating") as done:
         codes = generate(
-            model, 0, num_samples=size, batch_size=num_pieces, labels=labels, progress=done
+            model, _SEED, num_samples=size, batch_size=num_pieces, labels=rows, progress=done
         )
-    return quantizer.decode(np.concatenate(real)), quantizer.decode(np.concatenate(list(codes)))
+    return labels, [quantizer.decode(item) for item in real], list(quantizer.decode(codes))
+
+
+def _distances_db(model: "WaveNet", corpus: "Corpus") -> dict[str, float]:
+    """How far sounds of the model are from held-out recordings of the same note, and recordings it has learnt of."""
+    import numpy as np
+
+    from wavedil.data import spread
+    from wavedil.evaluation import mean_spectra_distance_db
+    from wavedil.generation import generate
+    from wavedil.report import progress
+
+    notes = sorted({item.labels["note"] for item in corpus.test})
+    quantizer = model.config.quantizer
+
+    def of_note(recordings: "Sequence[Recording]", note: str) -> "list[np.ndarray]":
+        same = [item for item in recordings if item.labels["note"] == note]
+        chosen = spread(same, min(_NUM_COMPARED, len(same)))
+        return [quantizer.decode(item.codes) for item in chosen]
+
+    with progress("generating") as done:
+        codes = generate(
+            model,
+            _SEED,
+            num_samples=round(_COMPARED_SECONDS * corpus.sample_rate),
+            batch_size=_NUM_COMPARED * len(notes),
+            labels={"note": [note for note in notes for _ in range(_NUM_COMPARED)]},
+            progress=done,
+        )
+    drawn = list(quantizer.decode(codes).reshape(len(notes), _NUM_COMPARED, -1))
+    trained = [of_note(corpus.train, note) for note in notes]
+    real = [of_note(corpus.test, note) for note in notes]
+
+    def mean_db(sounds: "list[Any]") -> float:
+        pairs = zip(real, sounds, strict=True)
+        return float(
+            np.mean([mean_spectra_distance_db(a, list(b), corpus.sample_rate) for a, b in pairs])
+        )
+
+    return {"this model": mean_db(drawn), "training recordings": mean_db(trained)}
 
 
 def _label_example(corpus: "Corpus") -> str:

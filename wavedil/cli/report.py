@@ -1,7 +1,9 @@
 """`wavedil report`: a page to listen on, in one HTML file."""
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
@@ -12,7 +14,7 @@ from wavedil.errors import UserError
 from wavedil.files import require_writable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from wavedil.report import Column, RunFacts
     from wavedil.runs import RunFolder
@@ -53,8 +55,19 @@ def report(args: Report) -> None:
     write_page(out, args.runs, short_names(list(args.runs)))
 
 
-def write_page(out: Path, runs: "Sequence[Path]", names: "Sequence[str]") -> None:
+def write_page(
+    out: Path,
+    runs: "Sequence[Path]",
+    names: "Sequence[str]",
+    scores: "Mapping[str, str]" = MappingProxyType({}),
+) -> None:
     """Writes the page of runs, under names that people call them by, and says where.
+
+    Args:
+      out: The page.
+      runs: Folders.
+      names: Of the runs.
+      scores: Of the first of them, in words, beside those that its folder holds.
 
     Raises:
       UserError: If a folder holds no run, or the page cannot be written.
@@ -72,6 +85,7 @@ def write_page(out: Path, runs: "Sequence[Path]", names: "Sequence[str]") -> Non
             by_step += sounds_by_step(folder, name if len(names) > 1 else "")
             done(index + 1, len(folders))
         columns[:0] = _recordings(names, folders, configs)
+    facts[0] = dataclasses.replace(facts[0], scores={**facts[0].scores, **scores})
     write_listening_page(out, facts, columns, by_step)
     count = sum(len(column.sounds) for column in (*columns, *by_step))
     print(f"{out}: a page of {count} sounds, {out.stat().st_size / 1e6:.1f} MB")
@@ -113,8 +127,6 @@ def _recordings(
     names: "Sequence[str]", runs: "list[RunFolder]", configs: "list[RunConfig]"
 ) -> "list[Column]":
     """A column of held-out recordings for each corpus: of runs that share one, a single one."""
-    import dataclasses
-
     from wavedil.runs import held_out_recordings
 
     corpora: dict[Any, list[int]] = {}
