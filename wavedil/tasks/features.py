@@ -19,7 +19,7 @@ from wavedil.pitch import PitchConfig
 from wavedil.tasks import sound
 from wavedil.training.config import TrainingConfig
 from wavedil.training.memory import require_memory
-from wavedil.training.task import Progress, RunConfig
+from wavedil.training.task import Example, Progress, RunConfig
 
 # Longer recordings are trained on in parts.
 _WINDOW_SECONDS = 4
@@ -132,6 +132,12 @@ class FeaturesTask(Config):
         from wavedil.evaluation.frames import frame_nats
 
         return {"nats_per_frame": frame_nats(model, recordings, progress)}
+
+    def examples(
+        self, model: Any, recordings: Sequence[Recording], progress: Progress | None = None
+    ) -> list[Example]:
+        """None: it makes frames, and a vocoder the sound."""
+        return []
 
     def baselines(
         self, config: RunConfig, corpus: Corpus, recordings: Sequence[Recording]
