@@ -145,6 +145,7 @@ def test_the_learning_rate_rises_to_its_peak_and_ends_at_a_hundredth(steps):
     assert peak <= 20
     assert np.all(np.diff(rates[: peak + 1]) > 0)
     assert np.all(np.diff(rates[peak:]) < 0)
+    assert rates[0] == pytest.approx(0.5 / (peak + 1), rel=1e-5)  # no step is for nothing
 
 
 def test_the_second_step_does_not_compile_from_a_new_state_or_a_restored_one(tmp_path):

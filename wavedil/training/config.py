@@ -27,7 +27,7 @@ class TrainingConfig(Config):
     learning_rate: float = 4e-3
     """Highest learning rate, after the warm-up."""
     warmup_steps: int = 200
-    """Steps over which the learning rate rises from zero; it then falls along a cosine to a hundredth."""
+    """Steps over which the learning rate rises, from above zero; it then falls along a cosine to a hundredth."""
     weight_decay: float = 0.01
     """AdamW's decay of the kernels."""
     clip_norm: float = 1.0

@@ -40,7 +40,7 @@ def initial_state(config: RunConfig, weights: Weights | None = None) -> Training
 
 
 def learning_rate(settings: TrainingConfig) -> optax.Schedule:
-    """Linear warm-up, then a cosine down to a hundredth at the last step.
+    """Linear warm-up, whose first step is one too, then a cosine down to a hundredth at the last step.
 
     Of a run that was trained further, the schedule of the new number of steps holds from the step on at which it was
     taken up: a function of the step alone, wherever the run is killed and taken up again.
@@ -60,10 +60,11 @@ def learning_rate(settings: TrainingConfig) -> optax.Schedule:
 
 
 def _schedule(settings: TrainingConfig, steps: int) -> optax.Schedule:
+    warmup_steps = min(settings.warmup_steps, steps // 10)
     return optax.warmup_cosine_decay_schedule(
-        init_value=0.0,
+        init_value=settings.learning_rate / (warmup_steps + 1),
         peak_value=settings.learning_rate,
-        warmup_steps=min(settings.warmup_steps, steps // 10),
+        warmup_steps=warmup_steps,
         decay_steps=steps,
         end_value=0.01 * settings.learning_rate,
     )
