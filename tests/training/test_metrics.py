@@ -2,10 +2,11 @@
 
 import itertools
 
+import jax
 import numpy as np
 import pytest
 
-from wavedil.training import Metrics, MetricsFile, MetricsLog, TrainingConfig
+from wavedil.training import Metrics, MetricsFile, MetricsLog, NonFiniteError, TrainingConfig
 
 
 @pytest.fixture
@@ -60,3 +61,54 @@ def test_time_beside_the_training_is_no_part_of_the_pace_but_of_the_time_left(ru
     *_, report = run([(2.0, False, 1.0)] * 20)
     assert report.targets_per_second == 25.0
     assert report.seconds_left == pytest.approx(80 * (2.0 + 19 / 20))
+
+
+@pytest.fixture
+def log(tmp_path, monkeypatch):
+    """A log with a report every five steps, and the lists of steps whose metrics it has fetched at a time."""
+    fetched, device_get = [], jax.device_get
+
+    def noting(pending):
+        if pending:
+            fetched.append([step for step, _ in pending])
+        return device_get(pending)
+
+    monkeypatch.setattr(jax, "device_get", noting)
+    settings = TrainingConfig(steps=12, log_every=5)
+    return MetricsLog(MetricsFile(tmp_path / "metrics.jsonl"), None, settings, None), fetched
+
+
+def metrics_of(loss, weight=2.0):
+    loss, weight = np.float32(loss), np.float32(weight)
+    return Metrics(loss, weight, {"bits": (loss * weight, weight)}, np.float32(1.0))
+
+
+def test_metrics_leave_the_device_at_reports_and_at_the_first_step_alone(log):
+    log, fetched = log
+    for step in range(1, 13):
+        log.step(step, metrics_of(step))
+    assert fetched == [[1], [2, 3, 4, 5], [6, 7, 8, 9, 10], [11, 12]]
+
+
+def test_what_is_reported_weighs_every_target_of_all_steps_alike(log, tmp_path):
+    log, _ = log
+    for step, weight in enumerate((1, 0, 5, 2, 8), start=1):
+        log.step(step, metrics_of(step, weight))
+    (line,) = MetricsFile(tmp_path / "metrics.jsonl").read()
+    assert line["bits"] == pytest.approx((1 * 1 + 3 * 5 + 4 * 2 + 5 * 8) / 16)
+
+
+def test_a_loss_that_is_not_finite_is_found_at_the_next_report_and_named_by_its_step(log):
+    log, _ = log
+    for step in range(1, 5):
+        log.step(step, metrics_of(np.nan if step == 3 else 1))
+    with pytest.raises(NonFiniteError, match="step 3: the loss is nan"):
+        log.step(5, metrics_of(1))
+
+
+def test_a_loss_that_is_not_finite_is_found_before_anything_beside_the_training(log):
+    log, _ = log
+    log.step(1, metrics_of(1))
+    log.step(2, metrics_of(np.inf))
+    with pytest.raises(NonFiniteError, match="step 2: the loss is inf"), log.not_training():
+        raise AssertionError("not looked at before")

@@ -2,9 +2,9 @@
 
 from .checkpoints import Checkpoints as Checkpoints
 from .config import TrainingConfig as TrainingConfig
+from .finite import NonFiniteError as NonFiniteError
+from .finite import TrainingError as TrainingError
 from .loop import Ended as Ended
-from .loop import NonFiniteError as NonFiniteError
-from .loop import TrainingError as TrainingError
 from .loop import run_loop as run_loop
 from .loop import take_up as take_up
 from .metrics import MetricsFile as MetricsFile

@@ -1,5 +1,6 @@
 """The training loop: take up the state, then step, report, save and evaluate until the end or a signal."""
 
+import collections
 import contextlib
 import functools
 import math
@@ -13,20 +14,17 @@ from wavedil.evaluation.scores import means
 from wavedil.files import WriteError
 from wavedil.models.registry import Model, abstract_model
 from wavedil.models.weights import with_weights
+from wavedil.training.ahead import ahead
 from wavedil.training.checkpoints import Checkpoints
+from wavedil.training.finite import NonFiniteError, TrainingError, require_finite_state
 from wavedil.training.interrupt import StopSignal
 from wavedil.training.metrics import MetricsLog
 from wavedil.training.state import TrainingState, Weights, initial_state
 from wavedil.training.task import RunConfig, Windows
-from wavedil.training.update import Metrics, make_update
+from wavedil.training.update import make_update
 
-
-class TrainingError(RuntimeError):
-    """Training cannot go on; the message says why, and what is saved."""
-
-
-class NonFiniteError(TrainingError):
-    """Training met a loss or gradient that is not a number; nothing of that step was saved."""
+# Steps that are begun before the ones before them have ended: enough that a device has always something to do.
+_BEGUN = 2
 
 
 class Sampler(Protocol):
@@ -61,9 +59,13 @@ def run_loop(
 ) -> Ended:
     """Trains from a state to the last step.
 
+    Nothing waits for a step: batches are made ahead of it, the next one is begun before it has ended, and its metrics
+    leave the device when they are reported. Those are looked through then, and before anything is saved, for what is
+    not finite.
+
     At every step the state is a function of the configuration and the batches alone: a run that was killed and
     started again goes through the same states, bit for bit on CPU, as one that was not. SIGTERM and Ctrl-C end the
-    run after the step under way, with everything saved. Steps are saved before held-out recordings are scored and
+    run after the steps under way, with everything saved. Steps are saved before held-out recordings are scored and
     before sounds are drawn; what of these is cut short is made up for when the run is taken up.
 
     Args:
@@ -85,17 +87,23 @@ def run_loop(
     update = make_update(config)
 
     step = int(state.step)
+    begun: collections.deque[Any] = collections.deque()
     compiled: set[tuple[tuple[int, ...], ...]] = set()
 
     def save() -> None:
-        _require_finite_state(state)
+        log.settle()
+        require_finite_state(state)
         checkpoints.save(state)
 
     def due() -> bool:
         now = step % settings.evaluate_every == 0 or step == settings.steps
         return step > 0 and now and len(held_out) > 0
 
-    with _saying_what_is_saved(checkpoints), StopSignal() as stop:
+    with (
+        _saying_what_is_saved(checkpoints),
+        StopSignal() as stop,
+        ahead(windows.batch, range(step, settings.steps)) as batches,
+    ):
 
         def evaluate() -> None:
             with stop.interruptible():
@@ -116,13 +124,21 @@ def run_loop(
         if sampler.due(step):
             sample()
         while step < settings.steps and stop.received is None:
-            batch = windows.batch(step)
+            batch = next(batches)
             shapes = tuple(np.shape(leaf) for leaf in jax.tree.leaves(batch))
+            is_new = shapes not in compiled
+            if is_new:
+                log.settle()  # what the steps before took is not part of what this one takes
+                compiled.add(shapes)
             state, metrics = update(state, batch)
             step += 1
-            _require_finite(metrics, step)
-            log.step(step, metrics, compiled=shapes not in compiled)
-            compiled.add(shapes)
+            log.step(step, metrics, compiled=is_new)
+            begun.append(metrics.loss)
+            if len(begun) > _BEGUN:
+                begun.popleft().block_until_ready()
+            saves = step % settings.save_every == 0
+            if not (due() or sampler.due(step) or saves):
+                continue
             with log.not_training():
                 if due():
                     save()
@@ -130,7 +146,7 @@ def run_loop(
                 if sampler.due(step):
                     save()
                     sample()
-                if step % settings.save_every == 0:
+                if saves:
                     save()
                     publish(averaged(state))
         save()
@@ -189,20 +205,3 @@ def _averaged(model: Model, state: TrainingState) -> Model:
 def _of_held_out(scores: Mapping[str, float], step: int) -> str:
     name, value = next(item for item in scores.items() if not math.isfinite(item[1]))
     return f"step {step}: the {name} of the held-out recordings is {value}"
-
-
-def _require_finite(metrics: Metrics, step: int) -> None:
-    loss, norm = float(metrics.loss), float(metrics.gradient_norm)
-    if math.isfinite(loss) and math.isfinite(norm):
-        return
-    raise NonFiniteError(
-        f"step {step}: the loss is {loss} and the gradient norm {norm}, on a batch of "
-        f"{float(metrics.weight):g} counted targets"
-    )
-
-
-def _require_finite_state(state: TrainingState) -> None:
-    """A finite gradient can still take the weights beyond the range of their type."""
-    leaves = jax.tree.leaves((state.weights, state.averaged, state.optimizer))
-    if not all(np.all(np.isfinite(leaf)) for leaf in leaves):
-        raise NonFiniteError(f"step {int(state.step)}: its update left weights that are not finite")

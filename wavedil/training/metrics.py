@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from wavedil.evaluation.scores import means
 from wavedil.files import replacing, writing
 from wavedil.training.config import TrainingConfig
+from wavedil.training.finite import require_finite
 from wavedil.training.state import learning_rate
 from wavedil.training.tensorboard import TensorBoardFile
 from wavedil.training.update import Metrics
@@ -109,8 +111,8 @@ class _Pace:
     num_targets: float = 0.0
     seconds: float = 0.0
 
-    def add(self, num_targets: float, seconds: float) -> None:
-        self.num_steps += 1
+    def add(self, num_steps: int, num_targets: float, seconds: float) -> None:
+        self.num_steps += num_steps
         self.num_targets += num_targets
         self.seconds += seconds
 
@@ -139,34 +141,33 @@ class MetricsLog:
         self._tensorboard = None if tensorboard is None else TensorBoardFile(tensorboard)
         self._progress: Progress | None = None
         self._taken, self._aside, self._ended = 0, 0.0, 0.0
+        # Steps whose metrics are still on their way, or on the device.
+        self._pending: list[tuple[int, Metrics]] = []
+        self._gradient_norm = math.nan
         self._started = time.perf_counter()
         self._due = math.inf
         self._begin()
         self.last_held_out: Mapping[str, float] = file.last_held_out()
 
     def step(self, step: int, metrics: Metrics, *, compiled: bool = False) -> None:
-        """Notes one step, and writes and reports every `log_every` steps and at the last.
+        """Notes one step, and writes and reports every `log_every` steps and at the last; until then it waits for none.
 
         Where that takes long, it also reports in between, which leaves what is written alone. What a step that was
         compiled takes says nothing of the others: it does not count where there are others.
+
+        Raises:
+          NonFiniteError: At a report, if a loss or gradient since the last was not finite.
         """
-        targets = float(metrics.weight)
-        now = time.perf_counter()
-        (self._compiling if compiled else self._running).add(targets, now - self._ended)
-        self._ended = now
-        self._taken += 1
-        for name, (total, weight) in metrics.named.items():
-            before = self._sums.get(name, (0.0, 0.0))
-            self._sums[name] = before[0] + float(total), before[1] + float(weight)
+        self._pending.append((step, metrics))
+        if compiled or not self._taken:
+            self.settle(compiled=compiled)
         left = self._settings.steps - step
-        if self._taken == 1:
-            # The next step may take as long as this one.
-            took = self._compiling.seconds + self._running.seconds
-            self._due = now + (_SECONDS_TO_FIRST_REPORT if took < _SECONDS_TO_FIRST_REPORT else 0)
         written = not (step % self._settings.log_every and left)
-        if not written and now < self._due:
+        if not written and time.perf_counter() < self._due:
             return
-        self._progress = self._now(step, now, metrics)
+        self.settle()
+        now = self._ended
+        self._progress = self._now(step, now)
         if written:
             self._write(
                 step,
@@ -180,6 +181,33 @@ class MetricsLog:
         self._due = now + _SECONDS_BETWEEN_REPORTS
         if self._report is not None:
             self._report(self._progress)
+
+    def settle(self, *, compiled: bool = False) -> None:
+        """Waits for the steps that are noted, and adds up their metrics.
+
+        Raises:
+          NonFiniteError: If one of their losses or gradients is not finite.
+        """
+        steps = jax.device_get(self._pending)
+        if not steps:
+            return
+        self._pending.clear()
+        for step, metrics in steps:
+            require_finite(metrics, step)
+            for name, (total, weight) in metrics.named.items():
+                before = self._sums.get(name, (0.0, 0.0))
+                self._sums[name] = before[0] + float(total), before[1] + float(weight)
+        self._gradient_norm = float(metrics.gradient_norm)
+        now = time.perf_counter()
+        targets = sum(float(metrics.weight) for _, metrics in steps)
+        pace = self._compiling if compiled else self._running
+        pace.add(len(steps), targets, now - self._ended)
+        self._ended = now
+        if not self._taken:
+            # The next step may take as long as this one.
+            took = self._compiling.seconds + self._running.seconds
+            self._due = now + (_SECONDS_TO_FIRST_REPORT if took < _SECONDS_TO_FIRST_REPORT else 0)
+        self._taken += len(steps)
 
     def has_held_out(self, step: int) -> bool:
         """Whether an evaluation after that step was noted, by this process or one before."""
@@ -200,6 +228,7 @@ class MetricsLog:
     @contextlib.contextmanager
     def not_training(self) -> Iterator[None]:
         """Leaves the time spent inside out of the targets per second."""
+        self.settle()
         begun = time.perf_counter()
         yield
         seconds = time.perf_counter() - begun
@@ -215,14 +244,14 @@ class MetricsLog:
     def _pace(self) -> _Pace:
         return self._running if self._running.num_steps else self._compiling
 
-    def _now(self, step: int, now: float, metrics: Metrics) -> Progress:
+    def _now(self, step: int, now: float) -> Progress:
         pace, left = self._pace, self._settings.steps - step
         seconds_a_step = pace.seconds / pace.num_steps + self._aside / self._taken
         return Progress(
             step=step,
             steps=self._settings.steps,
             metrics=means(self._sums),
-            gradient_norm=float(metrics.gradient_norm),
+            gradient_norm=self._gradient_norm,
             targets_per_second=pace.num_targets / pace.seconds,
             seconds_elapsed=now - self._started,
             seconds_left=left * seconds_a_step if pace is self._running or not left else math.nan,
