@@ -231,6 +231,9 @@ def test_a_vocoder_with_pitch_is_trained_resumed_and_given_another_pitch(
         (["--pitch-factor", 2, "--flat-pitch", 300], "leave one of them out"),
     ):
         assert said in mistake(capsys, *generate, *changes)
+    other = ["train", recordings, tmp_path / "other", *options]
+    said = mistake(capsys, *other, "--training.precision", "bfloat16")
+    assert "periods it cannot hold" in said
 
 
 def test_another_pitch_is_refused_where_the_features_carry_none(capsys, tmp_path, run):

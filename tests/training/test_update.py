@@ -194,3 +194,20 @@ def test_muon_moves_hidden_kernels_alike_in_all_directions():
         # As large as an update of Adam, which moves a weight by about 0.2 learning rates.
         rms = np.sqrt(np.mean(change**2)) / settings.learning_rate
         assert 0.1 < rms < 0.3, name
+
+
+def test_in_bfloat16_the_step_computes_and_the_weights_that_are_trained_stay_float32(update):
+    # So small a step that a weight of bfloat16 would not move.
+    config = runs.run_config(warmup_steps=0, precision="bfloat16", learning_rate=1e-5)
+    lowered = make_update(config).lower(state(), batch())
+    products = [line for line in lowered.as_text().splitlines() if "dot_general" in line]
+    assert products and all("bf16" in line for line in products)
+    before = jax.tree.map(np.array, state().weights)
+    after, metrics = lowered.compile()(state(), batch())
+    dtypes = {leaf.dtype for leaf in jax.tree.leaves((after, metrics)) if leaf.ndim}
+    assert dtypes == {np.dtype("float32")}
+    assert not np.array_equal(after.weights["hidden.kernel"], before["hidden.kernel"])
+    _, expected = update(state(), batch())
+    assert metrics.loss.dtype == np.float32
+    np.testing.assert_allclose(metrics.loss, expected.loss, rtol=1e-2)
+    assert float(metrics.loss) != float(expected.loss)

@@ -74,6 +74,11 @@ class BatchOrder:
         """Batches of a round."""
         return int(self._first[-1])
 
+    @property
+    def batch_sizes(self) -> set[int]:
+        """Windows that batches have."""
+        return {group.batch_size for group in self.groups}
+
     def batch(self, step: int) -> tuple[Group, np.ndarray]:
         """The windows of a batch, and the group that they are of; ABSENT where a row is missing."""
         number, place = divmod(step, self.steps_per_round)

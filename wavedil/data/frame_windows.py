@@ -77,6 +77,11 @@ class FrameWindows:
             self._count, self._begin > 0, batch_size or _BATCH_SIZE, seed, step=_STEP
         )
 
+    @property
+    def batch_sizes(self) -> set[int]:
+        """Windows that batches have."""
+        return self._order.batch_sizes
+
     def describe(self, steps: int) -> list[str]:
         """What a training of so many steps predicts, in a line for people."""
         passes = steps * self._order.passes / self._order.steps_per_round

@@ -75,6 +75,11 @@ class LabelledWindows:
         self._order = BatchOrder(self._count, inside, batch_size or _BATCH_SIZE, seed)
         self._seed = seed
 
+    @property
+    def batch_sizes(self) -> set[int]:
+        """Windows that batches have."""
+        return self._order.batch_sizes
+
     def describe(self, steps: int) -> list[str]:
         """What a training of so many steps predicts, in a line for people."""
         passes = steps * self._order.passes / self._order.steps_per_round

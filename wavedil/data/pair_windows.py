@@ -69,6 +69,11 @@ class PairWindows:
         self._stretch = ((lengths - window_size + 1) / counts)[self._pair]
         self._begin = first * self._stretch
 
+    @property
+    def batch_sizes(self) -> set[int]:
+        """Windows that batches have."""
+        return {self._batch_size}
+
     def describe(self, steps: int) -> list[str]:
         """What a training of so many steps predicts, in a line for people."""
         passes = steps * self._batch_size / len(self._pair)

@@ -132,6 +132,11 @@ class TrainingWindows:
         """Batches that together predict every sample equally often."""
         return self._order.steps_per_round
 
+    @property
+    def batch_sizes(self) -> set[int]:
+        """Windows that batches have."""
+        return self._order.batch_sizes
+
     def describe(self, steps: int) -> list[str]:
         """What a training of so many steps predicts, in a line for people."""
         passes = steps * self._order.passes / self.steps_per_round

@@ -14,6 +14,7 @@ from wavedil.models.conditioning import Labels
 from wavedil.models.encoder import Encoder
 from wavedil.models.wavenet import WaveNet
 from wavedil.mu_law import in_range
+from wavedil.nn.door import weights_dtype
 from wavedil.receptive_field import ReceptiveField
 
 
@@ -97,6 +98,7 @@ class Autoencoder(nnx.Module):
         level = jnp.where(in_range(frames, self.config.levels), level, jnp.nan)
         samples = jnp.where(frames == BEYOND, 0.0, level).reshape(batch_size, -1, 1)
         first = context * hop - field.past
+        samples = samples.astype(weights_dtype(self.encoder))
         encoded = self.encoder.valid(samples[:, first : (given - context) * hop + field.future])
         there = jnp.any(frames[:, context : given - context] != BEYOND, axis=-1, keepdims=True)
         return jnp.where(there, encoded, 0.0)

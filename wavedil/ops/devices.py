@@ -1,4 +1,4 @@
-"""A function of whole signals on devices that hold a part of the batch each."""
+"""Devices that share a batch, and functions of whole signals on devices that hold a part of it each."""
 
 import functools
 from collections.abc import Callable
@@ -7,9 +7,42 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from wavedil.errors import UserError
+
+SHARED = "batch"
+"""The axis of the mesh of devices that share a batch."""
+
+
+@functools.cache
+def mesh_of(num_devices: int) -> Mesh | None:
+    """The first so many devices, as a mesh of one axis, SHARED; None for one device, which needs none.
+
+    Raises:
+      UserError: If there are fewer.
+    """
+    devices = jax.local_devices()
+    if num_devices > len(devices):
+        begin = f"; begin with JAX_NUM_CPU_DEVICES={num_devices} to have more"
+        remedy = begin if devices[0].platform == "cpu" else ""
+        raise UserError(
+            f"devices is {num_devices}, but there {'is' if len(devices) == 1 else 'are'} {len(devices)} "
+            f"({devices[0].platform}); use {len(devices)} or fewer{remedy}"
+        )
+    if num_devices == 1:
+        return None
+    mesh: Mesh = jax.make_mesh(
+        (num_devices,), (SHARED,), (AxisType.Auto,), devices=devices[:num_devices]
+    )
+    return mesh
+
+
+def on_one_device(tree: Any) -> Any:
+    """Arrays that are the same on all devices, on the first of them; no number is copied."""
+    return jax.tree.map(
+        lambda leaf: leaf.addressable_data(0) if isinstance(leaf, Array) else leaf, tree
+    )
 
 
 def on_each_device(function: Callable, arguments: tuple[Any, ...], by_signal: Any) -> Any:

@@ -26,7 +26,8 @@ from wavedil.training.checkpoints import Checkpoints
 from wavedil.training.config import TrainingConfig
 from wavedil.training.loop import run_loop, take_up
 from wavedil.training.metrics import MetricsLog, Report
-from wavedil.training.task import Corpus, RunConfig, Task
+from wavedil.training.parts import require_divided
+from wavedil.training.task import Corpus, RunConfig, Task, Windows
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -127,7 +128,7 @@ def train_shown(
         lines.extend(corpus.describe())
     config = config.task.resolve(config, corpus)  # refuses what does not fit before more is said
     lines.extend(describe(config))
-    lines.extend(config.task.windows(config, corpus).describe(config.training.steps))
+    lines.extend(_windows(config, corpus).describe(config.training.steps))
     with escaped_output():
         print("\n".join(lines))
     with training_progress() as report:
@@ -160,7 +161,7 @@ def train_as(
     task, begun = config.task, time.perf_counter()
     corpus = task.read(config) if corpus is None else corpus
     config = with_scales(task.resolve(config, corpus), folder)
-    windows = task.windows(config, corpus)
+    windows = _windows(config, corpus)
     held_out = corpus.held_out(config.training.evaluate_seconds)
     run = RunFolder(folder)
     start = functools.partial(weights_from, config) if config.start_from else None
@@ -187,6 +188,14 @@ def train_as(
     model = _as_trained(ended.model, config)
     seconds = time.perf_counter() - begun
     return Run(model, run.path, ended.step, config, ended.stopped_by, log.last_held_out, seconds)
+
+
+def _windows(config: RunConfig, corpus: Corpus) -> Windows:
+    """The training batches, which the devices can share."""
+    windows = config.task.windows(config, corpus)
+    # A task of one's own need not say; its batches are looked at as they come.
+    require_divided(config.training, getattr(windows, "batch_sizes", ()))
+    return windows
 
 
 def _recordings_before(

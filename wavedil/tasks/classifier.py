@@ -16,7 +16,7 @@ from wavedil.labels import Vocabulary
 from wavedil.models.tcn_config import TCNConfig
 from wavedil.tasks import sound
 from wavedil.training.config import TrainingConfig
-from wavedil.training.memory import require_memory
+from wavedil.training.memory import at_once, require_memory
 from wavedil.training.task import Example, Progress, RunConfig
 
 # Longer recordings are trained on in parts.
@@ -89,7 +89,12 @@ class ClassifierTask(Config):
         training = config.training
         window_size = training.window_size or _WINDOW_SECONDS * corpus.sample_rate
         longest = min(window_size, max(item.num_samples for item in corpus.train))
-        require_memory(longest, training.batch_size or 16, 0, model.training_bytes_per_sample)
+        require_memory(
+            longest,
+            at_once(training.batch_size or 16, training),
+            0,
+            model.training_bytes_per_sample,
+        )
         training = dataclasses.replace(training, window_size=window_size)
         return dataclasses.replace(config, task=task, model=model, training=training)
 
@@ -131,6 +136,7 @@ class ClassifierTask(Config):
         import jax
         import jax.numpy as jnp
 
+        from wavedil.nn.door import weights_dtype
         from wavedil.tasks.augmentation import augmented
 
         inputs, mask, rows = (
@@ -141,7 +147,9 @@ class ClassifierTask(Config):
         dropout_key, other_key = jax.random.split(key)
         if self.input == "mel":
             inputs, mask = augmented(inputs, mask, other_key)
+        inputs = inputs.astype(weights_dtype(model))
         logits = model.logits(inputs, mask=mask, dropout_key=dropout_key)
+        logits = logits.astype(np.promote_types(logits.dtype, np.float32))
         log_prob = jax.nn.log_softmax(logits)
         counted, chosen = rows >= 0, jnp.maximum(rows, 0)
         of_true = jnp.take_along_axis(log_prob, chosen[:, None], axis=1)[:, 0]

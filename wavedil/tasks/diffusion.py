@@ -15,7 +15,7 @@ from wavedil.frames import BEYOND
 from wavedil.models.diffwave_config import DiffWaveConfig
 from wavedil.tasks import sound
 from wavedil.training.config import TrainingConfig
-from wavedil.training.memory import require_memory
+from wavedil.training.memory import at_once, require_memory
 from wavedil.training.task import Example, Progress, RunConfig
 
 # A window is seen from its own samples alone, so it is long beside what an output sees.
@@ -63,7 +63,7 @@ class DiffusionTask(Config):
         )
         longest = min(window_size, max(item.num_samples for item in corpus.train))
         bytes_per_sample = model.training_bytes_per_sample
-        require_memory(longest, training.batch_size or 1, 0, bytes_per_sample)
+        require_memory(longest, at_once(training.batch_size or 1, training), 0, bytes_per_sample)
         training = dataclasses.replace(training, window_size=window_size)
         return dataclasses.replace(config, model=model, training=training)
 
@@ -86,6 +86,7 @@ class DiffusionTask(Config):
         import jax.numpy as jnp
 
         from wavedil.evaluation.denoising import noisy
+        from wavedil.nn.door import weights_dtype
 
         config: DiffWaveConfig = model.config
         codes = jnp.asarray(batch.codes)
@@ -100,10 +101,9 @@ class DiffusionTask(Config):
         steps = (places % 1.0 * config.noise_steps).astype(jnp.int32)
         noise = jax.random.normal(of_noise, samples.shape)
         x = noisy(config, samples, noise, steps)
-        predicted = model(x[..., None], steps, batch.labels, mask=mask, dropout_key=of_dropout)[
-            ..., 0
-        ]
-        difference = jnp.where(mask, predicted - noise, 0.0)
+        x = x[..., None].astype(weights_dtype(model))
+        predicted = model(x, steps, batch.labels, mask=mask, dropout_key=of_dropout)[..., 0]
+        difference = jnp.where(mask, predicted.astype(noise.dtype) - noise, 0.0)
         errors = jnp.abs(difference) if self.error == "l1" else jnp.square(difference)
         total, count = jnp.sum(errors), jnp.sum(mask, dtype=errors.dtype)
         return total, count, {f"{self.error}_error_of_noise": (total, count)}

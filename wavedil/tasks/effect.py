@@ -15,7 +15,7 @@ from wavedil.errors import UserError
 from wavedil.models.amp_config import AmpModelConfig, KnobConfig
 from wavedil.tasks import sound
 from wavedil.training.config import TrainingConfig
-from wavedil.training.memory import require_memory
+from wavedil.training.memory import at_once, require_memory
 from wavedil.training.task import Example, Progress, RunConfig
 
 _WINDOW_SIZE, _BATCH_SIZE = 8192, 8
@@ -103,7 +103,9 @@ class EffectTask(Config):
         window_size = config.training.window_size or min(_WINDOW_SIZE, shortest)
         batch_size = config.training.batch_size or _BATCH_SIZE
         past = model.receptive_field.past
-        require_memory(window_size, batch_size, past, model.training_bytes_per_sample)
+        require_memory(
+            window_size, at_once(batch_size, config.training), past, model.training_bytes_per_sample
+        )
         training = dataclasses.replace(
             config.training, window_size=window_size, batch_size=batch_size
         )
@@ -121,14 +123,19 @@ class EffectTask(Config):
         )
 
     def loss(self, model: Any, batch: PairBatch, key: Any) -> Any:
-        """The metrics are the error-to-signal ratio, and the mean squared error."""
+        """The metrics are the error-to-signal ratio, and the mean squared error.
+
+        The distance of spectra is that of the windows that are given together: of each part of a batch by itself.
+        """
         import jax.numpy as jnp
 
+        from wavedil.nn.door import weights_dtype
         from wavedil.tasks.spectral_loss import multi_resolution_stft, pre_emphasised
 
         wet = jnp.asarray(batch.wet)[..., 0]
         knobs = {name: jnp.asarray(value) for name, value in batch.knobs.items()} or None
-        predicted = model.valid(jnp.asarray(batch.dry), knobs=knobs, dropout_key=key)[..., 0]
+        dry = jnp.asarray(batch.dry, weights_dtype(model))
+        predicted = model.valid(dry, knobs=knobs, dropout_key=key)[..., 0].astype(wet.dtype)
         error, energy = jnp.sum(jnp.square(predicted - wet)), jnp.sum(jnp.square(wet))
         count = jnp.asarray(wet.size, error.dtype)
         total = error

@@ -18,7 +18,7 @@ from wavedil.models.feature_net_config import FeatureNetConfig
 from wavedil.pitch import PitchConfig
 from wavedil.tasks import sound
 from wavedil.training.config import TrainingConfig
-from wavedil.training.memory import require_memory
+from wavedil.training.memory import at_once, require_memory
 from wavedil.training.task import Example, Progress, RunConfig
 
 # Longer recordings are trained on in parts.
@@ -88,7 +88,8 @@ class FeaturesTask(Config):
         window_size = training.window_size or _WINDOW_SECONDS * corpus.sample_rate
         longest = min(window_size, max(item.num_samples for item in corpus.train))
         batch_size = training.batch_size or _BATCH_SIZE
-        require_memory(longest, batch_size, 0, model.training_bytes_per_sample)
+        num_windows = at_once(batch_size, training)
+        require_memory(longest, num_windows, 0, model.training_bytes_per_sample)
         training = dataclasses.replace(training, window_size=window_size, batch_size=batch_size)
         task = dataclasses.replace(self, mel=corpus.mel)
         return dataclasses.replace(config, task=task, model=model, training=training)
@@ -113,11 +114,14 @@ class FeaturesTask(Config):
         import jax
         import jax.numpy as jnp
 
+        from wavedil.nn.door import weights_dtype
+
         of_size, of_noise, of_dropout = jax.random.split(key, 3)
         frames, there, counted, ended = map(jnp.asarray, batch[:4])
         # As much for all frames of a window, and for each window another.
         most = jax.random.uniform(of_size, (len(frames), 1, 1), frames.dtype, 0.0, self.noise)
         seen = frames + most * jax.random.normal(of_noise, frames.shape, frames.dtype)
+        seen = seen.astype(weights_dtype(model))
         log_prob = model.log_prob(
             frames, batch.labels, there=there, ended=ended, seen=seen, dropout_key=of_dropout
         )

@@ -17,7 +17,7 @@ from wavedil.features import MelConfig
 from wavedil.frames import BEYOND
 from wavedil.models.wavenet_config import WaveNetConfig
 from wavedil.pitch import PitchConfig
-from wavedil.training.memory import require_memory
+from wavedil.training.memory import at_once, require_memory
 from wavedil.training.task import Example, Progress, RunConfig
 
 EXAMPLE_SEED, NUM_DRAWN = 0, 3
@@ -89,7 +89,7 @@ def with_window_size(config: RunConfig, corpus: Corpus, wavenet: WaveNetConfig) 
     longest = min(window_size, max(recording.num_samples for recording in corpus.train))
     require_memory(
         longest,
-        training.batch_size or 1,
+        at_once(training.batch_size or 1, training),
         wavenet.context_samples,
         wavenet.training_bytes_per_sample,
     )
@@ -136,8 +136,12 @@ def loss(model: Any, batch: Batch, key: Any) -> tuple[Any, Any, dict[str, tuple[
     import jax.numpy as jnp
     import numpy as np
 
+    from wavedil.nn.door import weights_dtype
+
     codes, context = jnp.asarray(batch.codes), jnp.asarray(batch.context)
     features = None if batch.features is None else jnp.asarray(batch.features)
+    if features is not None and jnp.issubdtype(features.dtype, jnp.floating):
+        features = features.astype(weights_dtype(model))
     log_prob = model.log_prob(codes, batch.labels, context, features, dropout_key=key)
     counted = codes != BEYOND
     nats = -jnp.sum(jnp.where(counted, log_prob, 0.0))

@@ -76,6 +76,11 @@ class VocoderTask(Config):
         local = model.local_conditioning or LocalConditioningConfig()
         local = local.of(corpus.num_features, corpus.hop, corpus.mel, corpus.pitch)
         model = sound.wavenet(model, corpus, local_conditioning=local)
+        if model.follows_pitch != "none" and config.training.precision == "bfloat16":
+            raise UserError(
+                "precision is bfloat16, but the model follows the pitch, whose periods it cannot hold; leave out "
+                "--training.precision, or --pitch"
+            )
         task = dataclasses.replace(self, mel=corpus.mel or self.mel)
         config = dataclasses.replace(config, task=task, model=model)
         return sound.with_window_size(config, corpus, model)

@@ -14,6 +14,7 @@ import orbax.checkpoint as ocp
 
 from wavedil.errors import UserError
 from wavedil.files import require_room, sync_tree, writing
+from wavedil.ops.devices import on_one_device
 from wavedil.training.checksums import require_unchanged, write_checksums
 from wavedil.training.state import TrainingState
 
@@ -144,7 +145,8 @@ class Checkpoints:
 
     def _to_mapping(self, state: TrainingState) -> dict[str, Any]:
         """The state with string keys only: integer keys and tuples change type on their way through a file."""
-        stored = _renamed(state, self._stored_name)
+        # Of one device, so that it does not matter how many there are where it is read.
+        stored = on_one_device(_renamed(state, self._stored_name))
         optimizer = jax.tree.leaves(stored.optimizer)
         return {
             "step": stored.step,

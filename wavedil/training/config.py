@@ -36,6 +36,13 @@ class TrainingConfig(Config):
     """Decay of the average of the parameters that evaluation and generation use."""
     seed: int = 0
     """Seed of the initial weights and of the order of the windows."""
+    devices: int = 1
+    """Devices that share the windows of every batch; they divide its size."""
+    accumulate: int = 1
+    """Parts in which a device computes its share of a batch, one after the other, to save memory: the update is that of
+    the whole batch."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of what is computed in a step; the weights that are trained, their sums and the losses stay float32."""
     log_every: int = 50
     """Steps between reports."""
     evaluate_every: int = 1000
@@ -54,8 +61,9 @@ class TrainingConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        counts = ("steps", "batch_size", "window_size", "log_every", "evaluate_every", "save_every")
-        require_positive(**{name: getattr(self, name) for name in counts})
+        sizes = ("steps", "batch_size", "window_size", "devices", "accumulate")
+        often = ("log_every", "evaluate_every", "save_every")
+        require_positive(**{name: getattr(self, name) for name in (*sizes, *often)})
         if not (0 < self.learning_rate < math.inf and self.clip_norm > 0):
             raise UserError(
                 f"learning_rate is {self.learning_rate} and clip_norm {self.clip_norm}; both must be above 0, and "

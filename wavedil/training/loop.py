@@ -14,11 +14,13 @@ from wavedil.evaluation.scores import means
 from wavedil.files import WriteError
 from wavedil.models.registry import Model, abstract_model
 from wavedil.models.weights import with_weights
+from wavedil.ops.devices import on_one_device
 from wavedil.training.ahead import ahead
 from wavedil.training.checkpoints import Checkpoints
 from wavedil.training.finite import NonFiniteError, TrainingError, require_finite_state
 from wavedil.training.interrupt import StopSignal
 from wavedil.training.metrics import MetricsLog
+from wavedil.training.parts import everywhere, shared
 from wavedil.training.state import TrainingState, Weights, initial_state
 from wavedil.training.task import RunConfig, Windows
 from wavedil.training.update import make_update
@@ -86,7 +88,7 @@ def run_loop(
     averaged = functools.partial(_averaged, abstract_model(config.model))
     update = make_update(config)
 
-    step = int(state.step)
+    step, state = int(state.step), everywhere(settings, state)
     begun: collections.deque[Any] = collections.deque()
     compiled: set[tuple[tuple[int, ...], ...]] = set()
 
@@ -124,7 +126,7 @@ def run_loop(
         if sampler.due(step):
             sample()
         while step < settings.steps and stop.received is None:
-            batch = next(batches)
+            batch = shared(settings, next(batches))
             shapes = tuple(np.shape(leaf) for leaf in jax.tree.leaves(batch))
             is_new = shapes not in compiled
             if is_new:
@@ -199,7 +201,7 @@ def _saved(checkpoints: Checkpoints) -> str:
 
 
 def _averaged(model: Model, state: TrainingState) -> Model:
-    return with_weights(model, state.averaged, "training")
+    return with_weights(model, on_one_device(state.averaged), "training")
 
 
 def _of_held_out(scores: Mapping[str, float], step: int) -> str:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from wavedil.errors import UserError
+from wavedil.training.config import TrainingConfig
 
 _GIB = 2**30
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
@@ -16,7 +17,7 @@ def require_memory(
 
     Args:
       window_size: Targets in a window.
-      batch_size: Windows in a batch.
+      batch_size: Windows that are computed at once, as `at_once` says.
       context_samples: Of each; trimmed layer by layer, it counts half.
       bytes_per_sample: Of the activations that the backward pass needs.
 
@@ -37,6 +38,15 @@ def require_memory(
         f"a training step on {batch_size} x {window_size:,} samples takes about {needed / _GIB:.1f} GiB, but there "
         f"are {available / _GIB:.1f} GiB of memory; {remedy}"
     )
+
+
+def at_once(batch_size: int, settings: TrainingConfig) -> int:
+    """The windows of a batch that are in one memory at a time."""
+    import jax
+
+    # Devices on a CPU share its memory.
+    devices = 1 if jax.default_backend() == "cpu" else settings.devices
+    return max(1, batch_size // (settings.accumulate * devices))
 
 
 def _available_bytes() -> int:

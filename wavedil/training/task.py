@@ -20,6 +20,8 @@ _REPORTS = (
     "sample_every",
     "tensorboard",
 )
+# And those that say where and how its sums are computed: they change them by rounding, and what is drawn at random.
+_MEANS = ("devices", "accumulate")
 
 Progress = Callable[[int, int], None]
 """Called with what is done, and with how much there is in all."""
@@ -60,7 +62,11 @@ class Windows(Protocol):
     """The batches of a training."""
 
     def batch(self, step: int) -> Any:
-        """The batch of a step, any pytree of arrays: a pure function of the seed and the step."""
+        """The batch of a step, any pytree of arrays: a pure function of the seed and the step.
+
+        Where batches are computed in parts, on devices or one after the other, the first axis of every array is that
+        of the windows. It is asked for by a thread, ahead of the step.
+        """
 
     def describe(self, steps: int) -> Sequence[str]:
         """What a training of so many steps predicts, in lines for people."""
@@ -70,7 +76,7 @@ class Task(Protocol):
     """A purpose that a model is trained for: a frozen `Config` whose fields are its options.
 
     The loop knows nothing else of what it trains. A loss is a sum and a weight, not a mean, so that it can be summed
-    over devices and over steps before it is divided.
+    over the parts of a batch, on several devices and one after the other, before it is divided.
     """
 
     name: ClassVar[str]
@@ -94,7 +100,7 @@ class Task(Protocol):
     def loss(self, model: Any, batch: Any, key: Any) -> tuple[Any, Any, dict[str, tuple[Any, Any]]]:
         """Sum and weight of the loss over a batch, and those of each metric to show, by name.
 
-        The key is `fold_in(key(seed), step)`, for dropout and noise.
+        The key is `fold_in(key(seed), step)`, for dropout and noise; each part of a batch has its own.
         """
 
     def evaluate(
@@ -148,12 +154,12 @@ class RunConfig(Config):
     def with_reports_of(self, other: Self) -> Self:
         """This configuration, with what leaves the trained parameters alone taken from another.
 
-        That is where the recordings lie, how often the run reports, evaluates and saves, and where to; and what it
-        remembers of having been trained further.
+        That is where the recordings lie, how often the run reports, evaluates and saves, and where to; on how many
+        devices and in how many parts; and what it remembers of having been trained further.
         """
         corpus = dataclasses.replace(
             self.corpus, folder=other.corpus.folder, strict=other.corpus.strict
         )
-        reports = {name: getattr(other.training, name) for name in _REPORTS}
+        reports = {name: getattr(other.training, name) for name in (*_REPORTS, *_MEANS)}
         training = dataclasses.replace(self.training, earlier=other.training.earlier, **reports)
         return dataclasses.replace(self, corpus=corpus, training=training)

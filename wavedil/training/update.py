@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from wavedil.models.registry import abstract_model
 from wavedil.models.weights import with_weights
+from wavedil.training.parts import mean_and_gradient
 from wavedil.training.state import TrainingState, Weights, make_optimizer
 from wavedil.training.task import RunConfig
 
@@ -33,20 +34,24 @@ Update = Callable[[TrainingState, Any], tuple[TrainingState, Metrics]]
 def make_update(config: RunConfig) -> Update:
     """The compiled step, `state, metrics = update(state, batch)`, a pure function of both.
 
-    It takes over the memory of the state it is given.
+    It takes over the memory of the state it is given. Where devices share a batch, the state is on all of them, and
+    the sums over the devices of gradients and metrics are all that moves between them.
     """
     model = abstract_model(config.model)
     settings, task = config.training, config.task
     optimizer = make_optimizer(config.model, settings)
 
-    def loss(weights: Weights, batch: Any, key: Any) -> tuple[Array, tuple[Any, Any]]:
+    def loss(weights: Weights, batch: Any, key: Any) -> tuple[Any, tuple[Any, Any]]:
+        if settings.precision == "bfloat16":
+            weights = {name: weight.astype(jnp.bfloat16) for name, weight in weights.items()}
         total, weight, named = task.loss(with_weights(model, weights, "training"), batch, key)
-        return total / jnp.maximum(weight, 1.0), (weight, named)
+        return total, jax.tree.map(jnp.asarray, (weight, named))
+
+    means = mean_and_gradient(loss, settings)
 
     def update(state: TrainingState, batch: Any) -> tuple[TrainingState, Metrics]:
         key = jax.random.fold_in(jax.random.key(settings.seed), state.step)
-        gradient = jax.value_and_grad(loss, has_aux=True)
-        (mean, (weight, named)), gradients = gradient(state.weights, batch, key)
+        (mean, (weight, named)), gradients = means(state.weights, batch, key)
         with jax.numpy_dtype_promotion(
             "standard"
         ):  # optax mixes types, whatever the caller has set
