@@ -94,6 +94,10 @@ class Sizes:
     corpora_rounds: int = 5
     peer_windows: tuple[int, ...] = (4096, 8192, 16384)
     scored: int = 320_000
+    shards: Recordings = Recordings(44100, (10 * 44100,) * 120, 2)
+    """Recordings that are prepared."""
+    shard_rounds: int = 5
+    shard_hours: int = 1000
     gpu_matmul: int = 8192
     gpu_channels: tuple[int, ...] = (64, 128, 256)
     gpu_batch: int = 16
@@ -140,6 +144,9 @@ class Sizes:
             corpora_rounds=2,
             peer_windows=(256, 512),
             scored=1000,
+            shards=Recordings(44100, (44100,) * 4, 2),
+            shard_rounds=2,
+            shard_hours=1,
             gpu_matmul=128,
             gpu_channels=(4, 8),
             gpu_batch=2,
