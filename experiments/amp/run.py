@@ -63,6 +63,8 @@ def row(name: str) -> None:
     corpus = config.task.read(config)
     folder = RUNS / name
     run = train_as(config, folder, corpus=corpus, report=lambda it: print(name, it, flush=True))
+    if run.stopped_by:
+        sys.exit(f"stopped by {run.stopped_by}; the same command goes on")
     scores = wd.evaluate(run.model, corpus.test)
     baseline = config.task.baselines(run.config, corpus, corpus.test)["scaled dry"]["esr"]
     lines = [line for line in RunFolder(folder).metrics.read() if "seconds" in line]

@@ -63,6 +63,8 @@ def train() -> None:
     if not RECORDINGS.exists():
         write_plucked_strings(RECORDINGS)
     run = train_as(CONFIG, RUN, report=lambda progress: print(progress, flush=True))
+    if run.stopped_by:
+        sys.exit(f"stopped by {run.stopped_by}; the same command goes on")
     print(run.held_out)
 
 
