@@ -19,16 +19,13 @@ from typing import Any
 import folders
 import numpy as np
 import soundfile
+from array_record.python import array_record_module
 from memory import MIB, resident
-from sizes import Sizes
+from sizes import Recordings, Sizes
 from timing import alternate, ratio, summary
 
+from wavedil import Quantizer
 from wavedil.data import CorpusConfig, Recording, TrainingWindows, prepare, read_corpus
-from wavedil.data.shards.folder import settings_path, shard_path
-from wavedil.data.shards.format import Index, PreparedConfig, Stored, array_record, num_pieces
-from wavedil.files import write_json
-from wavedil.quantizer import Quantizer
-from wavedil.training.ahead import ahead
 
 _RATE = 16000
 
@@ -77,7 +74,7 @@ def _preparing(config: CorpusConfig, folder: Path, sizes: Sizes) -> dict[str, An
 
 
 def _training(config: CorpusConfig, shards: Path, sizes: Sizes) -> dict[str, Any]:
-    """Steps over the same batches, from memory and from shards."""
+    """Steps over the same batches, from memory and from shards, each made before its step, not ahead of it."""
     import jax
     from ours import compiled_step, run_config
 
@@ -98,13 +95,12 @@ def _training(config: CorpusConfig, shards: Path, sizes: Sizes) -> dict[str, Any
 
         def take() -> None:
             nonlocal state
-            with ahead(windows.batch, range(sizes.batches)) as batches:
-                for batch in batches:
-                    shape = batch.codes.shape, batch.context.shape
-                    if shape not in steps:
-                        steps[shape] = compiled_step(sizes.model, batch)
-                    state, metrics = steps[shape](state, batch)
-            jax.block_until_ready((state, metrics))
+            for number in range(sizes.batches):
+                batch = windows.batch(number)
+                shape = batch.codes.shape, batch.context.shape
+                if shape not in steps:
+                    steps[shape] = compiled_step(sizes.model, batch)
+                state, _ = jax.block_until_ready(steps[shape](state, batch))
 
         return take
 
@@ -135,36 +131,34 @@ def _start(shards: Path, sizes: Sizes) -> dict[str, Any]:
 
 
 def _write_index(folder: Path, sizes: Sizes) -> None:
-    """Recordings of ten seconds."""
-    folder.mkdir()
-    count = sizes.shard_hours * 360
+    """The shards of recordings of ten seconds: as `prepare` writes them, but for the codes, which are left out."""
+    sound, template = folder.with_name("ten seconds"), folder.with_name("template")
+    folders.write(sound, Recordings(_RATE, (10 * _RATE,)))
+    prepare(CorpusConfig(folder=str(sound)), template, quantizer=Quantizer())
+    (shard,) = template.glob("shard-*")
+    reader = array_record_module.ArrayRecordReader(str(shard))
+    num_pieces = reader.num_records() - 1
+    index = json.loads(reader.read([num_pieces])[0])
     num_shards = max(1, min(512, sizes.shard_hours * 450 // 1000))
-    settings = PreparedConfig(
-        sample_rate=_RATE,
-        channel="mix",
-        trim_db=None,
-        min_max_normalisation=False,
-        levels=256,
-        companding="mu_law",
-        num_shards=num_shards,
-        listing="",
-    )
-    write_json(settings_path(folder), {"format_version": 1, **settings.to_dict()})
-    numbers = np.array_split(np.arange(count), num_shards)
-    for shard, part in enumerate(numbers):
-        path = shard_path(folder, shard, num_shards)
-        writer = array_record().ArrayRecordWriter(str(path), "group_size:1,uncompressed")
-        stored = [
-            Stored(
-                f"{n // 1000:04}/{n:08}.flac",
-                num_samples=10 * _RATE,
-                sha256=hashlib.sha256(str(n).encode()).hexdigest(),
-            )
+    index["settings"]["num_shards"] = num_shards
+    (recording,) = index["recordings"]
+    folder.mkdir()
+    settings = json.loads((template / "prepared.json").read_text())
+    (folder / "prepared.json").write_text(json.dumps(settings | {"num_shards": num_shards}))
+    for number, part in enumerate(np.array_split(np.arange(sizes.shard_hours * 360), num_shards)):
+        name = f"shard-{number:05}-of-{num_shards:05}.array_record"
+        writer = array_record_module.ArrayRecordWriter(str(folder / name), "group_size:1")
+        for _ in range(num_pieces * len(part)):
+            writer.write(b"")
+        rows = [
+            recording
+            | {
+                "path": f"{n // 1000:04}/{n:08}.flac",
+                "sha256": hashlib.sha256(str(n).encode()).hexdigest(),
+            }
             for n in part
         ]
-        for _ in range(sum(map(num_pieces, stored))):
-            writer.write(b"")
-        writer.write(Index(path.name, settings, stored).record())
+        writer.write(json.dumps(index | {"name": name, "recordings": rows}).encode())
         writer.close()
 
 
