@@ -75,7 +75,7 @@ class Reading:
         """Inputs per output by the formulas, if they say it."""
         # A mean over all of time sees fixed inputs, at rate 0, and a reversal runs backwards: neither says a stride.
         rates = {f.rate for f, _ in self._interior[1] if f.rate > 0}
-        return rates.pop() if len(rates) == 1 and self._most else None
+        return rates.pop() if len(rates) == 1 else None
 
     @functools.cached_property
     def regular(self) -> bool:

@@ -157,14 +157,9 @@ def overlaid(size: int, pieces: Iterable[Piece]) -> list[AxisMap]:
     return [AxisMap(size, group) for group in overlay(pieces)]
 
 
-def indicator(size: int, low: int, high: int) -> AxisMap:
-    """{0} at the indices from `low` to `high - 1`, and nothing at the others."""
-    return AxisMap(size, (Piece(low, high, Formula(1, 0, (ZERO,))),))
-
-
 def full(size: int) -> AxisMap:
     """{0} at every index."""
-    return indicator(size, 0, size)
+    return AxisMap.of(size, 0, [ZERO])
 
 
 def _read(seen: Piece, read: Piece) -> list[Piece]:

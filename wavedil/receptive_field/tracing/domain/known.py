@@ -106,16 +106,17 @@ def _formula(rows: list[Set], num_columns: int) -> Formula | None:
     return best[1] if 2 * best[0] > num_rows else None
 
 
-def mask(where: np.ndarray) -> list[AxisMap]:
+def mask(where: np.ndarray) -> AxisMap:
     """{0} at the indices where a mask is true."""
     size = len(where)
     # A stride keeps every n-th index: one short period rather than a piece for each.
     for period in range(1, min(size // 2, 64) + 1):
         if (where[period:] == where[:-period]).all():
             here = [ZERO if true else None for true in where[:period]]
-            return [AxisMap.of(size, 0, here)] if where.any() else []
+            return AxisMap.of(size, 0, here) if where.any() else AxisMap(size, ())
     here_alone = Formula(1, 0, (ZERO,))
-    return overlaid(size, [Piece(low, high, here_alone) for low, high in true_runs(where).tolist()])
+    runs = true_runs(where).tolist()
+    return AxisMap(size, tuple(Piece(low, high, here_alone) for low, high in runs))
 
 
 def true_runs(where: np.ndarray) -> np.ndarray:

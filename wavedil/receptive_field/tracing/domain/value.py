@@ -66,8 +66,7 @@ class Value:
             return alone.because("a mask of several dimensions")
         if not varying:
             return alone if live.all() else Value(self.axes, ())
-        parts = [alone.restricted(varying[0], seen) for seen in mask(live.reshape(-1))]
-        return union_of(parts) if parts else Value(self.axes, ())
+        return alone.restricted(varying[0], mask(live.reshape(-1)))
 
     def single(self, *which: int) -> "Value":
         """The same array, with no more than one factor to each of these axes."""

@@ -163,7 +163,7 @@ def _where(value: Value, chosen: np.ndarray) -> Value | None:
         others = tuple(a for a in range(chosen.ndim) if a != axis)
         along = np.asarray(chosen.any(others))
         if (along == chosen.all(others)).all():
-            return value.restricted(axis, mask(along)[0])
+            return value.restricted(axis, mask(along))
     return None
 
 

@@ -17,7 +17,7 @@ from wavedil.receptive_field.tracing.domain.known import (
     varying_axes,
 )
 from wavedil.receptive_field.tracing.domain.terms import Term, tidied
-from wavedil.receptive_field.tracing.domain.value import Value, union_of
+from wavedil.receptive_field.tracing.domain.value import Value
 from wavedil.receptive_field.tracing.evaluation import ELEMENTWISE, compact
 from wavedil.receptive_field.tracing.interpreter import Seen
 
@@ -146,9 +146,7 @@ def over_live(value: Value, gone: Sequence[int], live: np.ndarray) -> Value:
     if not varying:
         return Value(value.axes, value.terms if live.all() else ()).over(*gone)
     if len(varying) == 1:
-        maps = mask(live.reshape(-1))
-        parts = [value.restricted(varying[0], seen).over(*gone) for seen in maps]
-        return union_of(parts) if parts else Value(value.axes, ()).over(*gone)
+        return value.restricted(varying[0], mask(live.reshape(-1))).over(*gone)
     if len(inside) == len(kept) == 1:
         row, column = kept[0], inside[0]
         table = live.reshape([size for size in live.shape if size > 1])

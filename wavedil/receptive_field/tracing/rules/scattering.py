@@ -63,7 +63,7 @@ def _outside(operand: Value, covered: Sequence[np.ndarray | None]) -> list[Value
         #     . . . .
         #     . # # .        rows without #, and columns without #
         #     . . . .
-        parts += [operand.restricted(i, seen) for seen in mask(~along)]  # type: ignore[operator]
+        parts.append(operand.restricted(i, mask(~along)))  # type: ignore[operator]
     return [part for part in parts if part.terms]
 
 
