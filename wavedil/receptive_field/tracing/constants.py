@@ -4,10 +4,9 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
-from wavedil.receptive_field.tracing.evaluation import evaluate
+from wavedil.receptive_field.tracing.evaluation import as_numpy, compact, evaluate
 
 
 class Constant:
@@ -42,13 +41,15 @@ class Constant:
     @property
     def numpy(self) -> np.ndarray | None:
         """The array as NumPy's, or None where it is not known yet or not made of numbers."""
-        value = self.value
-        if value is None or isinstance(value, jax.core.Tracer):
+        return None if self.value is None else as_numpy(self.value)
+
+    @property
+    def number(self) -> np.ndarray | None:
+        """The one number that all elements repeat; None where they may differ, or are not known or no numbers."""
+        array = self.numpy
+        if array is None or array.dtype.kind not in "biuf" or compact(array).size != 1:
             return None
-        try:
-            return np.asarray(value)
-        except TypeError:  # keys of random numbers
-            return None
+        return compact(array).reshape(())
 
 
 def computed(eqn: Any, inputs: Sequence[Constant]) -> list[Constant]:

@@ -33,7 +33,7 @@ def evaluate(eqn: Any, values: Sequence[Any]) -> list[Any]:
     if inner is not None:
         return _run(inner, values)
     name, params = eqn.primitive.name, eqn.params
-    arrays = [array for value in values if (array := _as_numpy(value)) is not None]
+    arrays = [array for value in values if (array := as_numpy(value)) is not None]
     if len(arrays) == len(values):
         function = ELEMENTWISE.get(name)
         if function is not None:
@@ -70,7 +70,8 @@ def _in_jax(eqn: Any, values: Sequence[Any]) -> list[Any]:
     return list(outputs) if eqn.primitive.multiple_results else [outputs]
 
 
-def _as_numpy(value: Any) -> np.ndarray | None:
+def as_numpy(value: Any) -> np.ndarray | None:
+    """An array as NumPy's, or None where it is traced or not made of numbers."""
     if isinstance(value, jax.core.Tracer):
         return None
     try:

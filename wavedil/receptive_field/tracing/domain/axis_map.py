@@ -96,7 +96,7 @@ class AxisMap:
     def bounds(self) -> tuple[int, int]:
         """The first and the last input that any index sees."""
         # Sets move by a constant step, so the extremes lie at the ends of the pieces.
-        ends = [seen for p in self.clipped.pieces for seen in p.ends if seen is not None]
+        ends = [seen for p in self.clipped.pieces for _, seen in p.ends]
         return min((a.first for a in ends), default=0), max((a.last for a in ends), default=0)
 
     @property

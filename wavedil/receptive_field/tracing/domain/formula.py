@@ -143,12 +143,13 @@ class Piece:
         return union(parts)
 
     @property
-    def ends(self) -> list[Set]:
-        """The inputs of the first and the last index of every residue: the bounds of all lie among them."""
+    def ends(self) -> list[tuple[int, Taps]]:
+        """The first and the last index of every residue, and their inputs: the bounds of all lie among them."""
         period = self.formula.period
         first = range(self.low, min(self.low + period, self.high))
         last = range(max(self.high - period, self.low), self.high)
-        return [self.formula.at(j) for j in {*first, *last}]
+        both = ((j, self.formula.at(j)) for j in {*first, *last})
+        return [(j, seen) for j, seen in both if seen is not None]
 
     def within(self, size: int) -> "Piece":
         """The part of it that lies on an axis of a size; its length may be below 1."""

@@ -59,6 +59,10 @@ class Term:
         """The term, which is said to be an upper bound."""
         return replace(self, widened=self.widened | {Widening(what)})
 
+    def growing(self, past: bool, future: bool) -> "Term":
+        """The term, which is said to see ever more of the past, or of the future, the longer the signal."""
+        return replace(self, grows=(self.grows[0] or past, self.grows[1] or future))
+
     def without(self, *factors: int) -> dict[int, AxisMap]:
         """The other factors' maps."""
         return {id: m for id, m in self.maps.items() if id not in factors}
@@ -164,18 +168,17 @@ def _joined(a: Term, b: Term) -> Term | None:
     """
     if a.window != b.window:
         return None
-    grows = (a.grows[0] or b.grows[0], a.grows[1] or b.grows[1])
-    widened = a.widened | b.widened
     differing = [id for id in {**a.maps, **b.maps} if _differ(a.maps.get(id), b.maps.get(id))]
     if len(differing) > 1:
         return None
+    a = replace(a.growing(*b.grows), widened=a.widened | b.widened)
     # A map may go on beyond its axis as far as the other maps and the base allow.
     maps = {id: m if m == b.maps.get(id) else m.clipped for id, m in a.maps.items()}
     if not differing:
         both = union([a.base, b.base])
         assert both is not None
         maps = {id: m.clipped for id, m in maps.items()} if a.base != b.base else maps
-        return tidied(replace(a, maps=maps, base=both, grows=grows, widened=widened))
+        return tidied(replace(a, maps=maps, base=both))
     free = differing[0]
     size = (a.maps.get(free) or b.maps[free]).size
     pieces = [
@@ -188,7 +191,7 @@ def _joined(a: Term, b: Term) -> Term | None:
     if len(united_maps) > 1:
         return None
     maps = {**maps, free: united_maps[0]}
-    return tidied(replace(a, maps=maps, base=ZERO, grows=grows, widened=widened))
+    return tidied(replace(a, maps=maps, base=ZERO))
 
 
 def _differ(a: AxisMap | None, b: AxisMap | None) -> bool:

@@ -140,9 +140,8 @@ def _masked(eqn: Any, inputs: list[Seen]) -> Seen | None:
         return value
     if not live.any():
         return Constant(value.shape, None)
-    fill = other.numpy if isinstance(other, Constant) else None
-    alike = fill is not None and fill.dtype.kind in "biuf" and compact(fill).size == 1
-    number = float(compact(fill).reshape(())) if alike else float("nan")  # type: ignore[arg-type]
+    fill = other.number if isinstance(other, Constant) else None
+    number = float("nan") if fill is None else float(fill)
     if value.known is not None:
         equal = number == value.known.number
         if equal or max(number, value.known.number) <= MINUS_INFINITY:

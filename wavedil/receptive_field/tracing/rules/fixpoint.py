@@ -176,9 +176,9 @@ def _regular(term: Term, trip: int, num_inputs: int) -> Term | None:
             maps[id] = seen
             continue
         rate = seen.main.formula.rate
-        sets = [(j, s) for p in seen.clipped.pieces for j, s in _members(p) if s is not None]
-        low = min(s.first - rate * j for j, s in sets)
-        high = max(s.last - rate * j for j, s in sets)
+        ends = [end for piece in seen.clipped.pieces for end in piece.ends]
+        low = min(s.first - rate * j for j, s in ends)
+        high = max(s.last - rate * j for j, s in ends)
         period = rate.denominator
         hull = [
             Taps.between(int((low + rate * j) // 1), int(-((-high - rate * j) // 1)))
@@ -190,14 +190,6 @@ def _regular(term: Term, trip: int, num_inputs: int) -> Term | None:
     first = term.base.first if term.base.first > 0 else term.base.first - num_inputs
     last = term.base.last if term.base.last <= 0 else term.base.last + num_inputs
     return tidied(replace(term, maps=maps, base=Taps.between(first, last)))
-
-
-def _members(piece: Piece) -> list[tuple[int, Any]]:
-    """The first and the last index of every residue, with their sets."""
-    period = piece.formula.period
-    low, high = piece.low, piece.high
-    indices = {*range(low, min(low + period, high)), *range(max(high - period, low), high)}
-    return [(j, piece.formula.at(j)) for j in indices]
 
 
 def next_trip(value: Seen, trips: Axis) -> Seen:

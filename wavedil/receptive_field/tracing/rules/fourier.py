@@ -71,9 +71,9 @@ def _filtered(spectrum: Spectrum, length: int) -> Value | None:
     ]
     value = union_of([Value(p.axes, p.each(lambda term: [trimmed(term)])) for p in parts])
     past = lags.max() if lags.max() < length else 0
-    grows = 2 * past >= length - 2, False
-    terms = (replace(t, grows=(t.grows[0] or grows[0], t.grows[1])) for t in value.terms)
-    value = Value(value.axes, tuple(terms))
+    grows = bool(2 * past >= length - 2)
+    terms = tuple(term.growing(past=grows, future=False) for term in value.terms)
+    value = Value(value.axes, terms)
     return value if ends else value.because("a filter whose taps fall below rounding")
 
 

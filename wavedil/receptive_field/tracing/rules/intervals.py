@@ -74,8 +74,8 @@ def _of_operand(value: Seen, dtype: np.dtype) -> Interval | None:
         if value.known is not None or dtype.kind not in "iuf":
             return None
         return value.between or _limits(dtype)
-    known = value.numpy if math.prod(value.shape) == 1 else None
-    if known is None or known.dtype.kind not in "biuf" or np.isnan(known).any():
+    known = value.number if math.prod(value.shape) == 1 else None
+    if known is None or np.isnan(known):
         return None
     return known.item(), known.item()
 

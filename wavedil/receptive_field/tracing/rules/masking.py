@@ -109,9 +109,7 @@ def _computed(eqn: Any, inputs: Sequence[Seen]) -> float:
         if isinstance(operand, Value):
             number = np.asarray(operand.known.number if operand.known else np.nan)
         else:
-            array = operand.numpy
-            alike = array is not None and array.size and compact(array).size == 1
-            number = compact(array).reshape(()) if alike else np.asarray(np.nan)  # type: ignore[arg-type]
+            number = np.asarray(np.nan) if operand.number is None else operand.number
         if function is None or var.aval.dtype.kind not in "biuf" or np.isnan(number):
             return float("nan")
         numbers.append(number.astype(var.aval.dtype))
@@ -171,8 +169,7 @@ def _composed(
     # Columns that are all of time, as no other map moves them, grow with it; those of a block do not.
     low, high = seen.bounds
     if low <= term.window[0] and high >= term.window[1] - 1 and low < high:
-        grows = (term.grows[0] or open_ends[0], term.grows[1] or open_ends[1])
-        term = replace(term, grows=grows)
+        term = term.growing(*open_ends)
     new: list[Term | None] = []
     for read in reads:
         for part in seen.then_read_by(read):

@@ -64,13 +64,9 @@ def running_term(term: Term, factor: Factor) -> Iterable[Term | None]:
     alone = all(seen.bounds == (0, 0) for seen in maps.values())
     own = term.maps[factor.id].plus_set(term.base)
     for part in folding.running_union(own, term.window if alone else None):
-        joined = replace(
-            term,
-            maps={**maps, factor.id: part.seen},
-            base=ZERO,
-            window=part.window or term.window,
-            grows=(term.grows[0] or part.grows < 0, term.grows[1] or part.grows > 0),
-        )
+        window = part.window or term.window
+        joined = replace(term, maps={**maps, factor.id: part.seen}, base=ZERO, window=window)
+        joined = joined.growing(past=part.grows < 0, future=part.grows > 0)
         yield tidied(joined if part.exact else joined.because("running sum of an irregular signal"))
 
 
