@@ -12,7 +12,7 @@ from wavedil.receptive_field.tracing.constants import Constant
 from wavedil.receptive_field.tracing.domain.value import Value
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.jax_internals import CALLS, called, opened
-from wavedil.receptive_field.tracing.rules.elementwise import together
+from wavedil.receptive_field.tracing.rules.elementwise import either
 from wavedil.receptive_field.tracing.rules.masking import moving_axes
 from wavedil.receptive_field.tracing.rules.relations import window
 
@@ -50,7 +50,7 @@ def declared(field: ReceptiveField) -> Rule:
                 for axis in moving_axes(value):
                     value = value.read(axis, window(shape[axis], field.taps, 1))
                 parts.append(value)
-            outputs.append(together(parts, shape) if parts else Constant(shape, None))
+            outputs.append(either(parts, shape))
         return outputs
 
     return rule
@@ -71,7 +71,9 @@ def cond(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
     if len(results) == 1:
         return results[0]
     deciding = [index] if isinstance(index, Value) else []
-    joined = [either([*deciding, *outputs]) for outputs in zip(*results, strict=True)]
+    joined = [
+        either([*deciding, *outputs], outputs[0].shape) for outputs in zip(*results, strict=True)
+    ]
     if deciding:
         return joined
     return [because(value, "cond by a choice that is not known here") for value in joined]
@@ -87,13 +89,6 @@ def _raises(branch: Any) -> bool:
 def because(value: Seen, reason: str) -> Seen:
     """A value that is an upper bound, and why; a constant is none."""
     return value.because(reason) if isinstance(value, Value) else value
-
-
-def either(outcomes: list[Seen]) -> Seen:
-    """Any of several outcomes, the last of which has the shape of all but scalars."""
-    shape = outcomes[-1].shape
-    values = [value for value in outcomes if isinstance(value, Value)]
-    return together(values, shape) if values else Constant(shape, None)
 
 
 def nothing(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Sequence[Seen]:

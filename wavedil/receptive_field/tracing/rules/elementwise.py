@@ -1,6 +1,6 @@
 """Operations that work on each element by itself."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -54,6 +54,12 @@ def together(values: Sequence[Value], shape: Sequence[int]) -> Value:
             if axis:
                 axes[i] = axis
     return union_of([Value(_repeated(value.axes, axes), value.terms) for value in values])
+
+
+def either(outcomes: Iterable[Seen], shape: Sequence[int]) -> Seen:
+    """Any of several arrays that are broadcast to a shape; a constant where none of them depends on the signal."""
+    values = [value for value in outcomes if isinstance(value, Value)]
+    return together(values, shape) if values else Constant(shape, None)
 
 
 def _repeated(own: Axes, axes: Sequence[Axis]) -> Axes:
@@ -123,7 +129,7 @@ def select(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
             if chosen is None and not isinstance(which, Value):
                 kept = kept.because("where by a mask that is not known here")
             values += [kept] if kept.terms else []
-    return together(values, shape) if values else Constant(shape, None)
+    return either(values, shape)
 
 
 def _masked(eqn: Any, inputs: list[Seen]) -> Seen | None:

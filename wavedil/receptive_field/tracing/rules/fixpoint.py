@@ -32,7 +32,8 @@ from wavedil.receptive_field.tracing.domain.sets import ZERO, Set, plus, union
 from wavedil.receptive_field.tracing.domain.terms import Term, tidied, trimmed, united
 from wavedil.receptive_field.tracing.domain.value import Value, union_of
 from wavedil.receptive_field.tracing.interpreter import Seen
-from wavedil.receptive_field.tracing.rules.control import because, either
+from wavedil.receptive_field.tracing.rules.control import because
+from wavedil.receptive_field.tracing.rules.elementwise import either
 from wavedil.receptive_field.tracing.rules.hidden_axes import hide, later
 from wavedil.receptive_field.tracing.rules.reduction import running
 from wavedil.receptive_field.tracing.rules.relations import affine
@@ -52,12 +53,12 @@ def without_outside(value: Seen) -> Seen:
 
 def joined(old: Carry, new: Carry) -> Carry:
     """The join of two carries, under the old one's names."""
-    return [like(a, either([a, b])) for a, b in zip(old, new, strict=True)]
+    return [like(a, either([a, b], a.shape)) for a, b in zip(old, new, strict=True)]
 
 
 def join(increments: Sequence[Carry]) -> Carry:
     """The join of all increments, each of the carries at once."""
-    return [either([*values]) for values in zip(*increments, strict=True)]
+    return [either(values, values[0].shape) for values in zip(*increments, strict=True)]
 
 
 def places(carry: Carry, trips: Axis) -> Any:

@@ -13,6 +13,7 @@ from wavedil.receptive_field.tracing.domain.axis_map import AxisMap
 from wavedil.receptive_field.tracing.domain.terms import Term, tidied, united
 from wavedil.receptive_field.tracing.domain.value import Interval, Value, union_of, with_axis
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
+from wavedil.receptive_field.tracing.rules.elementwise import either
 from wavedil.receptive_field.tracing.rules.relations import listed
 
 
@@ -47,8 +48,7 @@ def dynamic_slice(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
             elif shape[i] != sizes[i]:
                 value = value.read(i, from_any(place, shape[i]))
         values.append(value)
-    values += scalars_for(shape, indices, starts)
-    return union_of(values) if values else Constant(shape, None)
+    return either([*values, *deciding(indices, starts)], shape)
 
 
 def from_any(starts: Interval, size: int) -> AxisMap:
@@ -77,12 +77,10 @@ def read_anywhere(value: Value, i: int, size: int) -> Value:
     return Value(with_axis(value.axes, i, new_axis(size)), value.terms_over(value.axes[i]))
 
 
-def scalars_for(
-    shape: Sequence[int], indices: Sequence[Seen], starts: Sequence[Interval | None]
-) -> list[Value]:
-    """The indices that may say one start or another, at every element of a shape."""
+def deciding(indices: Sequence[Seen], starts: Sequence[Interval | None]) -> list[Value]:
+    """The indices that may say one start or another: every element sees them."""
     return [
-        Value(new_axes(shape), index.terms)
+        index
         for index, place in zip(indices, starts, strict=True)
         if isinstance(index, Value) and place is not None and place[0] < place[1]
     ]

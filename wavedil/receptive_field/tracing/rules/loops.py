@@ -17,7 +17,8 @@ from wavedil.receptive_field.tracing.domain.value import Value
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.jax_internals import inner_jaxprs, opened, scan_inputs
 from wavedil.receptive_field.tracing.rules import fixpoint, hidden_axes
-from wavedil.receptive_field.tracing.rules.control import because, either
+from wavedil.receptive_field.tracing.rules.control import because
+from wavedil.receptive_field.tracing.rules.elementwise import either
 from wavedil.receptive_field.tracing.rules.fixpoint import Carry
 from wavedil.receptive_field.tracing.rules.relations import affine
 from wavedil.receptive_field.tracing.rules.shape import stacked
@@ -208,7 +209,7 @@ def while_loop(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Sequence[Se
         (going_on,) = tracer.run_closed(params["cond_jaxpr"], [*deciding, *carried])
         choice = [going_on] if isinstance(going_on, Value) else []
         renewed = [
-            fixpoint.like(old, either([*choice, old, new]))
+            fixpoint.like(old, either([*choice, old, new], old.shape))
             for old, new in zip(carried, handed_on, strict=True)
         ]
         if all(map(fixpoint.equal, renewed, carried)):

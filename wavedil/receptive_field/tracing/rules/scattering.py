@@ -8,18 +8,19 @@ import numpy as np
 
 from wavedil.receptive_field.taps import Taps
 from wavedil.receptive_field.tracing.constants import Constant
-from wavedil.receptive_field.tracing.domain.axes import Axis, Terms, new_axes, new_axis
+from wavedil.receptive_field.tracing.domain.axes import Axis, Terms, new_axis
 from wavedil.receptive_field.tracing.domain.axis_map import AxisMap, overlaid
 from wavedil.receptive_field.tracing.domain.formula import Formula, Piece
 from wavedil.receptive_field.tracing.domain.known import mask
 from wavedil.receptive_field.tracing.domain.sets import Set
-from wavedil.receptive_field.tracing.domain.value import Value, union_of
+from wavedil.receptive_field.tracing.domain.value import Value
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
+from wavedil.receptive_field.tracing.rules.elementwise import either
 from wavedil.receptive_field.tracing.rules.gathering import (
+    deciding,
     from_any,
     read_any,
     read_anywhere,
-    scalars_for,
     starts_of,
     unless_known,
     varying,
@@ -47,8 +48,7 @@ def dynamic_update_slice(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> S
             elif sizes[i] != shape[i]:
                 update = update.read(i, from_any((-place[1], -place[0]), shape[i]))
         values.append(update)
-    values += scalars_for(shape, indices, starts)
-    return union_of(values) if values else Constant(shape, None)
+    return either([*values, *deciding(indices, starts)], shape)
 
 
 def _outside(operand: Value, covered: Sequence[np.ndarray | None]) -> list[Value]:
@@ -88,9 +88,8 @@ def scatter(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
             updates = updates.because(unknown)
         values.append(_of_updates(eqn, updates, shape, known, window, places))
     if isinstance(indices, Value):
-        chosen = indices.over(*range(len(indices.shape)))
-        values.append(Value(new_axes(shape), chosen.terms))
-    return union_of(values) if values else Constant(shape, None)
+        values.append(indices.over(*range(len(indices.shape))))
+    return either(values, shape)
 
 
 def _windows(

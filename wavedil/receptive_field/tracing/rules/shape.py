@@ -11,6 +11,7 @@ from wavedil.receptive_field.tracing.constants import Constant
 from wavedil.receptive_field.tracing.domain.axes import new_axis
 from wavedil.receptive_field.tracing.domain.value import Value, union_of
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
+from wavedil.receptive_field.tracing.rules.elementwise import either
 from wavedil.receptive_field.tracing.rules.relations import affine
 
 
@@ -120,17 +121,12 @@ def pad(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     """Output j reads (j - low) / (interior + 1); the padding is one number."""
     value, filler = inputs
     shape = eqn.outvars[0].aval.shape
-    values = []
     if isinstance(value, Value):
         for i, (low, high, interior) in enumerate(eqn.params["padding_config"]):
             # In the padding (j - low) lies outside of the axis, where nothing is seen; a negative padding cuts.
             if low or high or interior:
                 value = value.read(i, affine(shape[i], 1, -int(low), int(interior) + 1))
-        values.append(value)
-    if isinstance(filler, Value):
-        axes = values[0].axes if values else tuple(map(new_axis, shape))
-        values.append(Value(axes, filler.terms))
-    return union_of(values)
+    return either([value, filler], shape) if isinstance(filler, Value) else value
 
 
 def concatenate(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:

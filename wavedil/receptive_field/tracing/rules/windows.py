@@ -13,6 +13,7 @@ from wavedil.receptive_field.tracing.domain.value import Value, union_of
 from wavedil.receptive_field.tracing.evaluation import compact
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.rules import masking
+from wavedil.receptive_field.tracing.rules.elementwise import together
 from wavedil.receptive_field.tracing.rules.relations import affine, constant, groups, window
 
 
@@ -156,8 +157,8 @@ def ragged_dot(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen | Sequ
         parts.append(Value((*axes[:-1], *read.axes), read.terms))
     for value in sizes:
         if isinstance(value, Value):
-            parts.append(Value(axes, value.terms_over(f for axis in value.axes for f in axis)))
-    return union_of(parts)
+            parts.append(value.over(*range(len(value.axes))))
+    return together(parts, eqn.outvars[0].aval.shape)
 
 
 def _live(known: Known | None, order: dict[int, int], ndim: int) -> np.ndarray:
@@ -188,12 +189,11 @@ def _zeros(value: Value, contracted: Sequence[int], other: Seen) -> tuple[Known 
 
 def reduce_window(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     """Output t reads `(stride t + window_dilation k - padding) / base_dilation` of every k."""
-    params = eqn.params
-    values = [value for value in inputs if isinstance(value, Value) and value.shape]
-    read = [_windows(value, params, eqn.outvars[0].aval.shape) for value in values]
-    starts = [value for value in inputs if isinstance(value, Value) and not value.shape]
-    axes = read[0].axes if read else new_axes(eqn.outvars[0].aval.shape)
-    return union_of([*read, *(Value(axes, start.terms) for start in starts)])
+    shape = eqn.outvars[0].aval.shape
+    # The scalars are what reductions start from.
+    values = [value for value in inputs if isinstance(value, Value)]
+    read = [_windows(value, eqn.params, shape) if value.shape else value for value in values]
+    return together(read, shape)
 
 
 def _windows(value: Value, params: Any, shape: Sequence[int]) -> Value:
