@@ -143,6 +143,11 @@ def released(value: Seen) -> Seen:
     return value.released() if isinstance(value, Value) else value
 
 
+def because(value: Seen, reason: str) -> Seen:
+    """A value that is an upper bound, and why; a constant is none."""
+    return value.because(reason) if isinstance(value, Value) else value
+
+
 def _or_constant(value: Seen, shape: Sequence[int]) -> Seen:
     """A value without elements is a constant."""
     if isinstance(value, Value) and 0 in shape:

@@ -63,6 +63,11 @@ class Term:
         """The term, which is said to see ever more of the past, or of the future, the longer the signal."""
         return replace(self, grows=(self.grows[0] or past, self.grows[1] or future))
 
+    def plus_map(self, factor: int, other: AxisMap) -> list["Term | None"]:
+        """Each index of a factor sees every sum of what it saw and what the map says: a term for each rate."""
+        sums = self.maps[factor].plus(other) if factor in self.maps else [other]
+        return [tidied(replace(self, maps={**self.maps, factor: seen})) for seen in sums]
+
     def without(self, *factors: int) -> dict[int, AxisMap]:
         """The other factors' maps."""
         return {id: m for id, m in self.maps.items() if id not in factors}

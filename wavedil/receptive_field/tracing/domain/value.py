@@ -148,11 +148,7 @@ def union_of(values: Sequence[Value]) -> Value:
 
 def restrict(terms: Iterable[Term], factor: Factor, seen: AxisMap) -> Terms:
     """Only the indices of a factor at which `seen` has {0}."""
-    restricted = []
-    for term in terms:
-        maps = term.maps[factor.id].plus(seen) if factor.id in term.maps else [seen]
-        restricted += [tidied(replace(term, maps={**term.maps, factor.id: m})) for m in maps]
-    return united(restricted)
+    return united(new for term in terms for new in term.plus_map(factor.id, seen))
 
 
 def with_axis(axes: Axes, i: int, axis: Axis) -> Axes:

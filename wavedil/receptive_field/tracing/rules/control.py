@@ -10,7 +10,7 @@ from wavedil.errors import UserError
 from wavedil.receptive_field.arithmetic import ReceptiveField
 from wavedil.receptive_field.tracing.constants import Constant
 from wavedil.receptive_field.tracing.domain.value import Value
-from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
+from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen, because
 from wavedil.receptive_field.tracing.jax_internals import CALLS, called, opened
 from wavedil.receptive_field.tracing.rules.elementwise import either
 from wavedil.receptive_field.tracing.rules.masking import moving_axes
@@ -84,11 +84,6 @@ def _raises(branch: Any) -> bool:
     callbacks = [e for e in opened(branch)[0].eqns if e.primitive.name == "pure_callback"]
     functions = [getattr(e.params["callback"], "callback_func", None) for e in callbacks]
     return any(getattr(f, "__module__", "") == "equinox._errors" for f in functions)
-
-
-def because(value: Seen, reason: str) -> Seen:
-    """A value that is an upper bound, and why; a constant is none."""
-    return value.because(reason) if isinstance(value, Value) else value
 
 
 def nothing(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Sequence[Seen]:

@@ -31,8 +31,7 @@ from wavedil.receptive_field.tracing.domain.formula import INFINITY, Formula, Pi
 from wavedil.receptive_field.tracing.domain.sets import ZERO, Set, plus, union
 from wavedil.receptive_field.tracing.domain.terms import Term, tidied, trimmed, united
 from wavedil.receptive_field.tracing.domain.value import Value, union_of
-from wavedil.receptive_field.tracing.interpreter import Seen
-from wavedil.receptive_field.tracing.rules.control import because
+from wavedil.receptive_field.tracing.interpreter import Seen, because
 from wavedil.receptive_field.tracing.rules.elementwise import either
 from wavedil.receptive_field.tracing.rules.hidden_axes import hide, later
 from wavedil.receptive_field.tracing.rules.reduction import running
@@ -147,11 +146,10 @@ def _ramped(value: Value, step: int) -> Value:
     value = value.single(0)
     factor = value.axes[0][0]
     ramp = AxisMap(factor.size, (Piece(-INFINITY, INFINITY, Formula(1, step, (ZERO,))),))
-    terms = []
-    for term in value.terms:
-        maps = term.maps[factor.id].plus(ramp) if factor.id in term.maps else [ramp.clipped]
-        terms += [tidied(replace(term, maps={**term.maps, factor.id: seen})) for seen in maps]
-    return Value(value.axes, united(terms))
+    terms = value.each(
+        lambda t: t.plus_map(factor.id, ramp if factor.id in t.maps else ramp.clipped)
+    )
+    return Value(value.axes, terms)
 
 
 def all_before(value: Seen, trips: Axis, coarse: bool, num_inputs: int) -> Seen:

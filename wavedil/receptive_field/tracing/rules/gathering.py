@@ -10,7 +10,7 @@ from wavedil.receptive_field.taps import Taps
 from wavedil.receptive_field.tracing.constants import Constant
 from wavedil.receptive_field.tracing.domain.axes import Axis, Factor, new_axes, new_axis
 from wavedil.receptive_field.tracing.domain.axis_map import AxisMap
-from wavedil.receptive_field.tracing.domain.terms import Term, tidied, united
+from wavedil.receptive_field.tracing.domain.terms import Term, united
 from wavedil.receptive_field.tracing.domain.value import Interval, Value, union_of, with_axis
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.rules.elementwise import either
@@ -209,15 +209,11 @@ def diagonal(terms: Iterable[Term], kept: Factor, other: Factor) -> tuple[Term, 
     """Two factors that have the same index, as one."""
     merged: list[Term | None] = []
     for term in terms:
-        maps = dict(term.maps)
-        theirs = maps.pop(other.id, None)
-        if theirs is None:
-            merged.append(term)
-        elif kept.id not in maps:
-            merged.append(tidied(replace(term, maps={**maps, kept.id: theirs})))
+        if other.id in term.maps:
+            alone = replace(term, maps=term.without(other.id))
+            merged += alone.plus_map(kept.id, term.maps[other.id])
         else:
-            for both in maps[kept.id].plus(theirs):
-                merged.append(tidied(replace(term, maps={**maps, kept.id: both})))
+            merged.append(term)
     return united(merged)
 
 

@@ -14,10 +14,9 @@ from typing import Any
 from wavedil.receptive_field.tracing.constants import Constant
 from wavedil.receptive_field.tracing.domain.axes import Axis, new_axis
 from wavedil.receptive_field.tracing.domain.value import Value
-from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
+from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen, because
 from wavedil.receptive_field.tracing.jax_internals import inner_jaxprs, opened, scan_inputs
 from wavedil.receptive_field.tracing.rules import fixpoint, hidden_axes
-from wavedil.receptive_field.tracing.rules.control import because
 from wavedil.receptive_field.tracing.rules.elementwise import either
 from wavedil.receptive_field.tracing.rules.fixpoint import Carry
 from wavedil.receptive_field.tracing.rules.relations import affine

@@ -16,7 +16,7 @@ from wavedil.receptive_field.tracing.domain.known import (
     shortest,
     varying_axes,
 )
-from wavedil.receptive_field.tracing.domain.terms import Term, tidied
+from wavedil.receptive_field.tracing.domain.terms import Term
 from wavedil.receptive_field.tracing.domain.value import Value
 from wavedil.receptive_field.tracing.evaluation import ELEMENTWISE, compact
 from wavedil.receptive_field.tracing.interpreter import Seen
@@ -165,14 +165,10 @@ def _composed(
     """A term whose column is read by its row, in all columns that the relation gives."""
     (kept,), (gone,) = (value.axes[i] for i in places)
     seen = term.maps.get(gone.id) or full(gone.size)
-    maps = term.without(gone.id)
     # Columns that are all of time, as no other map moves them, grow with it; those of a block do not.
     low, high = seen.bounds
     if low <= term.window[0] and high >= term.window[1] - 1 and low < high:
         term = term.growing(*open_ends)
-    new: list[Term | None] = []
-    for read in reads:
-        for part in seen.then_read_by(read):
-            for joined in maps[kept.id].plus(part) if kept.id in maps else [part]:
-                new.append(tidied(replace(term, maps={**maps, kept.id: joined})))
-    return new
+    alone = replace(term, maps=term.without(gone.id))
+    parts = (part for read in reads for part in seen.then_read_by(read))
+    return [new for part in parts for new in alone.plus_map(kept.id, part)]

@@ -32,14 +32,10 @@ def _of_signal(eqn: Any, signal: Value, kernel_shape: Sequence[int]) -> Value:
     params, shape = eqn.params, eqn.outvars[0].aval.shape
     lhs, rhs, out = params["dimension_numbers"]
     for i, (axis, size) in enumerate(_space(eqn)):
-        num_taps = kernel_shape[rhs[2 + i]]
         dilation, padding = int(params["rhs_dilation"][i]), int(params["padding"][i][0])
+        offsets = tuple(dilation * k - padding for k in range(kernel_shape[rhs[2 + i]]))
         stride, base = int(params["window_strides"][i]), int(params["lhs_dilation"][i])
-        # A 1x1 convolution moves nothing, and reading would join folded axes.
-        if (num_taps, stride, base, padding) == (1, 1, 1, 0) and size == signal.shape[axis]:
-            continue
-        offsets = tuple(dilation * k - padding for k in range(num_taps))
-        signal = signal.read(axis, window(size, offsets, stride, base))
+        signal = _in_windows(signal, axis, size, offsets, stride, base)
     batches, features = shape[out[0]], shape[out[1]]
     num_groups = params["feature_group_count"]
     if params["batch_group_count"] > 1:
@@ -56,6 +52,16 @@ def _of_signal(eqn: Any, signal: Value, kernel_shape: Sequence[int]) -> Value:
         terms, axes[out[1]] = signal.terms, signal.axes[lhs[1]]
         axes[out[0]] = signal.axes[lhs[0]]
     return Value(tuple(axes[i] for i in range(len(shape))), terms)
+
+
+def _in_windows(
+    value: Value, axis: int, size: int, offsets: tuple[int, ...], stride: int, base_dilation: int
+) -> Value:
+    """Index j of an axis reads `(stride j + offset) / base_dilation` of every offset."""
+    # A window of one sample moves nothing, and reading would join folded axes.
+    if (offsets, stride, base_dilation) == ((0,), 1, 1) and size == value.shape[axis]:
+        return value
+    return value.read(axis, window(size, offsets, stride, base_dilation))
 
 
 def _space(eqn: Any) -> list[tuple[int, int]]:
@@ -203,9 +209,8 @@ def _windows(value: Value, params: Any, shape: Sequence[int]) -> Value:
         padding = int(params["padding"][i][0])
         dilation = (params.get("window_dilation") or ones)[i]
         base = (params.get("base_dilation") or ones)[i]
-        if (taps, stride, base, padding) != (1, 1, 1, 0):
-            offsets = tuple(int(dilation) * k - padding for k in range(taps))
-            value = value.read(i, window(size, offsets, int(stride), int(base)))
+        offsets = tuple(int(dilation) * k - padding for k in range(taps))
+        value = _in_windows(value, i, size, offsets, int(stride), int(base))
     return value
 
 
@@ -227,9 +232,8 @@ def scatter_to_selected(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Se
         taps, stride = params["window_dimensions"][i], int(params["window_strides"][i])
         padding = int(params["padding"][i][0])
         offsets = tuple(padding - k for k in range(taps))
-        if (taps, stride, padding) != (1, 1, 0):
-            # The window turned round: base dilation is the stride, as in a transposed convolution.
-            sent = sent.read(i, window(size, offsets, 1, stride))
+        # The window turned round: base dilation is the stride, as in a transposed convolution.
+        sent = _in_windows(sent, i, size, offsets, 1, stride)
     return sent
 
 
