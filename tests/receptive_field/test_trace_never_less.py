@@ -64,6 +64,10 @@ def along_time(step: Callable[[Any, Any], Any], start: Callable[[Any], Any]) -> 
     return lambda x: lax.scan(step, start(x), x.swapaxes(0, 1))[1].swapaxes(0, 1)
 
 
+def sorted_by_known_keys(x: Any) -> Any:
+    return lax.sort((PERMUTED.argmax(1).astype(np.int32), x[0, :, 0]), num_keys=1)
+
+
 def delayed(x: Any) -> Any:
     return jnp.pad(x, ((0, 0), (1, 0), (0, 0)))[:, :-1]
 
@@ -102,6 +106,8 @@ CASES: dict[str, Callable[[Any], Any]] = {
     "sparse matrix": lambda x: jnp.einsum("st,btc->bsc", SPARSE, delayed(x) + x),
     "sparse product": lambda x: jnp.sum((x[:, None] + x[:, :, None]) * SPARSE[..., None], 2),
     "permutation": lambda x: PERMUTED @ x,
+    "sorted by known keys": lambda x: sorted_by_known_keys(x)[1][None, :, None],
+    "read at known keys in their order": lambda x: x[:, sorted_by_known_keys(x)[0]],
     "circular filter": lambda x: filtered(x, jnp.fft.rfft(jnp.arange(1.0, 4), N)[:, None]),
     "square of a filter's spectrum": lambda x: of_spectrum(x, lambda s: s**2),
     "filter's spectrum times itself": lambda x: of_spectrum(x, lambda s: s * s),

@@ -12,8 +12,8 @@ from wavedil.receptive_field.tracing.domain.axes import Factor, new_axes, new_ax
 from wavedil.receptive_field.tracing.domain.sets import ZERO
 from wavedil.receptive_field.tracing.domain.terms import Term, tidied
 from wavedil.receptive_field.tracing.domain.value import Value, union_of
-from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
-from wavedil.receptive_field.tracing.rules.elementwise import together
+from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen, because
+from wavedil.receptive_field.tracing.rules.elementwise import either, together
 from wavedil.receptive_field.tracing.rules.masking import over_live
 from wavedil.receptive_field.tracing.rules.relations import affine
 
@@ -84,11 +84,11 @@ def sort(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
     all_along = [mixed(v, [axis], shape) if isinstance(v, Value) else v for v in inputs]
     # The order depends on the keys, so every output does.
     keys = [v for v in all_along[: eqn.params["num_keys"]] if isinstance(v, Value)]
-    outputs: list[Seen] = []
-    for value in all_along:
-        values = [*keys, value] if isinstance(value, Value) else keys
-        outputs.append(together(values, shape) if values else value)
-    return outputs
+    outputs = [either([*keys, value], shape) for value in all_along]
+    if len(keys) == eqn.params["num_keys"]:
+        return outputs
+    # Keys that no signal changes leave elements fewer places, which are not looked up.
+    return [because(value, "a sort by keys that are known") for value in outputs]
 
 
 def top(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
