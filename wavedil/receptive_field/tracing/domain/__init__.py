@@ -7,5 +7,5 @@
     formula     a rule with one period
     sets        sets of inputs, as bits
 
-`folding`, `overlay` and `settling` are operations on maps; `known` is about numbers that no signal changes.
+`folding`, `running`, `overlay` and `settling` are operations on maps; `known` is about numbers that no signal changes.
 """

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from wavedil.receptive_field.tracing.constants import Constant
-from wavedil.receptive_field.tracing.domain import folding
 from wavedil.receptive_field.tracing.domain.axes import Factor, new_axes, new_axis
+from wavedil.receptive_field.tracing.domain.running import running_union
 from wavedil.receptive_field.tracing.domain.sets import ZERO
 from wavedil.receptive_field.tracing.domain.terms import Term, tidied
 from wavedil.receptive_field.tracing.domain.value import Value, union_of
@@ -59,11 +59,11 @@ def running_term(term: Term, factor: Factor) -> Iterable[Term | None]:
         yield term
         return
     maps = term.without(factor.id)
-    # A smaller window (see `folding`) hides inputs from all of the term, so it may be set only where no
+    # A smaller window (see `running_union`) hides inputs from all of the term, so it may be set only where no
     # other map of the term moves inputs about.
     alone = all(seen.bounds == (0, 0) for seen in maps.values())
     own = term.maps[factor.id].plus_set(term.base)
-    for part in folding.running_union(own, term.window if alone else None):
+    for part in running_union(own, term.window if alone else None):
         window = part.window or term.window
         joined = replace(term, maps={**maps, factor.id: part.seen}, base=ZERO, window=window)
         joined = joined.growing(past=part.grows < 0, future=part.grows > 0)
