@@ -48,9 +48,9 @@ class Value:
         """The array's shape."""
         return tuple(size_of(axis) for axis in self.axes)
 
-    def each(self, change: Callable[[Term], Iterable[Term | None]]) -> Terms:
-        """The union of what every term becomes."""
-        return united(new for term in self.terms for new in change(term))
+    def each(self, change: Callable[[Term], Iterable[Term | None]]) -> "Value":
+        """The same axes, and the union of what every term becomes."""
+        return Value(self.axes, united(new for term in self.terms for new in change(term)))
 
     def because(self, what: str) -> "Value":
         """The same array, which is said to be an upper bound: a widening, and its reason."""
@@ -86,14 +86,14 @@ class Value:
     def terms_over(self, factors: Iterable[Factor]) -> Terms:
         """The terms without these factors: the union over their indices."""
         ids = {factor.id for factor in factors}
-        return self.each(lambda term: [_over(term, ids)])
+        return self.each(lambda term: [_over(term, ids)]).terms
 
     def read(self, i: int, reads: AxisMap) -> "Value":
         """The array whose index j of axis i reads the indices `reads(j)` of this one's."""
         value = self.single(i)
         axis = new_axis(reads.size)
-        terms = value.each(lambda t: _read(t, value.axes[i], axis, reads))
-        return Value(with_axis(value.axes, i, axis), terms)
+        read = value.each(lambda term: _read(term, value.axes[i], axis, reads))
+        return Value(with_axis(value.axes, i, axis), read.terms)
 
     def restricted(self, i: int, seen: AxisMap) -> "Value":
         """The same array, where only the indices count at which `seen` has {0}."""
@@ -101,7 +101,7 @@ class Value:
         # An axis of size 1 has no factor to restrict: all or nothing.
         if not value.axes[i]:
             return value if seen.at(0) is not None else Value(value.axes, ())
-        return Value(value.axes, restrict(value.terms, value.axes[i][0], seen))
+        return value.each(lambda term: term.plus_map(value.axes[i][0].id, seen))
 
     def reshaped(self, shape: Sequence[int]) -> "Value":
         """The elements in the same order in another shape."""
@@ -144,11 +144,6 @@ def union_of(values: Sequence[Value]) -> Value:
     axes = values[0].axes
     terms = itertools.chain(values[0].terms, *(v.like(axes) for v in values[1:]))
     return Value(axes, united(terms))
-
-
-def restrict(terms: Iterable[Term], factor: Factor, seen: AxisMap) -> Terms:
-    """Only the indices of a factor at which `seen` has {0}."""
-    return united(new for term in terms for new in term.plus_map(factor.id, seen))
 
 
 def with_axis(axes: Axes, i: int, axis: Axis) -> Axes:

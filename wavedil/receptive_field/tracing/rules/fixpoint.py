@@ -45,9 +45,7 @@ Carry = list[Seen]
 
 def without_outside(value: Seen) -> Seen:
     """The same array without sums that lie outside of the signal at every element."""
-    return (
-        Value(value.axes, value.each(lambda t: [trimmed(t)])) if isinstance(value, Value) else value
-    )
+    return value.each(lambda term: [trimmed(term)]) if isinstance(value, Value) else value
 
 
 def joined(old: Carry, new: Carry) -> Carry:
@@ -146,10 +144,9 @@ def _ramped(value: Value, step: int) -> Value:
     value = value.single(0)
     factor = value.axes[0][0]
     ramp = AxisMap(factor.size, (Piece(-INFINITY, INFINITY, Formula(1, step, (ZERO,))),))
-    terms = value.each(
+    return value.each(
         lambda t: t.plus_map(factor.id, ramp if factor.id in t.maps else ramp.clipped)
     )
-    return Value(value.axes, terms)
 
 
 def all_before(value: Seen, trips: Axis, coarse: bool, num_inputs: int) -> Seen:

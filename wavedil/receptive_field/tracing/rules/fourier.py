@@ -69,7 +69,7 @@ def _filtered(spectrum: Spectrum, length: int) -> Value | None:
         spectrum.signal.read(axis, AxisMap.of(length, 1, [shifted(back, by)]))
         for by in (-length, 0)
     ]
-    value = union_of([Value(p.axes, p.each(lambda term: [trimmed(term)])) for p in parts])
+    value = union_of([part.each(lambda term: [trimmed(term)]) for part in parts])
     past = lags.max() if lags.max() < length else 0
     grows = bool(2 * past >= length - 2)
     terms = tuple(term.growing(past=grows, future=False) for term in value.terms)

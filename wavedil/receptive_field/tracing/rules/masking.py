@@ -154,8 +154,8 @@ def over_live(value: Value, gone: Sequence[int], live: np.ndarray) -> Value:
             corners = table if row < column else table.T
             # The last row reads the first column, or the first row the last one: as many as there are.
             open_ends = bool(corners[-1, 0]), bool(corners[0, -1])
-            terms = value.each(lambda t: _composed(t, value, (row, column), reads, open_ends))
-            return Value(value.axes, terms).over(*gone)
+            read = value.each(lambda t: _composed(t, value, (row, column), reads, open_ends))
+            return read.over(*gone)
     return value.over(*gone).because("a mask of several dimensions")
 
 

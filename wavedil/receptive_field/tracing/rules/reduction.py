@@ -49,7 +49,7 @@ def running(value: Value, axis: int, reverse: bool = False) -> Value:
     if reverse:
         value = value.read(axis, affine(size, -1, size - 1))
     factor = value.axes[axis][0]
-    value = Value(value.axes, value.each(lambda term: running_term(term, factor)))
+    value = value.each(lambda term: running_term(term, factor))
     return value.read(axis, affine(size, -1, size - 1)) if reverse else value
 
 
