@@ -161,8 +161,6 @@ def _unruled(reading: Reading, stride: Fraction, grown: tuple[bool, bool]) -> Su
     """Outputs do not see inputs at the same distances; they may see all that there is to one side."""
     unbounded = grown[0] or reading.grows[0], grown[1] or reading.grows[1]
     past, future = reading.extents(stride)
-    if reading.regular and reading.stride == stride and not any(unbounded):
-        return _ruled(reading, reading, reading.phases, unbounded)
 
     def expected(t: int) -> Set:
         own = own_input(stride, t)
