@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 from jax import lax
-from jax.sharding import AbstractMesh
+from jax.sharding import AbstractMesh, AxisType
 from jax.sharding import PartitionSpec as P
 
 from wavedil.receptive_field import trace
@@ -16,7 +16,9 @@ X = jax.ShapeDtypeStruct((2, 24, 4), jnp.float32)
 
 def split(fn, ins, outs, **sizes):
     """A function on the shards of an array, on a mesh of these sizes."""
-    mesh = AbstractMesh(tuple(sizes.values()), tuple(sizes))
+    # From jax 0.12 on axes are explicit by default, and the arrays would have to say how they are split.
+    types = (AxisType.Auto,) * len(sizes)
+    mesh = AbstractMesh(tuple(sizes.values()), tuple(sizes), types)
     return jax.shard_map(fn, mesh=mesh, in_specs=ins, out_specs=outs, check_vma=False)
 
 
