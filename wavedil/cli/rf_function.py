@@ -17,7 +17,7 @@ _NOT_CAUSAL = 1
 _DTYPES = """
 bool int8 int16 int32 uint8 uint16 uint32 float16 bfloat16 float32 complex64
 """.split()
-_WIDE_DTYPES = "int64 uint64 float64 complex128".split()  # where JAX has been told to have them
+_WIDE_DTYPES = "int64 uint64 float64 complex128".split()  # with jax_enable_x64 alone
 
 
 @dataclass(frozen=True, kw_only=True)

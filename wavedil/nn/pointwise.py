@@ -109,7 +109,7 @@ def _require_pointwise(function: Any, x: jax.ShapeDtypeStruct) -> None:
     signals = jax.ShapeDtypeStruct((_FEWEST_SAMPLES, *x.shape[1:]), x.dtype)
     try:
         over_batch = trace(function, signals, time_axis=0)
-    except UserError:  # it is known to be pointwise along time, and that is what cannot be told of all functions here
+    except UserError:  # not every function that is pointwise along time can be traced along the batch
         return
     if over_batch.exact and _seen_beside(over_batch) is not None:
         raise UserError(
