@@ -109,7 +109,9 @@ def _require_pointwise(function: Any, x: jax.ShapeDtypeStruct) -> None:
     signals = jax.ShapeDtypeStruct((_FEWEST_SAMPLES, *x.shape[1:]), x.dtype)
     try:
         over_batch = trace(function, signals, time_axis=0)
-    except UserError:  # not every function that is pointwise along time can be traced along the batch
+    except (
+        UserError
+    ):  # not every function that is pointwise along time can be traced along the batch
         return
     if over_batch.exact and _seen_beside(over_batch) is not None:
         raise UserError(
