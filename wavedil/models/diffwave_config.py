@@ -9,8 +9,8 @@ from jaxtyping import Float64, Int
 
 from wavedil.config import Config, decided
 from wavedil.errors import UserError, require_positive, require_rate, require_whole
-from wavedil.labels import LabelValues, Vocabulary
-from wavedil.quantizer import Quantizer
+from wavedil.labels import Vocabulary
+from wavedil.models.labelled_stack_config import LabelledStackConfig
 from wavedil.receptive_field import ReceptiveField
 
 _ONE_CYCLE = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
@@ -18,7 +18,7 @@ _SIZES = ("kernel_size", "cycles", "channels", "embedding_channels", "label_chan
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DiffWaveConfig(Config):
+class DiffWaveConfig(LabelledStackConfig, Config):
     """Settings of a DiffWave (arXiv:2009.09761): validated when made, JSON round trip.
 
     Example:
@@ -85,21 +85,6 @@ class DiffWaveConfig(Config):
         return cls(**({**sizes, "embedding_channels": 16, "label_channels": 4} | changes))
 
     @property
-    def quantizer(self) -> Quantizer:
-        """The levels of a sample, where recordings are held as codes: those of 16-bit files."""
-        return Quantizer(65536, "linear")
-
-    @property
-    def layer_dilations(self) -> tuple[int, ...]:
-        """The dilation of every layer."""
-        return self.dilations * self.cycles
-
-    @property
-    def condition_channels(self) -> int | None:
-        """Channels of the labels' embeddings; None for a model without labels."""
-        return self.label_channels * len(self.labels) or None
-
-    @property
     def receptive_field(self) -> ReceptiveField:
         """The inputs of output t, about as many after it as before."""
         field = ReceptiveField.identity()
@@ -137,7 +122,3 @@ class DiffWaveConfig(Config):
         for index in range(1, count):
             steps[index] = max(steps[index], steps[index - 1] + 1)
         return steps[::-1]
-
-    def label_indices(self, labels: LabelValues | None, num_signals: int = 1) -> dict[str, Any]:
-        """The rows of labels in the model's tables, as `Vocabulary.rows` gives them."""
-        return Vocabulary(self.labels).rows(labels, num_signals)

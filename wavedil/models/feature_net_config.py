@@ -10,9 +10,9 @@ from jaxtyping import Float, Float32
 from wavedil.config import Config, decided
 from wavedil.errors import UserError, require_positive, require_rate
 from wavedil.features import MelConfig
-from wavedil.labels import LabelValues, Vocabulary
+from wavedil.labels import Vocabulary
+from wavedil.models.labelled_stack_config import LabelledStackConfig
 from wavedil.pitch import PitchConfig
-from wavedil.quantizer import Quantizer
 from wavedil.receptive_field import ReceptiveField
 
 _SIZES = (
@@ -22,7 +22,7 @@ _SIZES = (
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FeatureNetConfig(Config):
+class FeatureNetConfig(LabelledStackConfig, Config):
     """Settings of a FeatureNet: validated when made, JSON round trip.
 
     Example:
@@ -95,24 +95,9 @@ class FeatureNetConfig(Config):
         )
 
     @property
-    def quantizer(self) -> Quantizer:
-        """The levels of a sample, where recordings are held as codes: those of 16-bit files."""
-        return Quantizer(65536, "linear")
-
-    @property
     def hop(self) -> int:
         """Samples that a frame covers."""
         return 1 if self.mel is None or self.mel.hop is None else self.mel.hop
-
-    @property
-    def layer_dilations(self) -> tuple[int, ...]:
-        """The dilation of every layer."""
-        return self.dilations * self.cycles
-
-    @property
-    def condition_channels(self) -> int | None:
-        """Channels of the labels' embeddings; None for a model without labels."""
-        return self.label_channels * len(self.labels) or None
 
     @property
     def receptive_field(self) -> ReceptiveField:
@@ -128,10 +113,6 @@ class FeatureNetConfig(Config):
         layers = 2 * self.channels * len(self.layer_dilations)
         mixture = 4 * self.num_components * self.num_features
         return max(1, 6 * (layers + 4 * self.skip_channels + mixture) // self.hop)
-
-    def label_indices(self, labels: LabelValues | None, num_signals: int = 1) -> dict[str, Any]:
-        """The rows of labels in the model's tables, as `Vocabulary.rows` gives them."""
-        return Vocabulary(self.labels).rows(labels, num_signals)
 
     def encode(
         self, features: Float[np.ndarray, "frames num_features"]
