@@ -52,10 +52,9 @@ def process_main() -> None:
     library, num_samples, cycles = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     sizes = Sizes.smoke() if "--smoke" in sys.argv else Sizes()
     config = dataclasses.replace(sizes.model, cycles=cycles)
-    before, arrays = {"wavedil": take_steps, "torch": take_pytorch_steps}[library](
+    before, peak, arrays = {"wavedil": take_steps, "torch": take_pytorch_steps}[library](
         config, num_samples
     )
-    peak = resident("VmHWM")
     row = {
         "layers": len(config.layer_dilations),
         "num_samples": num_samples,
@@ -65,24 +64,24 @@ def process_main() -> None:
     print(json.dumps(row if arrays is None else {**row, "arrays_mib": arrays / MIB}))
 
 
-def take_steps(config: WaveNetConfig, num_samples: int) -> tuple[int, int | None]:
-    """Bytes resident after the imports, and bytes of the arrays that XLA's plan of the step has at once."""
+def take_steps(config: WaveNetConfig, num_samples: int) -> tuple[int, int, int | None]:
+    """Bytes resident after the imports and at most, and of the arrays that XLA's plan of the step has at once."""
     import jax
-    from ours import compiled_step, initial_state, random_batch, run_config
+    from ours import initial_state, make_update, random_batch, run_config
 
     before = resident("VmRSS")
     batch = random_batch(config, num_samples)
-    step, state = compiled_step(config, batch), initial_state(run_config(config))
+    update, state = make_update(run_config(config)), initial_state(run_config(config))
     for _ in range(3):
-        state, _ = jax.block_until_ready(step(state, batch))
-    plan = step.memory_analysis()
+        state, _ = jax.block_until_ready(update(state, batch))
+    peak, plan = resident("VmHWM"), update.lower(state, batch).compile().memory_analysis()
     # The state is donated: its outputs lie where its arguments were.
     donated = plan.output_size_in_bytes - plan.alias_size_in_bytes
-    return before, plan.temp_size_in_bytes + plan.argument_size_in_bytes + donated
+    return before, peak, plan.temp_size_in_bytes + plan.argument_size_in_bytes + donated
 
 
-def take_pytorch_steps(config: WaveNetConfig, num_samples: int) -> tuple[int, int | None]:
-    """Bytes resident after the imports; PyTorch has no plan."""
+def take_pytorch_steps(config: WaveNetConfig, num_samples: int) -> tuple[int, int, int | None]:
+    """Bytes resident after the imports and at most; PyTorch has no plan."""
     import numpy as np
     import peers
 
@@ -91,7 +90,7 @@ def take_pytorch_steps(config: WaveNetConfig, num_samples: int) -> tuple[int, in
     step = peers.training_step(peers.WaveNet(config), codes)
     for _ in range(3):
         step()
-    return before, None
+    return before, resident("VmHWM"), None
 
 
 def resident(field: str, process: int | str = "self") -> int:

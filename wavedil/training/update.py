@@ -5,11 +5,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float
 
 from wavedil.models.registry import abstract_model
 from wavedil.models.weights import with_weights
+from wavedil.training.memory import give_back_freed
 from wavedil.training.parts import mean_and_gradient
 from wavedil.training.state import TrainingState, Weights, make_optimizer
 from wavedil.training.task import RunConfig
@@ -28,14 +30,34 @@ class Metrics(NamedTuple):
     """Global norm before clipping."""
 
 
-Update = Callable[[TrainingState, Any], tuple[TrainingState, Metrics]]
+class Update:
+    """The compiled step, `state, metrics = update(state, batch)`, a pure function of both.
+
+    It takes over the memory of the state it is given. What compiling it has taken is given back before the step's own
+    arrays are made, so that the two never add up.
+    """
+
+    def __init__(
+        self, update: Callable[[TrainingState, Any], tuple[TrainingState, Metrics]]
+    ) -> None:
+        self._update = jax.jit(update, donate_argnums=0)
+        self._compiled: set[tuple[tuple[int, ...], ...]] = set()
+        self.lower = self._update.lower
+
+    def __call__(self, state: TrainingState, batch: Any) -> tuple[TrainingState, Metrics]:
+        shapes = tuple(np.shape(leaf) for leaf in jax.tree.leaves(batch))
+        if shapes not in self._compiled:
+            self.lower(state, batch).compile()  # kept by JAX, for the call below
+            give_back_freed()
+            self._compiled.add(shapes)
+        return self._update(state, batch)
 
 
 def make_update(config: RunConfig) -> Update:
-    """The compiled step, `state, metrics = update(state, batch)`, a pure function of both.
+    """The step of a run: gradient, optimizer, average.
 
-    It takes over the memory of the state it is given. Where devices share a batch, the state is on all of them, and
-    the sums over the devices of gradients and metrics are all that moves between them.
+    Where devices share a batch, the state is on all of them, and the sums over the devices of gradients and metrics
+    are all that moves between them.
     """
     model = abstract_model(config.model)
     settings, task = config.training, config.task
@@ -66,4 +88,4 @@ def make_update(config: RunConfig) -> Update:
         metrics = Metrics(mean, weight, named, optax.tree.norm(gradients))
         return TrainingState(state.step + 1, weights, averaged, optimizer_state), metrics
 
-    return jax.jit(update, donate_argnums=0)
+    return Update(update)
