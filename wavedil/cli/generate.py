@@ -40,6 +40,7 @@ def generate(args: Generate) -> None:
         known_labels,
         num_samples_of,
         require_diffusion,
+        require_voicing,
     )
     from wavedil.models import wavenet_of
 
@@ -49,7 +50,9 @@ def generate(args: Generate) -> None:
     config = wavenet_of(painter).config
     diffusion = require_diffusion(model, args.steps, args.temperature)
     engine = "diffusion" if diffusion else str(choose_engine(painter, args.engine, args.weights))
-    guidance_of(model, args.guidance, labels)  # refuses before the work
+    # Both refuse before the work.
+    guidance_of(model, args.guidance, labels)
+    require_voicing(painter, args.voiced_temperature)
     if vocoder is not None:
         wanted = frames_drawn(args, model, vocoder, labels, len(files))
     else:
@@ -106,6 +109,7 @@ def _drawn(
                 progress=done,
                 engine=args.engine,
                 weights=args.weights,
+                voiced_temperature=args.voiced_temperature,
                 **how,
                 **asked,
             )
@@ -175,6 +179,8 @@ def _record(args: Generate, files: list[Path], engine: str) -> None:
         "guidance": args.guidance,
         "labels": labels_of(args),
     }
+    if args.voiced_temperature is not None:
+        made["voiced_temperature"] = args.voiced_temperature
     if args.vocoder is not None:
         made["vocoder"] = str(args.vocoder)
     write_json(record_of(args), made)

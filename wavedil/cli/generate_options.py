@@ -41,6 +41,9 @@ class Generate:
     default."""
     temperature: float = 1.0
     """Below 1 likely samples, or with --vocoder likely frames, become likelier; 1 draws as the model predicts."""
+    voiced_temperature: float | None = None
+    """The temperature where a voice is voiced, 0.7, say, for a vocoder trained with pitch; by default the same as
+    elsewhere."""
     seed: int = 0
     """The same seed gives the same sound."""
     count: int | None = None
@@ -142,10 +145,12 @@ def require_sane(args: Generate) -> None:
     require_positive(steps=args.steps)
     if args.seconds is not None and not 0 < args.seconds < float("inf"):
         raise UserError(f"seconds is {args.seconds:g}, but it must be above 0; 2, say")
-    if not 0 < args.temperature < float("inf"):
-        raise UserError(
-            f"temperature is {args.temperature:g}, but it must be above 0 and finite; 1, say"
-        )
+    for name, value in (
+        ("temperature", args.temperature),
+        ("voiced-temperature", args.voiced_temperature),
+    ):
+        if value is not None and not 0 < value < float("inf"):
+            raise UserError(f"{name} is {value:g}, but it must be above 0 and finite; 1, say")
     for name, value in (("pitch-factor", args.pitch_factor), ("flat-pitch", args.flat_pitch)):
         if value is not None and not 0 < value < float("inf"):
             raise UserError(f"--{name} is {value:g}, but it must be above 0 and finite")

@@ -18,7 +18,7 @@ CONDITION, FRAME, SAMPLE = range(3)
 def draw_samples(
     first: int, count: int, program: Any, world: Any, arena: Any, scratch: Any, now: Any,
     status: Any, table: Any, conditions: Any, given: Any, noise: Any, restart: Any, family: Any,
-    tables: Any, guidance: Any, temperature: float, work: Any, codes: Any, parameters: Any,
+    tables: Any, guidance: Any, temperature: Any, work: Any, codes: Any, parameters: Any,
 ) -> None:  # fmt: skip
     """Draws the codes of `count` signals from number `first` on.
 
@@ -40,7 +40,7 @@ def draw_samples(
       tables: As `draws.family`.
       guidance: Signals that share a draw, 1 or 2; how many outputs there are, and how many of them, the first ones,
         are extrapolated from the second signal's to the first one's; how far, and how far the others go.
-      temperature: Of the draws.
+      temperature: [signals, time], of the draws.
       work: Room for exponentials.
       codes: [signals, time], to be written.
       parameters: [signals, time or 0, num_outputs], to be written.
@@ -102,7 +102,8 @@ def draw_samples(
                     scale, with_labels = np.float32(far if k < guided else near), arena[start + k]
                     without = arena[start + k + size]
                     arena[start + k] = without + scale * (with_labels - without)
-                code = drawn(family, tables, arena, start, noise[signal, t], temperature, work)
+                warmth = temperature[signal, t]
+                code = drawn(family, tables, arena, start, noise[signal, t], warmth, work)
             for same in range(signal, signal + together):
                 codes[same, t] = code
                 status[same, CODE] = code

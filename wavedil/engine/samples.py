@@ -121,7 +121,7 @@ class Samples:
         noise: np.ndarray,
         *,
         restart: np.ndarray | None = None,
-        temperature: float = 1.0,
+        temperature: np.ndarray | None = None,
         parameters: bool = False,
     ) -> tuple[np.ndarray, np.ndarray]:
         """The next codes of every signal, and the outputs of the network that they were drawn from.
@@ -131,7 +131,7 @@ class Samples:
           given: [signals, time]: codes that are not drawn; below 0 where one is.
           noise: [signals, time, numbers], as `distribution.noise` draws it.
           restart: [signals, time]: where a sound begins after silence; by default nowhere but at the first sample ever.
-          temperature: As of `distribution.sample`.
+          temperature: [signals, time], as of `distribution.sample`; by default 1.
           parameters: Whether the outputs are wanted; else there are none.
         """
         shape = given.shape
@@ -140,6 +140,7 @@ class Samples:
         if conditions is None:
             conditions = np.zeros((shape[0], 1, 0), np.float32)
         restart = np.zeros(shape, bool) if restart is None else restart
+        temperature = np.ones(shape) if temperature is None else temperature
         program = self._program
         packed = (
             *(program.sections, program.operators, program.inputs, program.buffers),
@@ -147,13 +148,14 @@ class Samples:
         )
         conditions, given = _as(conditions, np.float32), _as(given, np.int32)
         noise, restart = _as(noise, np.float32), _as(restart, np.bool_)
+        temperature = _as(temperature, np.float32)
 
         def arguments(number: int) -> Any:
             first, count, scratch, now = self._groups[number]
             return (
                 *(first, count, packed, self._world, self._arena, scratch, now, self._status),
                 *(self._table, conditions, given, noise, restart, *self._family, self._guidance),
-                *(float(temperature), self._work[number], codes, outputs),
+                *(temperature, self._work[number], codes, outputs),
             )
 
         draw = loop.draw_samples.compiled(*arguments(0))

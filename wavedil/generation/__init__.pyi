@@ -5,6 +5,7 @@ from .conditions import between as between
 from .conditions import of_features as of_features
 from .conditions import of_sound as of_sound
 from .conditions import require_autoencoder as require_autoencoder
+from .conditions import require_voicing as require_voicing
 from .conditions import with_pitch as with_pitch
 from .diffusion import FAST_STEPS as FAST_STEPS
 from .diffusion import diffuse as diffuse

@@ -22,6 +22,8 @@ class Sounds:
       labels: Rows of each label, [sounds].
       features: Those of each sound, where the model takes them: a frame for every `hop` samples.
       before: Codes [sounds, time] that come before, at least one; silence where nothing does.
+      temperature: Of the draws where a sound is not voiced, or nothing says whether it is.
+      voiced_temperature: Where it is voiced; in between, of a voicing in between.
     """
 
     num_samples: Sequence[int]
@@ -29,6 +31,8 @@ class Sounds:
     labels: dict[str, np.ndarray]
     features: Sequence[Float[np.ndarray, "frames features"]] | None
     before: Int[np.ndarray, "sounds time"]
+    temperature: float
+    voiced_temperature: float
 
 
 class Chunk(NamedTuple):
@@ -40,10 +44,12 @@ class Chunk(NamedTuple):
     """[slots, time]: the number of each sample in its sound; negative before it."""
     given: Any
     """[slots, time]: the code of each sample that is not drawn; BEYOND for those that are."""
+    temperature: Any
+    """[slots, time]: of the draw of each sample."""
     labels: dict[str, Any]
     """[slots*frames] each."""
-    windows: Float[Array, "slots frames width features"] | None
-    """Each frame of features with its context."""
+    windows: Any
+    """[slots, frames, width, features]: each frame with its context; None of a model without features."""
     age: Any
     """`times`, where slots draw one sound after the other; None where each draws one."""
 

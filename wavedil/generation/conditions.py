@@ -122,6 +122,20 @@ def with_pitch(
     return changed
 
 
+def require_voicing(model: Model, temperature: float | None) -> None:
+    """Refuses a temperature of voiced samples where nothing says which these are.
+
+    Raises:
+      UserError: With the remedy.
+    """
+    local = getattr(wavenet_of(model).config, "local_conditioning", None)
+    if temperature is not None and (local is None or local.pitch is None):
+        raise UserError(
+            f"a temperature of voiced samples, {temperature:g}, is given, but the model's features carry no pitch that "
+            "would say which are voiced; use --temperature alone, or train a vocoder with --pitch"
+        )
+
+
 def require_autoencoder(model: Model) -> None:
     """Refuses a model without latents, which has nothing between two recordings.
 

@@ -40,7 +40,6 @@ def draw(
     model: WaveNet,
     sounds: Sounds,
     num_slots: int,
-    temperature: float,
     progress: Callable[[int, int], None] | None,
     engine: Engine,
     guidance: np.float32 | None = None,
@@ -65,7 +64,7 @@ def draw(
         )
         for number in range(plan.num_chunks):
             chunk = plan.chunk(number)
-            drawn.append(loop.draw(chunk, temperature))
+            drawn.append(loop.draw(chunk))
             plan.require_codes(number, chunk, drawn[-1])
             if progress is not None:
                 progress(plan.done_after(number), plan.total)
@@ -107,15 +106,26 @@ class _Plan:
         before = self.sounds.before[frames.sound[..., None], np.minimum(times, -1)]
         given = np.where(times < 0, before, BEYOND)
         times, given = (rows.reshape(len(rows), -1).astype(np.int32) for rows in (times, given))
+        windows = None if self.windows is None else self.windows.of(frames)
         labels = {name: rows.ravel() for name, rows in self.labels_of(frames.sound).items()}
         return Chunk(
             keys=self.sounds.keys[frames.sound],
             times=times,
             given=given,
+            temperature=self._temperature(windows, times.shape),
             labels=labels,
-            windows=None if self.windows is None else self.windows.of(frames),
+            windows=windows,
             age=times if self.several else None,
         )
+
+    def _temperature(self, windows: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray:
+        """That of the draw of every sample [slots, time], by the voicing of its frame."""
+        plain, voiced = self.sounds.temperature, self.sounds.voiced_temperature
+        if windows is None or plain == voiced:
+            return np.full(shape, plain, np.float32)
+        voicing = windows[:, :, windows.shape[2] // 2, -1]
+        rows = plain + voicing * (voiced - plain)
+        return np.repeat(rows, self.hop, axis=1).astype(np.float32)
 
     def labels_of(self, sounds: Int[np.ndarray, "slots ..."]) -> dict[str, np.ndarray]:
         """The rows of each label of the sounds in every slot; 0, no label, in every second one of those there twice."""
@@ -162,9 +172,9 @@ class _Windows:
         self._first = np.cumsum([0, *map(len, padded[:-1])])
         self._width = 2 * context + 1
 
-    def of(self, frames: Timeline) -> Float[Array, "slots frames width features"]:
+    def of(self, frames: Timeline) -> Float[np.ndarray, "slots frames width features"]:
         first = self._first[frames.sound] + frames.frame
-        return jnp.asarray(self._all[first[..., None] + np.arange(self._width)])
+        return self._all[first[..., None] + np.arange(self._width)]
 
 
 class _Scan:
@@ -187,9 +197,9 @@ class _Scan:
         self._loop = Loop(rings, jnp.zeros((), jnp.int32), jnp.asarray(before[:, absorbed]))
         self._draw = compiled(_draw, model, donate=(0,))
 
-    def draw(self, chunk: Chunk, temperature: float) -> Int[np.ndarray, "slots time"]:
+    def draw(self, chunk: Chunk) -> Int[np.ndarray, "slots time"]:
         """The codes of the next chunk."""
-        self._loop, codes = self._draw(self._loop, chunk, temperature, self._guidance)
+        self._loop, codes = self._draw(self._loop, chunk, self._guidance)
         return np.asarray(codes).T
 
 
@@ -200,30 +210,30 @@ def _state_after(model: WaveNet, codes: Array, labels: dict[str, Array], state: 
 
 
 def _draw(
-    model: WaveNet, loop: Loop, chunk: Chunk, temperature: Array, guidance: Array | None
+    model: WaveNet, loop: Loop, chunk: Chunk, guidance: Array | None
 ) -> tuple[Loop, Int[Array, "time slots"]]:
     """The codes of one chunk; with guidance those of two slots side by side are the same."""
     condition, local = condition_of(model, chunk)
     step = step_function(model, condition, local)
     distribution: Any = model.distribution
-    of_signal = jax.vmap(distribution.sample, (0, 0, None))
+    of_signal = jax.vmap(distribution.sample)
 
-    def sample(keys: PRNGKeyArray, parameters: Array) -> Array:
+    def sample(keys: PRNGKeyArray, parameters: Array, temperature: Array) -> Array:
         if guidance is None:
             return of_signal(keys, parameters, temperature)
         guided = distribution.guided(parameters[::2], parameters[1::2], guidance)
-        return jnp.repeat(of_signal(keys[::2], guided, temperature), 2)
+        return jnp.repeat(of_signal(keys[::2], guided, temperature[::2]), 2)
 
     age = None if chunk.age is None else chunk.age.T
     varying = condition.swapaxes(0, 1) if condition is not None and local else None
     now = Now(varying, *pitch_of(model, chunk))
 
-    def body(loop: Loop, given: tuple[PRNGKeyArray, Array, Now, Any]) -> tuple[Loop, Array]:
-        keys, codes, now, age = given
+    def body(loop: Loop, given: tuple[PRNGKeyArray, Array, Array, Now, Any]) -> tuple[Loop, Array]:
+        keys, codes, temperature, now, age = given
         silence = model.config.quantizer.silence
         before = loop.code if age is None else jnp.where(age == 0, silence, loop.code)
         parameters, rings = step(before, loop.rings, loop.position, now, age)
-        code = jnp.where(codes == BEYOND, sample(keys, parameters), codes)
+        code = jnp.where(codes == BEYOND, sample(keys, parameters, temperature), codes)
         return Loop(rings, loop.position + 1, code), code
 
-    return lax.scan(body, loop, (keys_of(chunk).T, chunk.given.T, now, age))
+    return lax.scan(body, loop, (keys_of(chunk).T, chunk.given.T, chunk.temperature.T, now, age))

@@ -40,7 +40,7 @@ class Compiled:
         self._samples.begin(before[:, start])
         self._before = before[:, start + 1 : absorbed + 1]
 
-    def draw(self, chunk: Chunk, temperature: float) -> Int[np.ndarray, "slots time"]:
+    def draw(self, chunk: Chunk) -> Int[np.ndarray, "slots time"]:
         """The codes of the next chunk."""
         condition, noise = self._surroundings(chunk)
         if self._before.shape[1]:
@@ -49,7 +49,7 @@ class Compiled:
             self._before = self._before[:, :0]
         restart = None if chunk.age is None else chunk.age == 0
         codes, _ = self._samples.run(
-            condition, chunk.given, noise, restart=restart, temperature=temperature
+            condition, chunk.given, noise, restart=restart, temperature=chunk.temperature
         )
         return codes
 

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int, PRNGKeyArray
 from wavedil.engine import Weights
 from wavedil.errors import UserError, require_positive
 from wavedil.generation.chunk import Sounds
+from wavedil.generation.conditions import require_voicing
 from wavedil.generation.drawing import draw
 from wavedil.generation.engines import EngineName, choose_engine, require_wavenet
 from wavedil.generation.guidance import guidance_of
@@ -28,6 +29,7 @@ def generate(
     batch_size: int | None = None,
     prompt: Int[np.ndarray, "batch time"] | Int[np.ndarray, " time"] | None = None,
     temperature: float = 1.0,
+    voiced_temperature: float | None = None,
     labels: Mapping[str, Any] | None = None,
     features: Float[np.ndarray, "frames features"]
     | Sequence[Float[np.ndarray, "frames features"]]
@@ -55,6 +57,7 @@ def generate(
       prompt: Codes that come before, absorbed in one parallel pass; one for all signals, or one each. They
         are not part of the result.
       temperature: Above 0; below 1 likely samples become likelier.
+      voiced_temperature: That of voiced samples, for a model whose features carry pitch; by default as the others.
       labels: A value for all signals, or one for each (`Vocabulary.rows`); unlabelled by default.
       features: Those of each sound; of one sound, or a list.
       progress: Called with the samples drawn so far and in all.
@@ -84,11 +87,16 @@ def generate(
 
     Reference: Le Paine et al. 2016, "Fast WaveNet generation algorithm", arXiv:1611.09482.
     """
-    if not 0 < temperature < np.inf:
-        raise UserError(
-            f"temperature is {temperature}, but it must be above 0 and finite; use 1, or 0.01 for the likeliest"
-        )
+    for name, value in (
+        ("temperature", temperature),
+        ("voiced_temperature", voiced_temperature),
+    ):
+        if value is not None and not 0 < value < np.inf:
+            raise UserError(
+                f"{name} is {value}, but it must be above 0 and finite; use 1, or 0.01 for the likeliest"
+            )
     given, model = model, require_wavenet(model)
+    require_voicing(model, voiced_temperature)
     scale = guidance_of(given, guidance, labels)
     config = model.config
     model.conditioning.require_features(features is not None)
@@ -112,12 +120,14 @@ def generate(
         labels={name: np.asarray(row, np.int32) for name, row in rows.items()},
         features=frames,
         before=_codes_before(prompt, len(counts), config.quantizer),
+        temperature=temperature,
+        voiced_temperature=temperature if voiced_temperature is None else voiced_temperature,
     )
     num_slots = (
         len(counts) if frames is None else batch_size or fitting_slots(list(map(len, frames)))
     )
     chosen = choose_engine(model, engine, weights)
-    drawn = draw(model, sounds, num_slots, temperature, progress, chosen, scale)
+    drawn = draw(model, sounds, num_slots, progress, chosen, scale)
     remark(
         [config.quantizer.decode(codes) for codes in drawn],
         f"raise the temperature, which is {temperature:g}"

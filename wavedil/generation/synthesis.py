@@ -33,6 +33,7 @@ def synthesize(
     features: Any = None,
     vocoder: Model | None = None,
     temperature: float = 1.0,
+    voiced_temperature: float | None = None,
     steps: int | None = None,
     engine: EngineName = "auto",
     weights: Weights = "float32",
@@ -51,6 +52,7 @@ def synthesize(
       features: [frames, features] of a sound, or a list of them, for a vocoder.
       vocoder: Of a FeatureNet: the vocoder that makes sound of the frames that it draws, of the same features.
       temperature: Below 1 likely samples become likelier; of a FeatureNet likely frames.
+      voiced_temperature: As of `generate`; of a FeatureNet that of its vocoder.
       steps: In which a DiffWave turns noise into sound, 6 by default; more take longer and come nearer.
       engine: As of `generate`.
       weights: As of `generate`.
@@ -73,7 +75,10 @@ def synthesize(
             f"a vocoder is given, but the model is {with_article(config.name)}, which draws sound itself; leave "
             "vocoder out, or give a model of features (task features)"
         )
-    drawing: dict[str, Any] = {"engine": engine, "weights": weights, "guidance": guidance}
+    painter = model if vocoder is None else vocoder
+    conditions.require_voicing(painter, voiced_temperature)
+    drawing: dict[str, Any] = {"engine": engine, "weights": weights}
+    drawing["voiced_temperature"] = voiced_temperature
     if require_diffusion(model, steps, temperature):
         if like is not None or features is not None:
             raise UserError(
@@ -97,14 +102,9 @@ def synthesize(
         options: dict[str, Any] = {"labels": labels, "temperature": temperature}
         options |= {"seconds": seconds, "batch_size": num_labelled(labels) or 1}
         wanted = conditions_drawn(model, vocoder, seed, guidance=guidance, **options)
-        return _of_conditions(
-            vocoder,
-            wanted,
-            seed,
-            labels=known_labels(vocoder, labels),
-            engine=engine,
-            weights=weights,
-        )
+        known = known_labels(vocoder, labels)
+        return _of_conditions(vocoder, wanted, seed, labels=known, **drawing)
+    drawing["guidance"] = guidance
     if like is not None and features is not None:
         raise UserError("like and features both say what the sound is; leave one of them out")
     if like is not None:
