@@ -5,6 +5,7 @@
     python experiments/vocoder/pitch.py none         each of the three trains a vocoder of equal parameters and steps
     python experiments/vocoder/pitch.py input
     python experiments/vocoder/pitch.py blocks
+    python experiments/vocoder/pitch.py temperature  after input: lower temperatures, everywhere and where voiced
 
 Each part adds its row to results.json, under "pitch". A part that is interrupted goes on where it was; another number
 of steps, `--steps 6000`, is another row.
@@ -40,6 +41,8 @@ HIDDEN_CHANNELS = {"none": 135, "input": 128, "blocks": 135}
 NUM_RESYNTHESISED = 20
 NUM_ESTIMATED = 100
 PITCH_FACTOR = 1.2
+# Of all samples, and of those that are voiced.
+TEMPERATURES = ((1.0, 1.0), (0.8, 0.8), (1.0, 0.8), (1.0, 0.6), (0.8, 0.6))
 
 
 def main(arguments: list[str]) -> None:
@@ -53,6 +56,10 @@ def main(arguments: list[str]) -> None:
             _write(part, estimator())
         elif part == "cost":
             _write(part, cost())
+        elif part == "temperature":
+            for plain, voiced in TEMPERATURES:
+                name = f"input, {steps} steps, temperature {plain}, voiced {voiced}"
+                _write(name, at_temperature(steps, plain, voiced))
         else:
             _write(f"{part}, {steps} steps", train_and_score(part, steps))
 
@@ -186,6 +193,31 @@ def train_and_score(taps: str, steps: int) -> dict[str, object]:
     ]
     of_higher = errors([target for _, target in known], voices, PITCH_FACTOR)
     return row | {f"higher_{name}": value for name, value in of_higher._asdict().items()}
+
+
+def at_temperature(steps: int, plain: float, voiced: float) -> dict[str, object]:
+    """Scores what the vocoder with taps at its input makes of recordings at a temperature of its own where voiced."""
+    model = wd.load(RUNS / f"pitch_input_{steps}")
+    chosen = spread(TASK.read(config_of("input", steps)).test, NUM_RESYNTHESISED)
+    sounds = read_sounds(CORPUS, [item.path for item in chosen])
+    codes = wd.generate(
+        model,
+        0,
+        features=[np.asarray(item.features) for item in chosen],
+        temperature=plain,
+        voiced_temperature=voiced,
+    )
+    made = [
+        model.config.quantizer.decode(row[: item.num_samples])
+        for row, item in zip(codes, chosen, strict=True)
+    ]
+    local = model.config.local_conditioning
+    distances = mean_distances(sounds, made, 8000, None if local is None else local.mel)
+    return {
+        "stft": distances.stft,
+        "mel_cepstral_db": distances.mel_cepstral_db,
+        **errors(list(map(voice, sounds)), list(map(voice, made)))._asdict(),
+    }
 
 
 def _write(name: str, row: dict[str, object]) -> None:
