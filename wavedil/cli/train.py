@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import tyro
 
+from wavedil.cli.hosts import LOST, HostsConfig, joined
 from wavedil.cli.tables import number, unit
 from wavedil.data import CorpusConfig
 from wavedil.errors import UserError
@@ -61,6 +62,7 @@ class Train:
     task_options: Annotated[Any, tyro.conf.arg(name="")]
     model: Any
     training: TrainingConfig
+    hosts: HostsConfig = HostsConfig()
 
     @classmethod
     def defaults(
@@ -165,13 +167,24 @@ def train(args: Train) -> int:
     Raises:
       UserError: If the recordings or the run folder cannot be used.
     """
-    run = run_training(args.run_config, args.run_folder)
+    with joined(args.hosts):
+        run = run_training(args.run_config, args.run_folder)
+        is_first = _is_first()
     if run.stopped_by is not None:
         return stopped(run)
+    if not is_first:
+        return 0
     scores = ", ".join(f"{number(value)} {unit(name)}" for name, value in run.held_out.items())
     print(f"held out: {scores or 'nothing'} after {run.step} steps")
     print(f"the model is in {run.folder / 'model'}; {_what_next(run)}")
     return 0
+
+
+def _is_first() -> bool:
+    """Whether this host has the run's folder."""
+    import jax
+
+    return jax.process_index() == 0
 
 
 def _what_next(run: "Run") -> str:
@@ -209,16 +222,17 @@ def run_training(config: RunConfig, folder: Path, corpus: "Corpus | None" = None
     """Trains, or resumes, with progress; exits with 1 where the loss is no longer finite, or the disk is full."""
     from wavedil.files import WriteError
     from wavedil.runs import train_shown
-    from wavedil.training import TrainingError
+    from wavedil.training import LostHostError, TrainingError
 
+    code = 1
     try:
         return train_shown(config, folder, corpus)
     except TrainingError as error:
-        problem = str(error)
+        problem, code = str(error), LOST if isinstance(error, LostHostError) else 1
     except WriteError as error:  # before the first step
         problem = f"{error.filename} cannot be written: {error.strerror}"
     print(f"wavedil: error: {problem}", file=sys.stderr)
-    raise SystemExit(1)
+    raise SystemExit(code)
 
 
 def stopped(run: "Run") -> int:

@@ -1,6 +1,6 @@
 """The order of training windows: which of them meet in a batch, and when."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,22 @@ _STEP = 64
 # A smaller share of the targets is not worth a compilation, or rows that predict nothing.
 _LITTLE = 0.05
 _MOST_PASSES = 64
+
+
+class Part(NamedTuple):
+    """Which of the windows of a batch one host makes, where several share it: a stretch of them, in their order."""
+
+    host: int = 0
+    num_hosts: int = 1
+
+    def of(self, rows: Any) -> Any:
+        """That part of an array's first axis."""
+        count = len(rows)
+        begin, end = (count * host // self.num_hosts for host in (self.host, self.host + 1))
+        return rows[begin:end]
+
+
+ALL = Part()
 
 
 class Group(NamedTuple):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float32, Int32
 
-from wavedil.data.batching import ABSENT, BatchOrder
+from wavedil.data.batching import ABSENT, ALL, BatchOrder, Part
 from wavedil.errors import UserError, require_positive
 from wavedil.frames import crop
 
@@ -90,9 +90,10 @@ class FrameWindows:
             f"{frames:,.0f} frames predicted a step; {steps:,} steps are {passes:,.3g} passes over the recordings"
         ]
 
-    def batch(self, step: int) -> FrameBatch:
-        """The batch of a step, 0 or more; the same for the same seed and step, always."""
+    def batch(self, step: int, part: Part = ALL) -> FrameBatch:
+        """The batch of a step, 0 or more, or a part of it; the same for the same seed and step, always."""
         group, windows = self._order.batch(step)
+        windows = part.of(windows)
         context = self._context if group.has_context else 0
         time = np.arange(-context, group.length)
         present = windows != ABSENT

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float32, Int32
 
-from wavedil.data.batching import ABSENT, BatchOrder
+from wavedil.data.batching import ABSENT, ALL, BatchOrder, Part
 from wavedil.data.recording import Recording
 from wavedil.errors import UserError, require_positive
 from wavedil.frames import crop
@@ -88,11 +88,11 @@ class LabelledWindows:
             f"{passes:,.3g} passes over {len(self._recordings):,} recordings"
         ]
 
-    def batch(self, step: int) -> LabelledBatch:
-        """The batch of a step, 0 or more; the same for the same seed and step, always."""
+    def batch(self, step: int, part: Part = ALL) -> LabelledBatch:
+        """The batch of a step, 0 or more, or a part of it; the same for the same seed and step, always."""
         group, windows = self._order.batch(step)
         rng = np.random.default_rng([self._seed % 2**32, step])
-        places = rng.random(len(windows))
+        places, windows = part.of(rng.random(len(windows))), part.of(windows)
         rows = [
             self._cut(int(window), group.length, place)
             for window, place in zip(windows, places, strict=True)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32
 
+from wavedil.data.batching import ALL, Part
 from wavedil.data.pair import Pair
 from wavedil.errors import UserError, require_positive
 from wavedil.frames import crop
@@ -82,11 +83,12 @@ class PairWindows:
             f"{self._context_samples:,} before it; {steps:,} steps are {passes:,.3g} passes over the pairs"
         ]
 
-    def batch(self, step: int) -> PairBatch:
-        """The batch of a step, 0 or more; the same for the same seed and step, always."""
-        numbers = step * self._batch_size + np.arange(self._batch_size)
+    def batch(self, step: int, part: Part = ALL) -> PairBatch:
+        """The batch of a step, 0 or more, or a part of it; the same for the same seed and step, always."""
+        numbers = part.of(step * self._batch_size + np.arange(self._batch_size))
         windows = [self._window(*divmod(int(number), len(self._pair))) for number in numbers]
-        places = np.random.default_rng([self._seed % 2**32, 0, step]).random(len(windows))
+        rng = np.random.default_rng([self._seed % 2**32, 0, step])
+        places = part.of(rng.random(self._batch_size))
         rows = [self._cut(window, place) for window, place in zip(windows, places, strict=True)]
         dry, wet = (np.stack(part)[..., None] for part in zip(*rows, strict=True))
         settings = [self._pairs[self._pair[window]].knobs for window in windows]

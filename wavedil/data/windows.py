@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float32, Int32
 
-from wavedil.data.batching import ABSENT, TARGETS, BatchOrder
+from wavedil.data.batching import ABSENT, ALL, TARGETS, BatchOrder, Part
 from wavedil.data.recording import Recording
 from wavedil.errors import UserError, require_positive
 from wavedil.frames import BEYOND, crop, num_frames, sound_frames, stretch
@@ -149,11 +149,12 @@ class TrainingWindows:
             "recordings"
         ]
 
-    def batch(self, step: int) -> Batch:
-        """The batch of a step, 0 or more; the same for the same seed and step, always."""
+    def batch(self, step: int, part: Part = ALL) -> Batch:
+        """The batch of a step, 0 or more, or a part of it; the same for the same seed and step, always."""
         if step < 0:
             raise UserError(f"step is {step}; steps are counted from 0")
         group, windows = self._order.batch(step)
+        windows = part.of(windows)
         context = self._context_samples if group.has_context else 1
         rows = [self._cut(int(window), context, group.length) for window in windows]
         codes, before, features = zip(*rows, strict=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
@@ -19,9 +20,13 @@ SHARED = "batch"
 def mesh_of(num_devices: int) -> Mesh | None:
     """The first so many devices, as a mesh of one axis, SHARED; None for one device, which needs none.
 
+    Of several hosts each gives as many of its own, in the order of the hosts.
+
     Raises:
-      UserError: If there are fewer.
+      UserError: If there are fewer, or the hosts cannot give equally many.
     """
+    if jax.process_count() > 1:
+        return _mesh_of_hosts(num_devices)
     devices = jax.local_devices()
     if num_devices > len(devices):
         begin = f"; begin with JAX_NUM_CPU_DEVICES={num_devices} to have more"
@@ -36,6 +41,22 @@ def mesh_of(num_devices: int) -> Mesh | None:
         (num_devices,), (SHARED,), (AxisType.Auto,), devices=devices[:num_devices]
     )
     return mesh
+
+
+def _mesh_of_hosts(num_devices: int) -> Mesh:
+    num_hosts, devices = jax.process_count(), jax.devices()
+    each = min(sum(one.process_index == host for one in devices) for host in range(num_hosts))
+    if num_devices % num_hosts or num_devices > num_hosts * each:
+        most = num_hosts * each
+        raise UserError(
+            f"devices is {num_devices}, but {num_hosts} hosts with {each} ({devices[0].platform}) each share the "
+            f"batches; use {f'a multiple of {num_hosts} up to {most}' if each > 1 else most}"
+        )
+    chosen = [
+        [one for one in devices if one.process_index == host][: num_devices // num_hosts]
+        for host in range(num_hosts)
+    ]
+    return Mesh(np.array(chosen).reshape(-1), (SHARED,), axis_types=(AxisType.Auto,))
 
 
 def on_one_device(tree: Any) -> Any:

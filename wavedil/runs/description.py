@@ -56,5 +56,5 @@ def describe(config: RunConfig) -> list[str]:
         parts.append(f"{facts['generation_state_bytes']:,} bytes of state while it generates")
     if "stream_state_bytes" in facts:
         parts.append(f"{facts['stream_state_bytes']:,} bytes of state while it follows a stream")
-    device = jax.devices()[0]
+    device = jax.local_devices()[0]
     return [f"device: {device.device_kind} ({device.platform})", ", ".join(parts)]

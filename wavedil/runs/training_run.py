@@ -2,32 +2,33 @@
 
 import contextlib
 import dataclasses
-import functools
-import operator
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from wavedil.data.config import CorpusConfig
-from wavedil.data.corpus import spread
-from wavedil.data.fingerprints import Fingerprint, num_trained
 from wavedil.errors import UserError, suggestion
-from wavedil.formats.saved_model import save
 from wavedil.models.registry import Model
 from wavedil.report.terminal import escaped_output, progress, say, training_progress
+from wavedil.runs.config import from_values, to_values
 from wavedil.runs.description import describe
-from wavedil.runs.folder import RunFolder
-from wavedil.runs.samples import EXAMPLE_SECONDS, NUM_EXAMPLES, SampleFiles, forget_after
-from wavedil.runs.start import settings_of, settings_to_resume, weights_from, with_scales
+from wavedil.runs.keeping import (
+    Kept,
+    as_trained,
+    kept,
+    kept_elsewhere,
+    same_on_all_hosts,
+    windows_of,
+)
+from wavedil.runs.start import settings_of, settings_to_resume
 from wavedil.tasks.registry import named_task
-from wavedil.training.checkpoints import Checkpoints
 from wavedil.training.config import TrainingConfig
-from wavedil.training.loop import run_loop, take_up
-from wavedil.training.metrics import MetricsLog, Report
-from wavedil.training.parts import require_divided
-from wavedil.training.task import Corpus, RunConfig, Task, Windows
+from wavedil.training.hosts import Hosts
+from wavedil.training.loop import run_loop
+from wavedil.training.metrics import Report
+from wavedil.training.task import Corpus, RunConfig, Task
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -128,7 +129,9 @@ def train_shown(
         lines.extend(corpus.describe())
     config = config.task.resolve(config, corpus)  # refuses what does not fit before more is said
     lines.extend(describe(config))
-    lines.extend(_windows(config, corpus).describe(config.training.steps))
+    lines.extend(windows_of(config, corpus).describe(config.training.steps))
+    if not Hosts().first:
+        return train_as(config, folder, corpus=corpus, warn=say)
     with escaped_output():
         print("\n".join(lines))
     with training_progress() as report:
@@ -145,6 +148,9 @@ def train_as(
 ) -> Run:
     """Trains what a configuration says, from the start or from the newest complete checkpoint in the folder.
 
+    After `jax.distributed.initialize`, called by each of several hosts with the same arguments, they train it together:
+    the folder is that of host 0, which alone reads and writes it.
+
     Args:
       config: Task, corpus, model and training settings.
       folder: The run folder; see `runs.folder`.
@@ -156,74 +162,26 @@ def train_as(
       UserError: If the folder belongs to another configuration, another process trains in it, or
         the corpus cannot be used.
       NonFiniteError: If a loss or gradient is not finite.
+      LostHostError: If another host has ended, or is gone.
       TrainingError: If something cannot be saved, because the disk is full, say.
     """
     task, begun = config.task, time.perf_counter()
+    hosts = Hosts()
     corpus = task.read(config) if corpus is None else corpus
-    config = with_scales(task.resolve(config, corpus), folder)
-    windows = _windows(config, corpus)
-    held_out = corpus.held_out(config.training.evaluate_seconds)
-    run = RunFolder(folder)
-    start = functools.partial(weights_from, config) if config.start_from else None
+    config = task.resolve(config, corpus)
+    hosts.require_same(**same_on_all_hosts(config, corpus))
     with contextlib.ExitStack() as stack:
-        stack.enter_context(run.locked())
-        before = () if run.config.exists() else _recordings_before(config, corpus, warn)
-        run.claim(config, getattr(corpus, "fingerprints", ()), before)
-        checkpoints = stack.enter_context(
-            contextlib.closing(Checkpoints(run.checkpoints, run.stored_name))
-        )
-        state = take_up(config, checkpoints, warn, start)
-        config = run.go_on(config, int(state.step))
-        run.metrics.forget_after(int(state.step))
-        forget_after(run, int(state.step))
-        tensorboard = run.tensorboard if config.training.tensorboard else None
-        log = stack.enter_context(
-            contextlib.closing(MetricsLog(run.metrics, tensorboard, config.training, report))
-        )
-        publish = functools.partial(_publish, config, run.model)
-        excerpts = corpus.held_out(EXAMPLE_SECONDS)
-        excerpts = spread(excerpts, min(NUM_EXAMPLES, len(excerpts)))
-        sampler = SampleFiles(run, config, excerpts, log, warn)
-        ended = run_loop(config, windows, held_out, checkpoints, log, publish, state, sampler)
-    model = _as_trained(ended.model, config)
+        own: list[Kept] = []
+
+        def begin() -> dict[str, Any]:
+            own.append(stack.enter_context(kept(config, corpus, folder, report, warn)))
+            return to_values(own[0].config)
+
+        values = hosts.from_first(begin)
+        run = own[0] if own else kept_elsewhere(from_values(values), corpus)
+        run = run._replace(state=hosts.arrays_of_first(run.state))
+        ended = run_loop(**run._asdict(), hosts=hosts)
+        held_out = run.log.last_held_out
+    model = as_trained(ended.model, run.config)
     seconds = time.perf_counter() - begun
-    return Run(model, run.path, ended.step, config, ended.stopped_by, log.last_held_out, seconds)
-
-
-def _windows(config: RunConfig, corpus: Corpus) -> Windows:
-    """The training batches, which the devices can share."""
-    windows = config.task.windows(config, corpus)
-    # A task of one's own need not say; its batches are looked at as they come.
-    require_divided(config.training, getattr(windows, "batch_sizes", ()))
-    return windows
-
-
-def _recordings_before(
-    config: RunConfig, corpus: Corpus, warn: Callable[[str], None]
-) -> Sequence[Fingerprint]:
-    """The recordings of the run whose weights a new one starts from; says which of them the new one holds out."""
-    if not config.start_from:
-        return ()
-    listed = RunFolder(config.start_from).read_recordings()
-    if not listed:
-        return ()
-    before = [dataclasses.replace(item, before=True) for item in listed]
-    counts = num_trained(corpus.test, before)
-    firsts = [0 if item.scored is None else item.scored[0] for item in corpus.test]
-    num_seen = sum(map(operator.gt, counts, firsts))
-    if num_seen:
-        warn(
-            f"{num_seen} of {len(firsts)} held-out recordings were trained on in {config.start_from}; scores of them "
-            "are not of sound that is new to the model"
-        )
-    return before
-
-
-def _publish(config: RunConfig, folder: Path, model: Model) -> None:
-    save(_as_trained(model, config), folder, overwrite=True)
-
-
-def _as_trained(model: Model, config: RunConfig) -> Model:
-    """The model, which knows from then on what it was trained for, and on recordings read how."""
-    model.task, model.corpus = config.task, config.corpus
-    return model
+    return Run(model, Path(folder), ended.step, run.config, ended.stopped_by, held_out, seconds)

@@ -4,6 +4,8 @@ from .checkpoints import Checkpoints as Checkpoints
 from .config import TrainingConfig as TrainingConfig
 from .finite import NonFiniteError as NonFiniteError
 from .finite import TrainingError as TrainingError
+from .hosts import Hosts as Hosts
+from .hosts import LostHostError as LostHostError
 from .loop import Ended as Ended
 from .loop import run_loop as run_loop
 from .loop import take_up as take_up

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import orbax.checkpoint as ocp
 
 from wavedil.errors import UserError
@@ -19,6 +20,8 @@ from wavedil.training.checksums import require_unchanged, write_checksums
 from wavedil.training.state import TrainingState
 
 _KEEP = 2
+# Of several hosts the first has all there is, for devices that share a batch hold the same; it waits for no other.
+_ALONE = ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0})
 # Bytes of a checkpoint beside its numbers: a few dozen small files.
 _ROOM_FOR_NAMES = 1 << 18
 
@@ -103,7 +106,7 @@ class Checkpoints:
             try:
                 require_unchanged(self._folder / str(step))
                 # By itself: the manager draws conclusions from the newest checkpoint, which may be the broken one.
-                with ocp.StandardCheckpointer() as reader:
+                with ocp.StandardCheckpointer(multiprocessing_options=_ALONE) as reader:
                     mapping = reader.restore(self._link / str(step) / "default", target)
             except Exception as error:  # whatever is wrong, the one before may be whole
                 lines = str(error).splitlines() or [type(error).__name__]
@@ -128,7 +131,11 @@ class Checkpoints:
 
     def _open(self) -> ocp.CheckpointManager:
         options = ocp.CheckpointManagerOptions(
-            max_to_keep=_KEEP, enable_async_checkpointing=False, cleanup_tmp_directories=True
+            max_to_keep=_KEEP,
+            enable_async_checkpointing=False,
+            cleanup_tmp_directories=True,
+            create=False,
+            multiprocessing_options=_ALONE,
         )
         return ocp.CheckpointManager(self._link, options=options)
 
@@ -147,6 +154,8 @@ class Checkpoints:
         """The state with string keys only: integer keys and tuples change type on their way through a file."""
         # Of one device, so that it does not matter how many there are where it is read.
         stored = on_one_device(_renamed(state, self._stored_name))
+        if jax.process_count() > 1:
+            stored = jax.tree.map(_as_numpy, stored)
         optimizer = jax.tree.leaves(stored.optimizer)
         return {
             "step": stored.step,
@@ -164,6 +173,11 @@ class Checkpoints:
         stored = TrainingState(mapping["step"], mapping["weights"], mapping["averaged"], optimizer)
         own_name = {self._stored_name(name): name for name in like.weights}
         return _renamed(stored, own_name.__getitem__)
+
+
+def _as_numpy(leaf: Any) -> Any:
+    """Arrays as the library takes them from one of several hosts."""
+    return leaf if isinstance(leaf, jax.ShapeDtypeStruct) else np.asarray(leaf)
 
 
 def _renamed(state: TrainingState, rename: Callable[[str], str]) -> TrainingState:

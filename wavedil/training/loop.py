@@ -18,6 +18,7 @@ from wavedil.ops.devices import on_one_device
 from wavedil.training.ahead import ahead
 from wavedil.training.checkpoints import Checkpoints
 from wavedil.training.finite import NonFiniteError, TrainingError, require_finite_state
+from wavedil.training.hosts import Hosts, LostHostError, lost, own_part
 from wavedil.training.interrupt import StopSignal
 from wavedil.training.metrics import MetricsLog
 from wavedil.training.parts import everywhere, shared
@@ -39,6 +40,20 @@ class Sampler(Protocol):
         """Draws and keeps them; progress may raise, to give up."""
 
 
+class Saves(Protocol):
+    """Keeps the states from which a run goes on, as `Checkpoints` does."""
+
+    @property
+    def newest(self) -> int | None:
+        """Step of the newest; None where there is none."""
+
+    def save(self, state: TrainingState) -> None:
+        """Keeps a state under its step."""
+
+    def discard(self, step: int) -> None:
+        """Gives up that of a step."""
+
+
 class Ended(NamedTuple):
     """How a loop ended."""
 
@@ -53,11 +68,12 @@ def run_loop(
     config: RunConfig,
     windows: Windows,
     held_out: Sequence[Any],
-    checkpoints: Checkpoints,
+    checkpoints: Saves,
     log: MetricsLog,
     publish: Callable[[Model], None],
     state: TrainingState,
     sampler: Sampler,
+    hosts: Hosts | None = None,
 ) -> Ended:
     """Trains from a state to the last step.
 
@@ -79,11 +95,14 @@ def run_loop(
       publish: Saves the model, with its averaged weights, for those who use it.
       state: From `take_up`.
       sampler: Draws sounds now and then.
+      hosts: That take the same steps; those which keep nothing have nothing held out, and what they save goes nowhere.
 
     Raises:
       NonFiniteError: If a loss or gradient is not finite.
+      LostHostError: If another host has ended, or is gone.
       TrainingError: If something cannot be saved, because the disk is full, say.
     """
+    hosts, stopped = hosts or Hosts(), None
     settings, task = config.training, config.task
     averaged = functools.partial(_averaged, abstract_model(config.model))
     update = make_update(config)
@@ -104,7 +123,7 @@ def run_loop(
     with (
         _saying_what_is_saved(checkpoints),
         StopSignal() as stop,
-        ahead(windows.batch, range(step, settings.steps)) as batches,
+        ahead(own_part(windows, hosts.part), range(step, settings.steps)) as batches,
     ):
 
         def evaluate() -> None:
@@ -125,8 +144,11 @@ def run_loop(
             evaluate()
         if sampler.due(step):
             sample()
-        while step < settings.steps and stop.received is None:
+        while step < settings.steps:
             batch = shared(settings, next(batches))
+            stopped = hosts.meet(stop.received)
+            if stopped is not None:
+                break
             shapes = tuple(np.shape(leaf) for leaf in jax.tree.leaves(batch))
             is_new = shapes not in compiled
             if is_new:
@@ -153,7 +175,8 @@ def run_loop(
                     publish(averaged(state))
         save()
         publish(averaged(state))
-    return Ended(averaged(state), step, stop.received)
+        stopped = hosts.meet(stopped or stop.received)
+    return Ended(averaged(state), step, stopped)
 
 
 def take_up(
@@ -181,7 +204,7 @@ def take_up(
 
 
 @contextlib.contextmanager
-def _saying_what_is_saved(checkpoints: Checkpoints) -> Iterator[None]:
+def _saying_what_is_saved(checkpoints: Saves) -> Iterator[None]:
     """Adds to what ends a run early what it has left, and what to do."""
     try:
         yield
@@ -192,9 +215,14 @@ def _saying_what_is_saved(checkpoints: Checkpoints) -> Iterator[None]:
         remedy = "make room, and the same command resumes"
         problem = f"{error.filename} cannot be written: {error.strerror}"
         raise TrainingError(f"{problem}; {_saved(checkpoints)}; {remedy}") from error
+    except jax.errors.JaxRuntimeError as error:
+        if not lost(error):
+            raise
+        remedy = "the same commands, on all hosts, resume"
+        raise LostHostError(f"another host has ended; {_saved(checkpoints)}; {remedy}") from error
 
 
-def _saved(checkpoints: Checkpoints) -> str:
+def _saved(checkpoints: Saves) -> str:
     """What a run that cannot go on has left, for people."""
     step = checkpoints.newest
     return "no checkpoint was saved" if step is None else f"the checkpoint of step {step} is whole"

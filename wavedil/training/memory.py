@@ -46,7 +46,7 @@ def at_once(batch_size: int, settings: TrainingConfig) -> int:
     import jax
 
     # Devices on a CPU share its memory.
-    devices = 1 if jax.default_backend() == "cpu" else settings.devices
+    devices = jax.process_count() if jax.default_backend() == "cpu" else settings.devices
     return max(1, batch_size // (settings.accumulate * devices))
 
 
@@ -64,7 +64,7 @@ def _available_bytes() -> int:
     """The memory of the device, or of this machine as far as this process may use it."""
     import jax
 
-    device = jax.devices()[0]
+    device = jax.local_devices()[0]
     if device.platform != "cpu":
         return int((device.memory_stats() or {}).get("bytes_limit", 2**62))
     physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -8,6 +8,7 @@ The loss of a batch is a sum over its counted targets and their number, so those
     update                  (sum of all gradients) / (sum of all weights), once, the same on all devices
 """
 
+import functools
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -49,18 +50,36 @@ def require_divided(settings: TrainingConfig, batch_sizes: Collection[int]) -> N
 
 
 def shared(settings: TrainingConfig, batch: Any) -> Any:
-    """The batch on the devices that share it, each with its part of the windows, the first axis of every array."""
-    count = settings.devices * settings.accumulate
+    """The batch on the devices that share it, each with its part of the windows, the first axis of every array.
+
+    Args:
+      settings: Say how many devices and parts.
+      batch: Of several hosts, the part of this one.
+    """
+    count, num_hosts = settings.devices * settings.accumulate, jax.process_count()
     if count > 1:
-        require_divided(settings, {len(np.atleast_1d(leaf)) for leaf in jax.tree.leaves(batch)})
+        sizes = {len(np.atleast_1d(leaf)) * num_hosts for leaf in jax.tree.leaves(batch)}
+        require_divided(settings, sizes)
     mesh = mesh_of(settings.devices)
-    return batch if mesh is None else jax.device_put(batch, NamedSharding(mesh, P(SHARED)))
+    if mesh is None:
+        return batch
+    split = NamedSharding(mesh, P(SHARED))
+    if num_hosts > 1:
+        return jax.tree.map(functools.partial(jax.make_array_from_process_local_data, split), batch)
+    return jax.device_put(batch, split)
 
 
 def everywhere(settings: TrainingConfig, tree: Any) -> Any:
     """The arrays on all devices that share a batch."""
     mesh = mesh_of(settings.devices)
-    return tree if mesh is None else jax.device_put(tree, NamedSharding(mesh, P()))
+    if mesh is None:
+        return tree
+    alike = NamedSharding(mesh, P())
+    if jax.process_count() > 1:  # where device_put would compare all hosts, leaf by leaf
+        return jax.tree.map(
+            lambda leaf: jax.make_array_from_process_local_data(alike, np.asarray(leaf)), tree
+        )
+    return jax.device_put(tree, alike)
 
 
 def mean_and_gradient(loss: Loss, settings: TrainingConfig) -> Callable[[Any, Any, Any], Any]:
