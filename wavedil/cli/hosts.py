@@ -9,13 +9,13 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator
-from typing import BinaryIO
 
 from wavedil.config import Config
 from wavedil.errors import UserError
 
 LOST = 2
 """Exit code of a host that another one left."""
+_START_SECONDS = 300
 _HEARTBEAT_SECONDS = 30
 _GOODBYE_SECONDS = 10
 # Hosts compile for different times; XLA's own patience is 30 s.
@@ -42,7 +42,7 @@ class HostsConfig(Config):
         values = self.coordinator, self.number, self.index
         if any(value is None for value in values) and any(value is not None for value in values):
             raise UserError(
-                "coordinator, number and index of the hosts go together; give all three, or none"
+                "--hosts.coordinator, --hosts.number and --hosts.index go together; give all three, or none"
             )
         if self.number is None or self.index is None or self.coordinator is None:
             return
@@ -76,19 +76,27 @@ def joined(hosts: HostsConfig) -> Iterator[None]:
 
     # It would take SIGTERM for itself.
     jax.config.update("jax_enable_preemption_service", False)
-    _end_in_one_line()
+    say = _Last(
+        f"the hosts have not come together at {hosts.coordinator or 'the first of the job'} within "
+        f"{_START_SECONDS} s; start all of them, and see that each reaches it"
+    )
+    say.instead_of_aborting()
     try:
         jax.distributed.initialize(
             hosts.coordinator,
             hosts.number,
             hosts.index,
             cluster_detection_method="slurm" if in_slurm else "deactivate",
+            initialization_timeout=_START_SECONDS,
             heartbeat_timeout_seconds=_HEARTBEAT_SECONDS,
             shutdown_timeout_seconds=_GOODBYE_SECONDS,
         )
+        say.line = "another host has ended, or cannot be reached; what was saved is whole, and the same commands, on "
+        say.line += "all hosts, resume"
         yield
         jax.distributed.shutdown()
     except BaseException as error:
+        say.line = ""  # this one says itself why it ends
         code = error.code if isinstance(error, SystemExit) else LOST
         # After the message that is still to come; the goodbye would wait for hosts that wait for this one.
         atexit.register(_leave, code if isinstance(code, int) else 1)
@@ -101,28 +109,29 @@ def _leave(code: int) -> None:
     os._exit(code)
 
 
-def _end_in_one_line() -> None:
-    """JAX aborts a process whose coordinator or peer is gone, wherever it is, and says so in many lines."""
-    terminal, noise = os.dup(2), tempfile.TemporaryFile()
-    os.dup2(noise.fileno(), 2)
-    sys.stderr = os.fdopen(terminal, "w", buffering=1, errors="backslashreplace")
-    handler = _HANDLER(lambda number: _aborted(terminal, noise))
-    _kept.append(handler)
-    ctypes.CDLL(None).signal(signal.SIGABRT, handler)
+class _Last:
+    """The last line of a process that JAX aborts, wherever it is, because its coordinator or another host is gone.
 
+    Attributes:
+      line: Instead of the many that JAX says; empty for none.
+    """
 
-_HANDLER = ctypes.CFUNCTYPE(None, ctypes.c_int)
-_kept: list[object] = []
+    def __init__(self, line: str) -> None:
+        self.line = line
 
+    def instead_of_aborting(self) -> None:
+        """From now on what the compiled libraries say goes to a file, and what Python says where it went."""
+        self._terminal, self._said = os.dup(2), tempfile.TemporaryFile()
+        os.dup2(self._said.fileno(), 2)
+        sys.stderr = os.fdopen(self._terminal, "w", buffering=1, errors="backslashreplace")
+        self._handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(self._aborted)
+        ctypes.CDLL(None).signal(signal.SIGABRT, self._handler)
 
-def _aborted(terminal: int, noise: BinaryIO) -> None:
-    said = os.pread(noise.fileno(), 1 << 20, 0)
-    if b"JAX distributed service" not in said:  # a crash of another kind
-        os.write(terminal, said[-10000:])
-        os._exit(128 + signal.SIGABRT)
-    os.write(
-        terminal,
-        b"wavedil: error: another host has ended, or cannot be reached; what was saved is whole, and the same "
-        b"commands, on all hosts, resume\n",
-    )
-    os._exit(LOST)
+    def _aborted(self, number: int) -> None:
+        said = os.pread(self._said.fileno(), 1 << 20, 0)
+        if b"JAX distributed service" not in said:  # a crash of another kind
+            os.write(self._terminal, said[-10000:])
+            os._exit(128 + number)
+        if self.line:
+            os.write(self._terminal, f"wavedil: error: {self.line}\n".encode())
+        os._exit(LOST)

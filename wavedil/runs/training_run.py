@@ -25,7 +25,7 @@ from wavedil.runs.keeping import (
 from wavedil.runs.start import settings_of, settings_to_resume
 from wavedil.tasks.registry import named_task
 from wavedil.training.config import TrainingConfig
-from wavedil.training.hosts import Hosts
+from wavedil.training.hosts import Hosts, naming_lost
 from wavedil.training.loop import run_loop
 from wavedil.training.metrics import Report
 from wavedil.training.task import Corpus, RunConfig, Task
@@ -169,8 +169,9 @@ def train_as(
     hosts = Hosts()
     corpus = task.read(config) if corpus is None else corpus
     config = task.resolve(config, corpus)
-    hosts.require_same(**same_on_all_hosts(config, corpus))
-    with contextlib.ExitStack() as stack:
+    with naming_lost(), contextlib.ExitStack() as stack:
+        if hosts.number > 1:
+            hosts.require_same(**same_on_all_hosts(config, corpus))
         own: list[Kept] = []
 
         def begin() -> dict[str, Any]:

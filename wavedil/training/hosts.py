@@ -10,12 +10,13 @@ Between two steps they meet, however long one of them takes: on the devices, a s
 comes to it late. With one host nothing waits.
 """
 
+import contextlib
 import functools
 import hashlib
 import inspect
 import itertools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -71,8 +72,6 @@ class Hosts:
         Raises:
           UserError: On all of them, with what differs, and on which host.
         """
-        if self.number == 1:
-            return
         digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in what.items()}
         self._client.key_value_set(f"{self._place}/same/{self.index}", json.dumps(digests))
         all_digests = [json.loads(self._get(f"same/{host}")) for host in range(self.number)]
@@ -184,6 +183,19 @@ def _require_known_sums() -> None:
                 f"a sum of {size} known numbers over {len(hosts)} hosts is wrong in {len(wrong)} places on host "
                 f"{jax.process_index()}; update jaxlib and the driver, or train on one host"
             )
+
+
+@contextlib.contextmanager
+def naming_lost() -> Iterator[None]:
+    """Errors of JAX that say that another host is gone become a LostHostError."""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if not lost(error):
+            raise
+        raise LostHostError(
+            "another host has ended; the same commands, on all hosts, resume"
+        ) from error
 
 
 def lost(error: Exception) -> bool:
