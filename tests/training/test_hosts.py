@@ -1,12 +1,5 @@
-"""Training over several hosts: real processes on the loopback, and what they agree upon."""
+"""What several hosts that train together agree upon."""
 
-import contextlib
-import os
-import random
-import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -19,133 +12,10 @@ import training_runs as runs
 
 from wavedil import UserError
 from wavedil.cli.hosts import HostsConfig
-from wavedil.data import TrainingWindows, write_plucked_strings
+from wavedil.data import TrainingWindows
 from wavedil.data.batching import Part
 from wavedil.training import Hosts
 from wavedil.training.hosts import own_part
-
-TINY = [
-    "--model.dilations=1,2", "--model.cycles=1", "--model.residual-channels=4", "--model.skip-channels=4",
-    "--training.devices=2", "--training.batch-size=4", "--training.window-size=64", "--training.steps=300",
-    "--training.log-every=1", "--training.save-every=100",
-]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    place = tmp_path_factory.mktemp("hosts")
-    write_plucked_strings(place / "corpus")
-    return place
-
-
-def start(place, run, *options, **variables):
-    """Trains, or resumes, in a process of its own; what it says goes to a file."""
-    compiled = {
-        "JAX_PLATFORMS": "cpu",
-        "JAX_COMPILATION_CACHE_DIR": str(place / "compiled"),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-    }
-    command = [sys.executable, "-m", "wavedil", "train", place / "corpus", place / run]
-    said = place / f"{run}-{random.randrange(10**9)}.txt"
-    with said.open("w") as file:
-        process = subprocess.Popen(
-            [*command, *TINY, *options],
-            env=os.environ | compiled | variables,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-        )
-    process.said = said
-    return process
-
-
-@contextlib.contextmanager
-def two_hosts(place, run, *options, slurm=False):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    hosts = []
-    for index in range(2):
-        if slurm:  # makes a port of the last bits of its job's number
-            job = {"SLURM_JOB_ID": str(port), "SLURM_STEP_NODELIST": "127.0.0.1"}
-            job |= {"SLURM_NTASKS": "2", "SLURM_STEP_NUM_TASKS": "2"}
-            own = {"SLURM_PROCID": str(index), "SLURM_LOCALID": "0"}
-            hosts.append(start(place, run, *options, **job, **own))
-        else:
-            coordinator = f"--hosts.coordinator=127.0.0.1:{port}"
-            own = f"--hosts.index={index}"
-            hosts.append(start(place, run, *options, coordinator, "--hosts.number=2", own))
-    try:
-        yield hosts
-    finally:
-        for host in hosts:
-            host.kill()
-            host.wait()
-
-
-def ended(host, seconds=400):
-    """The exit code and the lines."""
-    code = host.wait(timeout=seconds)
-    return code, host.said.read_text().splitlines()
-
-
-def wait_for_step(place, run, step, host):
-    def is_there():
-        with contextlib.suppress(FileNotFoundError, IndexError, ValueError):
-            return runs.lines(place / run)[-1]["step"] >= step
-        return False
-
-    assert runs.wait_until(is_there, host, seconds=400, pause=0.05), ended(host)
-
-
-@pytest.fixture(scope="module")
-def whole(place):
-    """A run over two hosts that nothing disturbs."""
-    with two_hosts(place, "whole", slurm=True) as hosts:
-        assert [ended(host)[0] for host in hosts] == [0, 0], [ended(host) for host in hosts]
-    return place / "whole"
-
-
-@pytest.mark.long
-def test_two_hosts_take_the_steps_of_two_devices_of_one(place, whole):
-    code, said = ended(start(place, "one", JAX_NUM_CPU_DEVICES="2"))
-    assert code == 0, said
-    two, one = runs.lines(whole), runs.lines(place / "one")
-    assert len(two) == len(one) > 300
-    for line, other in zip(two, one, strict=True):
-        assert line.keys() == other.keys()
-        np.testing.assert_allclose(list(line.values()), list(other.values()), rtol=1e-3)
-
-
-@pytest.mark.long
-def test_a_signal_to_one_host_stops_both_and_a_killed_one_ends_the_other_and_nothing_is_lost(
-    place, whole
-):
-    with two_hosts(place, "cut") as hosts:
-        wait_for_step(place, "cut", 5, hosts[1])
-        hosts[1].send_signal(signal.SIGTERM)
-        both = [ended(host) for host in hosts]
-    stopped = runs.lines(place / "cut")[-1]["step"]
-    for code, said in both:
-        assert code == 128 + signal.SIGTERM, said
-        assert f"stopped by SIGTERM at step {stopped} of 300" in said[-1]
-    assert (place / "cut" / "checkpoints" / str(stopped)).is_dir()
-    for killed, further in (1, 15), (0, 120):
-        with two_hosts(place, "cut") as hosts:
-            wait_for_step(place, "cut", stopped + further, hosts[killed])
-            hosts[killed].kill()
-            begun = time.monotonic()
-            code, said = ended(hosts[1 - killed], seconds=60)
-            assert time.monotonic() - begun < 60
-        assert code == 2, said
-        errors = [line for line in said if "error" in line.lower()]
-        assert len(errors) == 1 and "another host has ended" in errors[0], said
-        assert "Traceback" not in "".join(said)
-    with two_hosts(place, "cut") as hosts:
-        assert [ended(host)[0] for host in hosts] == [0, 0], [ended(host) for host in hosts]
-    weights = [(run / "model" / "model.safetensors").read_bytes() for run in (place / "cut", whole)]
-    assert weights[0] == weights[1]
-    assert runs.lines(place / "cut") == runs.lines(whole)
 
 
 class Service:
