@@ -9,12 +9,14 @@ import jax
 import numpy as np
 import pytest
 import training_runs as runs
+from jax._src import distributed
+from jax._src.lib import _jax
 
 from wavedil import UserError
 from wavedil.cli.hosts import HostsConfig
 from wavedil.data import TrainingWindows
 from wavedil.data.batching import Part
-from wavedil.training import Hosts
+from wavedil.training import Hosts, TrainingError, hosts
 from wavedil.training.hosts import own_part
 
 
@@ -23,11 +25,13 @@ class Service:
 
     def __init__(self, number):
         self._values, self._barrier = {}, threading.Barrier(number)
+        self.names = set()
 
     def key_value_set(self, key, value):
         self._values[key] = value
 
     def wait_at_barrier(self, name, timeout):
+        self.names.add(name)
         self._barrier.wait(10)
 
     def key_value_dir_get(self, key):
@@ -67,6 +71,26 @@ def test_hosts_stop_at_the_same_meeting_whichever_was_asked_to(three):
         return [host.meet(signal) for signal in asked]
 
     assert three(stops) == [[None, "SIGINT", None]] * 3
+    assert len(Hosts._client.names) == 1  # the service would remember every one
+
+
+def test_jax_has_the_service_that_hosts_meet_by():
+    assert hasattr(distributed.global_state, "client")
+    for name in ("key_value_set", "wait_at_barrier", "key_value_dir_get", "blocking_key_value_get"):
+        assert hasattr(_jax.DistributedRuntimeClient, name)
+
+
+def test_sums_that_are_wrong_are_found_before_the_first_step(monkeypatch):
+    hosts._require_known_sums()
+
+    def wrong(values, right=hosts._sum_over_hosts):
+        total = np.array(right(values))
+        total[1000:] += 1  # from some size on
+        return total
+
+    monkeypatch.setattr(hosts, "_sum_over_hosts", wrong)
+    with pytest.raises(TrainingError, match=r"a sum of 1048576 .* is wrong in 1047576 places"):
+        hosts._require_known_sums()
 
 
 def test_hosts_that_differ_refuse_to_train_and_say_in_what(three):

@@ -59,7 +59,8 @@ class Hosts:
         place = f"{self._place}/{next(self._meetings)}"
         if stopped is not None:
             self._client.key_value_set(f"{place}/{self.index}", stopped)
-        self._client.wait_at_barrier(place, _PATIENCE_MS)
+        # Of one name, always: the service remembers all names that it ever heard.
+        self._client.wait_at_barrier(f"{self._place}/meet", _PATIENCE_MS)
         # Who is asked now sets it at the next meeting: all see the same.
         return max((name for _, name in self._client.key_value_dir_get(f"{place}/")), default=None)
 
@@ -131,6 +132,7 @@ class Hosts:
 
     @property
     def _client(self) -> Any:
+        """Of the service that `jax.distributed.initialize` starts, to which JAX has no public door."""
         from jax._src import distributed
 
         return distributed.global_state.client
