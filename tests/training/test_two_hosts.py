@@ -3,16 +3,19 @@
 import contextlib
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import training_runs as runs
 
+import wavedil
 from wavedil.data import write_plucked_strings
 
 TINY = [
@@ -29,7 +32,7 @@ def place(tmp_path_factory):
     return place
 
 
-def start(place, run, *options, **variables):
+def start(place, run, *options, corpus="corpus", cwd=None, **variables):
     """Trains, or resumes, in a process of its own; what it says goes to a file."""
     compiled = {
         "JAX_PLATFORMS": "cpu",
@@ -37,12 +40,13 @@ def start(place, run, *options, **variables):
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
-    command = [sys.executable, "-m", "wavedil", "train", place / "corpus", place / run]
+    command = [sys.executable, "-m", "wavedil", "train", place / corpus, place / run]
     said = place / f"{run}-{random.randrange(10**9)}.txt"
     with said.open("w") as file:
         process = subprocess.Popen(
             [*command, *TINY, *options],
             env=os.environ | compiled | variables,
+            cwd=cwd,
             stdout=file,
             stderr=subprocess.STDOUT,
         )
@@ -51,21 +55,22 @@ def start(place, run, *options, **variables):
 
 
 @contextlib.contextmanager
-def two_hosts(place, run, *options, slurm=False):
+def two_hosts(place, run, slurm=False, host_1=None):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     hosts = []
     for index in range(2):
+        differs = host_1 if index and host_1 else {}
         if slurm:  # makes a port of the last bits of its job's number
             job = {"SLURM_JOB_ID": str(port), "SLURM_STEP_NODELIST": "127.0.0.1"}
             job |= {"SLURM_NTASKS": "2", "SLURM_STEP_NUM_TASKS": "2"}
             own = {"SLURM_PROCID": str(index), "SLURM_LOCALID": "0"}
-            hosts.append(start(place, run, *options, **job, **own))
+            hosts.append(start(place, run, **job, **own))
         else:
             coordinator = f"--hosts.coordinator=127.0.0.1:{port}"
             own = f"--hosts.index={index}"
-            hosts.append(start(place, run, *options, coordinator, "--hosts.number=2", own))
+            hosts.append(start(place, run, coordinator, "--hosts.number=2", own, **differs))
     try:
         yield hosts
     finally:
@@ -137,3 +142,21 @@ def test_a_signal_to_one_host_stops_both_and_a_killed_one_ends_the_other_and_not
     weights = [(run / "model" / "model.safetensors").read_bytes() for run in (place / "cut", whole)]
     assert weights[0] == weights[1]
     assert runs.lines(place / "cut") == runs.lines(whole)
+
+
+@pytest.mark.long
+def test_hosts_with_other_recordings_or_code_are_refused_before_the_first_step(place):
+    shutil.copytree(place / "corpus", place / "fewer")
+    next((place / "fewer").rglob("*.wav")).unlink()
+    shutil.copytree(Path(wavedil.__file__).parent, place / "changed" / "wavedil")
+    with (place / "changed" / "wavedil" / "errors.py").open("a") as file:
+        file.write("# a line more")
+    for differs, what in (
+        ({"corpus": "fewer"}, "the recordings"),
+        ({"cwd": place / "changed"}, "the code of wavedil or jax"),
+    ):
+        with two_hosts(place, "refused", host_1=differs) as both:
+            for code, said in map(ended, both):
+                assert code == 2, said
+                assert f"host 1 differs from host 0 in {what};" in said[-1], said
+    assert not (place / "refused").exists()
