@@ -87,12 +87,13 @@ def kept(
         yield Kept(config, windows, state, held_out, checkpoints, log, publish, sampler)
 
 
-def kept_elsewhere(config: RunConfig, corpus: Corpus) -> Kept:
+def kept_elsewhere(config: RunConfig, corpus: Corpus, newest: int | None) -> Kept:
     """The same run where another host keeps it: with a state that has types and shapes alone, and nothing held out.
 
     Args:
       config: Resolved, as that host has taken it up.
       corpus: Of it.
+      newest: Step of the newest checkpoint there.
     """
     log = MetricsLog(_NoMetrics(Path(os.devnull)), None, config.training, None)
     return Kept(
@@ -100,7 +101,7 @@ def kept_elsewhere(config: RunConfig, corpus: Corpus) -> Kept:
         windows_of(config, corpus),
         jax.eval_shape(lambda: initial_state(config)),
         (),
-        _NoCheckpoints(),
+        _NoCheckpoints(newest),
         log,
         lambda model: None,
         _NoSamples(),
@@ -170,7 +171,8 @@ class _NoMetrics(MetricsFile):
 
 
 class _NoCheckpoints:
-    newest: int | None = None
+    def __init__(self, newest: int | None) -> None:
+        self.newest = newest
 
     def save(self, state: TrainingState) -> None:
         self.newest = int(state.step)

@@ -176,10 +176,13 @@ def train_as(
 
         def begin() -> dict[str, Any]:
             own.append(stack.enter_context(kept(config, corpus, folder, report, warn)))
-            return to_values(own[0].config)
+            return {"config": to_values(own[0].config), "newest": own[0].checkpoints.newest}
 
-        values = hosts.from_first(begin)
-        run = own[0] if own else kept_elsewhere(from_values(values), corpus)
+        begun_as = hosts.from_first(begin)
+        if own:
+            run = own[0]
+        else:
+            run = kept_elsewhere(from_values(begun_as["config"]), corpus, begun_as["newest"])
         run = run._replace(state=hosts.arrays_of_first(run.state))
         ended = run_loop(**run._asdict(), hosts=hosts)
         held_out = run.log.last_held_out
