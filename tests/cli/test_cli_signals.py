@@ -45,8 +45,8 @@ def test_a_signal_leaves_a_usable_model_and_its_exit_code(tmp_path, number, code
 
 
 def wait_for_steps(metrics, process):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not (metrics.exists() and metrics.stat().st_size):
         assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline, "no step in a minute"
+        assert time.monotonic() < deadline, "no step in five minutes"
         time.sleep(0.05)
