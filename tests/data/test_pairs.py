@@ -9,10 +9,11 @@ import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import signal
 
 from wavedil import CorpusConfig, UserError, read_pairs
 from wavedil.data import Pair, PairWindows
-from wavedil.data.latency import latency
+from wavedil.data.latency import latencies, response_of
 
 RATE = 8000
 
@@ -184,14 +185,38 @@ def test_latency_is_found_through_clean_and_clipped_amps(late: int, gain: float)
     dry = guitar(16000, seed=1)
     wet = amp(dry, gain)
     wet = np.roll(wet, late) + 1e-4 * np.random.default_rng(0).normal(size=16000)
-    found = latency(dry, wet.astype(np.float32), RATE)
+    found = response_of(dry, wet.astype(np.float32), RATE).begin()
     assert late - 24 <= found <= late
     assert found == 0 or late
 
 
+@pytest.mark.parametrize("late", [-300, 0, 7])
+def test_recordings_of_few_frequencies_are_as_late_as_those_beside_them(late: int) -> None:
+    """By themselves they say less exactly how late they are, and may have their peak on the wrong side."""
+    found = []
+    for seed, highest_hz in ((1, 3000), (2, 3000), (3, 300), (4, 150)):
+        low = signal.butter(4, highest_hz, fs=RATE, output="sos")
+        dry = signal.sosfilt(low, guitar(16000, seed=seed)).astype(np.float32)
+        wet = np.roll(amp(dry, 50.0), late) + 1e-4 * np.random.default_rng(0).normal(size=16000)
+        found.append(response_of(dry, wet.astype(np.float32), RATE))
+    alone = [response.begin() for response in found]
+    together = latencies(found)
+    assert len(set(together)) == 1
+    assert max(together) <= late
+    assert together[0] == (0 if late == 0 else max(alone))
+
+
+def test_a_recording_that_is_late_by_another_number_keeps_its_own() -> None:
+    dry = guitar(16000, seed=1)
+    wets = [np.roll(amp(dry), late).astype(np.float32) for late in (30, 30, 94, -34)]
+    found = latencies([response_of(dry, wet, RATE) for wet in wets])
+    assert found[0] == found[1]
+    assert [late - found[0] for late in found] == [0, 0, 64, -64]
+
+
 def test_at_a_rate_of_few_samples_no_latency_is_found() -> None:
     with pytest.raises(UserError, match="no latency is found"):
-        latency(np.array([0.1, 0.2], np.float32), np.array([0.1, 0.3], np.float32), 1)
+        response_of(np.array([0.1, 0.2], np.float32), np.array([0.1, 0.3], np.float32), 1)
 
 
 def counted_pairs(*lengths: int) -> list[Pair]:

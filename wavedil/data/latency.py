@@ -1,6 +1,9 @@
 """By how many samples a recorded signal is late."""
 
 import math
+import statistics
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -16,20 +19,66 @@ _CLEAR = 8.0
 # It begins at most so long before its peak, where it first has this share of it.
 _RISE_SECONDS = 0.003
 _ONSET = 0.2
+# What has this share of the peak may be it as well.
+_BROAD = 0.9
 
 
-def latency(
+class Response(NamedTuple):
+    """What is linear between a dry and a wet signal: its impulse response around lag 0, with equal frequencies."""
+
+    magnitudes: Float[np.ndarray, " lags"]
+    longest: int
+    """Lags are `-longest .. longest - 1`."""
+    onset: int
+    """The lag where it begins, as far as it shows."""
+    peak: int
+    """The lag where it is largest."""
+
+    def may_begin_at(self, lag: int) -> bool:
+        """Whether it shows nothing that speaks against that lag.
+
+        Of signals with few frequencies the peak is broad, and what is about as large may be it as well.
+        """
+        at = lag + self.longest
+        if self.onset <= lag <= self.peak:
+            return True
+        broad = _BROAD * self.magnitudes[self.peak + self.longest]
+        return 0 <= at < len(self.magnitudes) and bool(self.magnitudes[at] >= broad)
+
+    def begin(self) -> int:
+        """The lag where it begins, and one sample as a margin; 0, where it may begin there.
+
+        What is recorded inside a computer is not late at all, and that alone is exact. Elsewhere, to begin too late
+        would cost a causal model what it needs, and to begin early costs nothing.
+        """
+        return 0 if self.may_begin_at(0) else self.onset - 1
+
+
+def latencies(responses: Sequence[Response]) -> list[int]:
+    """Samples by which each of several wet signals is late; below 0 where it comes before its dry one.
+
+    What was recorded with the same devices is late by as much, and what is found of one recording is too early rather
+    than too late. So all are as late as the median, but for those whose response speaks against it.
+    """
+    found = [response.begin() for response in responses]
+    common = statistics.median_high(found)
+    return [
+        common if response.may_begin_at(common) else own
+        for response, own in zip(responses, found, strict=True)
+    ]
+
+
+def response_of(
     dry: Float[np.ndarray, " time"], wet: Float[np.ndarray, " time"], sample_rate: int
-) -> int:
-    """Samples by which a wet signal comes after its dry one; below 0 where it comes before.
+) -> Response:
+    """What is linear between the two, with frequencies of equal weight.
 
-    What is linear between the two, with frequencies of equal weight, has the impulse response
+    It has the impulse response
 
         h = IFFT( S_dw / (sqrt(S_dd S_ww) + floor) )
 
     with the cross spectrum and the power spectra, means over windows of some seconds. It begins in the milliseconds
-    before its peak, where |h| first reaches a fifth of it; a sample is left as a margin, since to begin too late would
-    cost a causal model what it needs, and to begin early costs nothing. Where it may begin at lag 0, it does.
+    before its peak, where |h| first reaches a fifth of it.
 
     Args:
       dry: Samples.
@@ -65,5 +114,4 @@ def latency(
         )
     first = max(0, peak - rise)
     onset = first + int(np.argmax(response[first : peak + 1] >= _ONSET * response[peak]))
-    # What is recorded inside a computer is not late at all, and that alone is exact.
-    return 0 if lags[onset] <= 0 <= lags[peak] else int(lags[onset]) - 1
+    return Response(response, longest, int(lags[onset]), int(lags[peak]))

@@ -12,7 +12,7 @@ from jaxtyping import Float32
 from wavedil import audio
 from wavedil.data.config import CorpusConfig
 from wavedil.data.corpus import Corpus
-from wavedil.data.latency import latency
+from wavedil.data.latency import Response, latencies, response_of
 from wavedil.data.pair import Pair
 from wavedil.data.pair_listing import PairEntry, list_pairs, require_ranges
 from wavedil.errors import UserError
@@ -42,7 +42,8 @@ def read_pairs(
     Args:
       config: Which pairs; of its other settings, sample_rate, channel and held_out.
       knobs: Names of columns of the manifest with the settings of the amp's knobs.
-      latency_samples: By how many samples the wet signals are late; None: it is found, pair by pair.
+      latency_samples: By how many samples the wet signals are late; None: it is found, the same for all pairs but
+        for those that speak against it.
       progress: Called with the seconds of sound that are read, and those that there are.
 
     Raises:
@@ -58,20 +59,23 @@ def read_pairs(
     headers = {file: audio.read_info(file) for entry in entries for file in (entry.dry, entry.wet)}
     sample_rate = config.sample_rate or _one_rate(headers)
     seconds = np.cumsum([headers[entry.wet].seconds for entry in entries])
-    pairs, late = [], []
+    signals, responses = [], []
     for entry, done in zip(entries, seconds, strict=True):
         dry, wet = (
             _signal(file, sample_rate, config.channel, recorded)
             for file, recorded in ((entry.dry, False), (entry.wet, True))
         )
         _require_alike(entry, dry, wet)
-        samples = (
-            _found(entry, dry, wet, sample_rate) if latency_samples is None else latency_samples
-        )
-        pairs.append(_together(entry, dry, wet, samples))
-        late.append(samples)
+        if latency_samples is None:
+            responses.append(_response(entry, dry, wet, sample_rate))
+        signals.append((dry, wet))
         if progress is not None:
             progress(math.ceil(done), math.ceil(seconds[-1]))
+    late = latencies(responses) if latency_samples is None else [latency_samples] * len(entries)
+    pairs = [
+        _together(entry, *both, samples)
+        for entry, both, samples in zip(entries, signals, late, strict=True)
+    ]
     train, test = _split(pairs, entries, config)
     return Corpus(
         train=train,
@@ -139,9 +143,9 @@ def _clipped(samples: np.ndarray) -> int:
     return count
 
 
-def _found(entry: PairEntry, dry: np.ndarray, wet: np.ndarray, sample_rate: int) -> int:
+def _response(entry: PairEntry, dry: np.ndarray, wet: np.ndarray, sample_rate: int) -> Response:
     try:
-        return latency(dry, wet, sample_rate)
+        return response_of(dry, wet, sample_rate)
     except UserError as error:
         raise UserError(f"{entry.wet}: {error}") from None
 
