@@ -4,7 +4,7 @@ From the repository's root, with the `bench` extra, on a machine that does nothi
 
     python experiments/speed/run.py [SECTION ...] [--smoke]
 
-Sections are training, layers, temporal, corpora, folders, shards, outputs, conditioning, generation,
+Sections are training, layers, temporal, corpora, folders, shards, hosts, outputs, conditioning, generation,
 engine_generation, engine_effects, wavelets, memory and startup; and gpu, for a machine with one.
 Without a name it measures all but gpu. It prints Markdown tables and writes results.json beside this file,
 where the parts not measured this time stay as they were. `--smoke` takes tiny sizes and writes elsewhere.
@@ -21,8 +21,8 @@ from sizes import Sizes
 from timing import machine, seconds
 
 SECTIONS = (
-    *("training", "layers", "temporal", "corpora", "folders", "shards", "outputs"),
-    *("conditioning", "generation", "engine_generation", "engine_effects"),
+    *("training", "layers", "temporal", "corpora", "folders", "shards", "hosts"),
+    *("outputs", "conditioning", "generation", "engine_generation", "engine_effects"),
     *("wavelets", "memory", "startup"),
 )
 GPU = "gpu"

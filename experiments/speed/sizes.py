@@ -98,6 +98,9 @@ class Sizes:
     """Recordings that are prepared."""
     shard_rounds: int = 5
     shard_hours: int = 1000
+    host_rounds: int = 3
+    host_window: int = 8192
+    host_steps: int = 20
     gpu_matmul: int = 8192
     gpu_channels: tuple[int, ...] = (64, 128, 256)
     gpu_batch: int = 16
@@ -147,6 +150,9 @@ class Sizes:
             shards=Recordings(44100, (44100,) * 4, 2),
             shard_rounds=2,
             shard_hours=1,
+            host_rounds=1,
+            host_window=256,
+            host_steps=4,
             gpu_matmul=128,
             gpu_channels=(4, 8),
             gpu_batch=2,
