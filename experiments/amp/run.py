@@ -22,6 +22,7 @@ import amplifier
 import matplotlib.pyplot as plt
 import numpy as np
 import recordings
+from matplotlib.ticker import FixedLocator, NullLocator
 
 import wavedil as wd
 from wavedil.models import num_weights
@@ -107,6 +108,9 @@ def picture() -> None:
         left.plot(speed, rows[name]["esr"], "o")
         left.annotate(name, (speed, rows[name]["esr"]), (5, 5), textcoords="offset points")
     left.set(xscale="log", yscale="log", xlabel="times faster than real time", ylabel="ESR")
+    left.margins(0.15)
+    _plain_ticks(left.xaxis, (20, 40, 60, 100))
+    _plain_ticks(left.yaxis, (0.01, 0.02, 0.05, 0.1))
     if KNOB in rows:
         by_gain = {float(gain): esr for gain, esr in rows[KNOB]["esr_by_gain"].items()}
         for gains, label, marker in (
@@ -114,9 +118,17 @@ def picture() -> None:
             (recordings.BETWEEN, "between them", "s"),
         ):
             right.plot(gains, [by_gain[gain] for gain in gains], marker, label=label)
-        right.set(yscale="log", xlabel="gain knob", ylabel="ESR")
+        right.set(yscale="log", ylim=(0.008, 0.08), xlabel="gain knob", ylabel="ESR")
+        _plain_ticks(right.yaxis, (0.01, 0.02, 0.05))
         right.legend()
     figure.savefig(HERE / "amp.png", dpi=120)
+
+
+def _plain_ticks(axis: Any, values: Sequence[float]) -> None:
+    """Of an axis in logarithms: these alone, without powers of ten."""
+    axis.set_major_locator(FixedLocator(values))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_locator(NullLocator())
 
 
 def _one_setting(size: str) -> wd.RunConfig:
