@@ -68,7 +68,7 @@ def test_values_and_gradients_equal_those_of_the_definition(
         return weigh(gated_stack(x, *weights, dilations, condition, gating=gating))
 
     def plain(x: Any, weights: Any, condition: Any) -> Any:
-        return weigh(_definition(dilations, 0, gating, x, weights, condition, None))
+        return weigh(_definition(dilations, 0, gating, False, x, weights, condition, None))
 
     arguments = (0, 1) if condition is None else (0, 1, 2)
     actual, expected = jax.jit(
@@ -148,6 +148,52 @@ def test_memory_of_the_backward_pass_grows_with_length_and_holds_one_activation_
     short, long = temporary_bytes(8192), temporary_bytes(32768)
     # Activations (32) of 8 layers in float32, and half as much again for everything else.
     assert long - short < 1.5 * (32768 - 8192) * 8 * 32 * 4
+
+
+def test_with_remat_the_backward_pass_keeps_no_activations_of_layers() -> None:
+    dilations, channels, gates, num_samples = [1, 2, 4], 4, 16, 64 * 2048
+    weights = make_weights(len(dilations), 2, channels, gates, 0, 1)
+
+    def temporary_numbers(remat: bool) -> float:
+        def loss(weights: Any) -> Any:
+            x = jnp.zeros((1, num_samples, channels))
+            return weigh(gated_stack(x, *weights, dilations, remat=remat))
+
+        plan = jax.jit(jax.grad(loss)).lower(weights).compile().memory_analysis()
+        return plan.temp_size_in_bytes / 4 / num_samples
+
+    kept, again = map(temporary_numbers, (False, True))
+    # In numbers a sample: filter and gate of every layer, which with remat are there of one block of 64; the input, as
+    # it enters and in blocks; both outputs and their gradients, in blocks and as signals.
+    activations, others = len(dilations) * 2 * gates, 2 * channels + 2 * 2 * (channels + 5)
+    assert kept - again == pytest.approx(activations, rel=2 / 64)
+    assert kept / again > (activations + others) / others
+
+
+@pytest.mark.parametrize("dropped", [False, True], ids=["", "dropout"])
+def test_with_remat_gradients_are_those_without(
+    dropped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of several blocks and a context, with a condition and a mask; with dropout, by JAX's own backward pass."""
+    monkeypatch.setattr(time_blocks, "_SAMPLES_ON_CPU", 20)
+    weights, dilations = make_weights(3, 2, 3, 2, 2, 1), (1, 2, 4)
+    rng = np.random.default_rng(1)
+    x = jnp.asarray(rng.normal(size=(2, 57, 3)), jnp.float32)
+    condition = jnp.asarray(rng.normal(size=(2, 56, 2)), jnp.float32)
+    seen_by = [lambda x: x.at[:, ::3].set(0)] * 3 if dropped else None
+
+    def loss(x: Any, weights: Any, condition: Any, remat: bool) -> Any:
+        settings = {"valid": True, "mask": jnp.asarray(np.arange(7) > [[2], [0]])}
+        outputs = gated_stack(
+            x, *weights, dilations, condition, **settings, seen_by=seen_by, remat=remat
+        )
+        return weigh(outputs)
+
+    kept, again = jax.jit(
+        lambda *given: [jax.grad(loss, (0, 1, 2))(*given, remat) for remat in (False, True)]
+    )(x, weights, condition)
+    for a, e in zip(jax.tree.leaves(again), jax.tree.leaves(kept), strict=True):
+        np.testing.assert_allclose(a, e, rtol=1e-6, atol=1e-6 * np.abs(e).max())
 
 
 def weigh(outputs: Any) -> Any:

@@ -3,7 +3,7 @@
 import pytest
 import training_runs as runs
 
-from wavedil import UserError
+from wavedil import TCNConfig, UserError
 from wavedil.training import memory
 
 
@@ -26,6 +26,15 @@ def test_a_task_refuses_before_it_trains(monkeypatch):
     monkeypatch.setattr(memory, "_available_bytes", lambda: 10_000)
     with pytest.raises(UserError, match="GiB of memory"):
         runs.resolve(runs.run_config(), runs.corpus())
+
+
+def test_computing_activations_again_is_for_models_that_can():
+    config, again = runs.run_config().model, runs.run_config(remat=True).training
+    kept = memory.bytes_per_sample(config, runs.run_config().training)
+    # Filter and gate of two layers of four channels, and half as much around them, against input and output.
+    assert kept - memory.bytes_per_sample(config, again) == 4 * (2 * 2 * 4 * 3 // 2 - 2 * 4)
+    with pytest.raises(UserError, match=r"a TCN keeps .*leave out --training[.]remat"):
+        memory.bytes_per_sample(TCNConfig(), again)
 
 
 def test_there_is_memory_here():

@@ -238,6 +238,14 @@ def test_muon_moves_hidden_kernels_alike_in_all_directions():
         assert 0.1 < rms < 0.3, name
 
 
+@pytest.mark.parametrize("remat", [False, True])
+def test_a_step_computes_activations_again_where_that_is_asked_for(remat):
+    """And nowhere else; the barrier is what keeps the compiler from keeping them."""
+    update = make_update(runs.run_config(warmup_steps=0, remat=remat))
+    text = update.lower(jax.eval_shape(state), batch()).as_text()
+    assert ("optimization_barrier" in text) == remat
+
+
 def test_in_bfloat16_the_step_computes_and_the_weights_that_are_trained_stay_float32(update):
     # So small a step that a weight of bfloat16 would not move.
     config = runs.run_config(warmup_steps=0, precision="bfloat16", learning_rate=1e-5)

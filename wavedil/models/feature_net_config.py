@@ -111,8 +111,16 @@ class FeatureNetConfig(LabelledStackConfig, Config):
     def training_bytes_per_sample(self) -> int:
         """Of the activations that a backward pass needs, about: the gates of each layer, and the mixture."""
         layers = 2 * self.channels * len(self.layer_dilations)
-        mixture = 4 * self.num_components * self.num_features
-        return max(1, 6 * (layers + 4 * self.skip_channels + mixture) // self.hop)
+        return max(1, 6 * (layers + self._output_width) // self.hop)
+
+    @property
+    def remat_bytes_per_sample(self) -> int:
+        """The same where the gates are computed again."""
+        return max(1, 6 * (2 * self.channels + self._output_width) // self.hop)
+
+    @property
+    def _output_width(self) -> int:
+        return 4 * (self.skip_channels + self.num_components * self.num_features)
 
     def encode(
         self, features: Float[np.ndarray, "frames num_features"]

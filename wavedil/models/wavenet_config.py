@@ -226,11 +226,27 @@ class WaveNetConfig(Config):
         Every layer keeps its filter and gate, and with dropout about three times as much; the skip sum, the layer after
         it and the outputs are there with their gradients.
         """
-        outputs = max(self.levels if self.output == "categorical" else 0, self.skip_channels)
         layers = (
             len(self.dilations) * self.cycles * 2 * (self.gate_channels or self.residual_channels)
         )
-        return 4 * (layers * (10 if self.dropout else 3) // 2 + 8 * outputs)
+        return 4 * (layers * (10 if self.dropout else 3) // 2 + 8 * self._output_width)
+
+    @property
+    def remat_bytes_per_sample(self) -> int:
+        """The same where activations are computed again: only those of a block of time are there at once.
+
+        With dropout every layer keeps its input and its share of the skip sum. Layers that follow the pitch keep all.
+        """
+        channels = self.residual_channels
+        gates = self.gate_channels or channels
+        again = len(self.layer_dilations) * (channels + gates) if self.dropout else 2 * channels
+        others = (len(self.dilations) * self.cycles - len(self.layer_dilations)) * 2 * gates
+        layers = again + others * (10 if self.dropout else 3) // 2
+        return 4 * (layers + 8 * self._output_width)
+
+    @property
+    def _output_width(self) -> int:
+        return max(self.levels if self.output == "categorical" else 0, self.skip_channels)
 
     @property
     def frame_size(self) -> int:

@@ -8,7 +8,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Num, PRNGKeyArray
 
-from wavedil.errors import Size, Sizes, UserError, require_positive, require_sizes
+from wavedil.errors import Size, Sizes, UserError, require_bool, require_positive, require_sizes
 from wavedil.nn.door import enter, enter_with_context, require_parts, weights_dtype
 from wavedil.nn.dropout import dropout, keys_of
 from wavedil.nn.gated_block import Condition, GatedBlock, is_local
@@ -41,6 +41,8 @@ class DilatedStack(nnx.Module):
       dropout: Share of every convolution's input that is dropped where there is a `dropout_key`, 0 to below 1; then
         the backward pass is JAX's own, which takes longer and more memory.
       use_bias: Whether the convolutions of the blocks and the skip sum have biases.
+      remat: Whether the backward pass computes the activations of the blocks again, instead of keeping them, as
+        `wavedil.ops.gated_stack` says; the attribute may be changed at any time.
       rngs: Source of the initial weights.
 
     Shapes:
@@ -74,6 +76,7 @@ class DilatedStack(nnx.Module):
         gate: str = "sigmoid",
         dropout: float = 0.0,
         use_bias: bool = True,
+        remat: bool = False,
         rngs: nnx.Rngs,
     ) -> None:
         channels, skip_channels, cycles, condition_channels, gate_channels = require_positive(
@@ -88,6 +91,7 @@ class DilatedStack(nnx.Module):
             raise UserError("dilations is empty; give at least one dilation, such as [1, 2, 4, 8]")
         self.in_channels, self.condition_channels = channels, condition_channels
         self.dilations = dilations * cycles
+        self.remat = require_bool("remat", remat)
         self.blocks = nnx.List(
             GatedBlock(
                 channels,
@@ -160,6 +164,7 @@ class DilatedStack(nnx.Module):
             condition if local else None,
             gating=blocks[0].gating(),
             seen_by=seen_by,
+            remat=self.remat,
             **settings,
         )
 

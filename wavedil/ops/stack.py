@@ -13,6 +13,8 @@ gradient is asked for, the same numbers are computed in another order:
   gradient of the handed-on samples and the sums of the weight gradients.
 - Samples that are only context are a block of their own, the first. It has no
   past, so its signals get shorter from layer to layer, and no skip sum.
+- With `remat` even the activations are not kept: the backward pass begins a
+  block with its forward pass, from the input of the first layer and the pasts.
 """
 
 import functools
@@ -61,6 +63,7 @@ def gated_stack(
     mask: Bool[Array, "batch mask_time"] | None = None,
     gating: Gating = TANH_SIGMOID,
     seen_by: Sequence[Callable[[Array], Array]] | None = None,
+    remat: bool = False,
 ) -> tuple[Float[Array, "batch out_time channels"], Float[Array, "batch out_time skip_channels"]]:
     """Gated layers in a row, and the sum of their skip outputs.
 
@@ -91,6 +94,14 @@ def gated_stack(
       gating: Of all layers, as in `gated_block`.
       seen_by: For each layer, what its convolution sees of its input: the input after dropout. None: the input
         itself. Otherwise the gradient is JAX's own, which takes longer and more memory.
+      remat: Whether the backward pass computes the layers' activations again, a block of time at a time, and keeps of
+        n layers with p samples of past in all, in numbers for each sample of a signal,
+
+            without   channels + channels p / block + 2 n gate_channels
+            with      channels + channels p / block
+
+        It takes a forward pass more. With `seen_by` every layer is computed again from its input, which is kept, and
+        so is what enters the skip sum: n (channels + gate_channels) numbers.
 
     Returns:
       The residual output of the last layer and the skip sum.
@@ -104,7 +115,7 @@ def gated_stack(
         missing = ((0, 0), (0, length - mask.shape[1]))
         ones = jnp.pad(mask.astype(x.dtype), missing, constant_values=1)[..., None]
         x = jnp.concatenate([x[:, :length] * ones, x[:, length:]], axis=1)
-    static = tuple(dilations), num_context, gating
+    static = tuple(dilations), num_context, gating, remat
     # Without a number of samples, as `jax.export` has it, there is no number of blocks.
     if seen_by is not None or is_symbolic_dim(x.shape[1]):
         return _definition(*static, x, weights, condition, ones, seen_by)
@@ -122,6 +133,7 @@ def _definition(
     dilations: tuple[int, ...],
     num_context: int,
     gating: Gating,
+    remat: bool,
     x: Array,
     weights: Any,
     condition: Any,
@@ -137,8 +149,14 @@ def _definition(
             x = jnp.pad(x, ((0, 0), (past_of(layer, dilation), 0), (0, 0)))
         count = x.shape[1] - past_of(layer, dilation)
         c = None if condition is None else _last(condition, count)
-        seen = None if seen_by is None else seen_by[number](x)
-        x, z = gated_block(x, layer, dilation, c, gating=gating, seen=seen)
+
+        def of_layer(
+            x: Array, layer: GatedWeights, c: Any, number: int = number, dilation: int = dilation
+        ) -> tuple[Array, Array]:
+            seen = None if seen_by is None else seen_by[number](x)
+            return gated_block(x, layer, dilation, c, gating=gating, seen=seen)
+
+        x, z = (jax.checkpoint(of_layer) if remat else of_layer)(x, layer, c)
         if mask is not None:
             masked = max(0, mask.shape[1] - num_samples + count)
             ones = mask[:, mask.shape[1] - masked :]
@@ -151,6 +169,7 @@ def _forward(
     dilations: tuple[int, ...],
     num_context: int,
     gating: Gating,
+    remat: bool,
     x: Array,
     weights: Any,
     condition: Any,
@@ -164,7 +183,7 @@ def _forward(
     if num_context:
         nothing = [past[:, :, :0] for past in pasts]
         pasts, _, _, activations = forward(layers, dilations, gate, nothing, *context)
-        saved_context = (context[0], nothing, activations)
+        saved_context = (context[0], nothing, None if remat else activations)
 
     def block(pasts: list[Array], signals: Any) -> Any:
         # Every layer has its own past, the last inputs that it had in the blocks before:
@@ -174,8 +193,8 @@ def _forward(
         pasts_after, y, gated, activations = forward(layers, dilations, gate, pasts, *signals)
         skip = matmul(skip_kernel.T, jnp.concatenate(gated)) + skip_bias[:, None, None]
         # Kept for the backward pass: the gate of every layer, the pasts, and the input of the first layer,
-        # from which those of the others follow.
-        return pasts_after, (y, skip, (signals[0], pasts, activations))
+        # from which those of the others follow; and so do the gates, where there is to be little memory.
+        return pasts_after, (y, skip, (signals[0], pasts, None if remat else activations))
 
     _, (y, skip, saved) = lax.scan(block, pasts, signals)
     num_outputs = x.shape[1] - num_context
@@ -184,13 +203,26 @@ def _forward(
 
 
 def _backward(
-    dilations: tuple[int, ...], num_context: int, gating: Gating, residuals: Any, gradients: Any
+    dilations: tuple[int, ...],
+    num_context: int,
+    gating: Gating,
+    remat: bool,
+    residuals: Any,
+    gradients: Any,
 ) -> Any:
     gate = kept_gate(gating)
     weights, (saved_context, *of_context), (saved, *of_blocks), mask = residuals
     layers = [scaled(layer, gate) for layer in weights[0]]
     skip_kernel = weights[1]
     num_outputs = gradients[0].shape[1]
+
+    def complete(saved: Any, *others: Any) -> Any:
+        """What was kept of a block, with its activations."""
+        if not remat:
+            return saved
+        # Behind the barrier it is not what the forward pass computed, which the compiler would otherwise keep.
+        y, pasts, _ = lax.optimization_barrier(saved)
+        return y, pasts, forward(layers, dilations, gate, pasts, y, *others)[3]
 
     def block(carry: Any, signals: Any) -> Any:
         # Blocks come last to first. `dpasts` is the gradient, by layer, of the samples that this block has
@@ -200,7 +232,7 @@ def _backward(
         # One matmul gives the gradient of all gated activations that comes through the skip path.
         dgated = jnp.split(matmul(skip_kernel, dskip), len(layers))
         dpasts, dx, dc, dlayers, gated = backward(
-            layers, dilations, gate, dpasts, dy, dgated, saved, c, m
+            layers, dilations, gate, dpasts, dy, dgated, complete(saved, c, m), c, m
         )
         dweights = dlayers, outer(jnp.concatenate(gated), dskip), sum_over_time(dskip)
         return (dpasts, jax.tree.map(jnp.add, sums, dweights)), (dx, dc)
@@ -213,7 +245,7 @@ def _backward(
     dx, dc = from_blocks(dx, num_outputs), None if dc is None else from_blocks(dc, num_outputs)
     if num_context:
         # Of the context the later layers see the handed-on samples alone; its last layer has no outputs.
-        dy = dpasts[-1][:, :, :0]
+        dy, saved_context = dpasts[-1][:, :, :0], complete(saved_context, *of_context)
         _, before, dc_before, more, _ = backward(
             layers, dilations, gate, dpasts, dy, None, saved_context, *of_context
         )

@@ -16,7 +16,7 @@ from wavedil.labels import Vocabulary
 from wavedil.models.tcn_config import TCNConfig
 from wavedil.tasks import sound
 from wavedil.training.config import TrainingConfig
-from wavedil.training.memory import at_once, require_memory
+from wavedil.training.memory import at_once, bytes_per_sample, require_memory
 from wavedil.training.task import Example, Progress, RunConfig
 
 # Longer recordings are trained on in parts.
@@ -93,7 +93,7 @@ class ClassifierTask(Config):
             longest,
             at_once(training.batch_size or 16, training),
             0,
-            model.training_bytes_per_sample,
+            bytes_per_sample(model, training),
         )
         training = dataclasses.replace(training, window_size=window_size)
         return dataclasses.replace(config, task=task, model=model, training=training)

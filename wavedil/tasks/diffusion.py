@@ -15,7 +15,7 @@ from wavedil.frames import BEYOND
 from wavedil.models.diffwave_config import DiffWaveConfig
 from wavedil.tasks import sound
 from wavedil.training.config import TrainingConfig
-from wavedil.training.memory import at_once, require_memory
+from wavedil.training.memory import at_once, bytes_per_sample, require_memory
 from wavedil.training.task import Example, Progress, RunConfig
 
 # A window is seen from its own samples alone, so it is long beside what an output sees.
@@ -62,8 +62,8 @@ class DiffusionTask(Config):
             _SHORTEST_WINDOW, _FIELDS_IN_WINDOW * model.receptive_field.size
         )
         longest = min(window_size, max(item.num_samples for item in corpus.train))
-        bytes_per_sample = model.training_bytes_per_sample
-        require_memory(longest, at_once(training.batch_size or 1, training), 0, bytes_per_sample)
+        num_windows = at_once(training.batch_size or 1, training)
+        require_memory(longest, num_windows, 0, bytes_per_sample(model, training))
         training = dataclasses.replace(training, window_size=window_size)
         return dataclasses.replace(config, model=model, training=training)
 

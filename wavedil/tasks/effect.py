@@ -15,7 +15,7 @@ from wavedil.errors import UserError
 from wavedil.models.amp_config import AmpModelConfig, KnobConfig
 from wavedil.tasks import sound
 from wavedil.training.config import TrainingConfig
-from wavedil.training.memory import at_once, require_memory
+from wavedil.training.memory import at_once, bytes_per_sample, require_memory
 from wavedil.training.task import Example, Progress, RunConfig
 
 _WINDOW_SIZE, _BATCH_SIZE = 8192, 8
@@ -102,10 +102,8 @@ class EffectTask(Config):
         shortest = min(pair.num_samples for pair in corpus.train)
         window_size = config.training.window_size or min(_WINDOW_SIZE, shortest)
         batch_size = config.training.batch_size or _BATCH_SIZE
-        past = model.receptive_field.past
-        require_memory(
-            window_size, at_once(batch_size, config.training), past, model.training_bytes_per_sample
-        )
+        past, num_windows = model.receptive_field.past, at_once(batch_size, config.training)
+        require_memory(window_size, num_windows, past, bytes_per_sample(model, config.training))
         training = dataclasses.replace(
             config.training, window_size=window_size, batch_size=batch_size
         )

@@ -18,7 +18,7 @@ from wavedil.models.feature_net_config import FeatureNetConfig
 from wavedil.pitch import PitchConfig
 from wavedil.tasks import sound
 from wavedil.training.config import TrainingConfig
-from wavedil.training.memory import at_once, require_memory
+from wavedil.training.memory import at_once, bytes_per_sample, require_memory
 from wavedil.training.task import Example, Progress, RunConfig
 
 # Longer recordings are trained on in parts.
@@ -89,7 +89,7 @@ class FeaturesTask(Config):
         longest = min(window_size, max(item.num_samples for item in corpus.train))
         batch_size = training.batch_size or _BATCH_SIZE
         num_windows = at_once(batch_size, training)
-        require_memory(longest, num_windows, 0, model.training_bytes_per_sample)
+        require_memory(longest, num_windows, 0, bytes_per_sample(model, training))
         training = dataclasses.replace(training, window_size=window_size, batch_size=batch_size)
         task = dataclasses.replace(self, mel=corpus.mel)
         return dataclasses.replace(config, task=task, model=model, training=training)

@@ -17,7 +17,7 @@ from wavedil.features import MelConfig
 from wavedil.frames import BEYOND
 from wavedil.models.wavenet_config import WaveNetConfig
 from wavedil.pitch import PitchConfig
-from wavedil.training.memory import at_once, require_memory
+from wavedil.training.memory import at_once, bytes_per_sample, require_memory
 from wavedil.training.task import Example, Progress, RunConfig
 
 EXAMPLE_SEED, NUM_DRAWN = 0, 3
@@ -91,7 +91,7 @@ def with_window_size(config: RunConfig, corpus: Corpus, wavenet: WaveNetConfig) 
         longest,
         at_once(training.batch_size or 1, training),
         wavenet.context_samples,
-        wavenet.training_bytes_per_sample,
+        bytes_per_sample(wavenet, training),
     )
     training = dataclasses.replace(training, window_size=window_size)
     return dataclasses.replace(config, training=training)

@@ -43,6 +43,9 @@ class TrainingConfig(Config):
     the whole batch."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of what is computed in a step; the weights that are trained, their sums and the losses stay float32."""
+    remat: bool = False
+    """Compute the activations of a WaveNet's layers again in the backward pass instead of keeping them: for windows too
+    long for the memory, at a forward pass more in each step."""
     log_every: int = 50
     """Steps between reports."""
     evaluate_every: int = 1000

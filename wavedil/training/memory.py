@@ -3,6 +3,7 @@
 import ctypes
 import os
 from pathlib import Path
+from typing import Any
 
 from wavedil.errors import UserError
 from wavedil.training.config import TrainingConfig
@@ -20,7 +21,7 @@ def require_memory(
       window_size: Targets in a window.
       batch_size: Windows that are computed at once, as `at_once` says.
       context_samples: Of each; trimmed layer by layer, it counts half.
-      bytes_per_sample: Of the activations that the backward pass needs.
+      bytes_per_sample: Of what the backward pass needs, as the function of that name says.
 
     Raises:
       UserError: With the size that would fit.
@@ -39,6 +40,27 @@ def require_memory(
         f"a training step on {batch_size} x {window_size:,} samples takes about {needed / _GIB:.1f} GiB, but there "
         f"are {available / _GIB:.1f} GiB of memory; {remedy}"
     )
+
+
+def bytes_per_sample(model: Any, settings: TrainingConfig) -> int:
+    """What a training step takes for each sample of a window.
+
+    Args:
+      model: Config of the model.
+      settings: Say whether activations are computed again.
+
+    Raises:
+      UserError: If they cannot be.
+    """
+    if not settings.remat:
+        return int(model.training_bytes_per_sample)
+    if not hasattr(model, "remat_bytes_per_sample"):
+        raise UserError(
+            f"remat is asked for, but a {model.name} keeps its activations: WaveNets compute them again (of the tasks "
+            "generator, vocoder and autoencoder), and so do FeatureNets; leave out --training.remat, and use a shorter "
+            "--training.window-size or a larger --training.accumulate to save memory"
+        )
+    return int(model.remat_bytes_per_sample)
 
 
 def at_once(batch_size: int, settings: TrainingConfig) -> int:

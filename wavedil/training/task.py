@@ -21,7 +21,7 @@ _REPORTS = (
     "tensorboard",
 )
 # And those that say where and how its sums are computed: they change them by rounding, and what is drawn at random.
-_MEANS = ("devices", "accumulate")
+_MEANS = ("devices", "accumulate", "remat")
 
 Progress = Callable[[int, int], None]
 """Called with what is done, and with how much there is in all."""

@@ -61,6 +61,8 @@ def make_update(config: RunConfig) -> Update:
     """
     model = abstract_model(config.model)
     settings, task = config.training, config.task
+    if settings.remat:
+        model.set_attributes(remat=True)  # of every stack that has it
     optimizer = make_optimizer(config.model, settings)
 
     def loss(weights: Weights, batch: Any, key: Any) -> tuple[Any, tuple[Any, Any]]:
