@@ -15,12 +15,12 @@ from wavedil.evaluation.scores import Totals
 from wavedil.frames import crop, num_frames
 from wavedil.generation.latents import as_vocoder
 from wavedil.labels import Vocabulary
-from wavedil.models.compilation import compiled
+from wavedil.models.compilation import compiled_over_devices
 from wavedil.models.registry import Model
 from wavedil.models.wavenet import WaveNet
 
-# Streams side by side and samples of a block. On a CPU a layer's signals then stay in the cache; an accelerator wants
-# much at once.
+# Streams side by side on a device, and samples of a block. On a CPU a layer's signals then stay in the cache; an
+# accelerator wants much at once.
 _ON_CPU = 4, 512
 _ON_ACCELERATOR = 32, 2048
 
@@ -57,7 +57,7 @@ def bits(
       model: A WaveNet; or an autoencoder, whose decoder is conditioned on the latents of each recording.
       recordings: Recordings of the model's quantizer and rate, with its features; at least one. Of one with `scored`
         those samples alone.
-      batch_size: Streams side by side; by default as many as suit the processor.
+      batch_size: Streams side by side; by default as many as suit the devices of this process, which share them.
       block_size: Samples of a block; of a model that takes features, rounded up to complete frames.
       progress: Called with the samples scored so far and in all. It may raise, to stop.
 
@@ -79,7 +79,8 @@ def bits(
             local.require(recording.features, f"features of {recording.path}")
             local.require_length(recording.features, recording.num_samples, recording.path)
     defaults = _ON_CPU if jax.default_backend() == "cpu" else _ON_ACCELERATOR
-    batch_size, block_size = batch_size or defaults[0], block_size or defaults[1]
+    batch_size = batch_size or defaults[0] * jax.local_device_count()
+    block_size = block_size or defaults[1]
     frame_size = model.config.frame_size
     block_size = frame_size * num_frames(block_size, frame_size)
     pieces = _pieces(recordings, batch_size, block_size, model)
@@ -129,7 +130,7 @@ def _stream(
     block_size: int,
 ) -> Any:
     """Of every block of all streams: the recordings, how many samples count of each, and their log-likelihoods."""
-    score = compiled(_score_block, model, donate=(5,))
+    score = compiled_over_devices(_score_block, model, _axes, batch_size, donate=(5,))
     vocabulary = Vocabulary(model.config.labels)
     waiting = iter(pieces)
     streams: list[_Piece | None] = [None] * batch_size
@@ -185,6 +186,12 @@ def _features(
             first = (ends[row] - block_size) // hop - local.lookaround_frames
             frames[row] = crop(features, first, count)
     return frames
+
+
+def _axes(codes: Any, mask: Any, fresh: Any, labels: Any, features: Any, state: Any) -> Any:
+    # The phase of a context stack is that of all streams.
+    of_state = jax.tree.map(lambda leaf: 0 if leaf.ndim else None, state)
+    return (0, 0, 0, 0, 0, of_state), (0, of_state)
 
 
 def _score_block(

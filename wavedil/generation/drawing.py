@@ -16,7 +16,7 @@ from wavedil.generation.engines import Engine
 from wavedil.generation.live import Compiled
 from wavedil.generation.slots import Timeline, assign_slots, timeline
 from wavedil.generation.step import Loop, Now, rings_of, step_function
-from wavedil.models.compilation import compiled
+from wavedil.models.compilation import compiled, compiled_over_devices
 from wavedil.models.wavenet import WaveNet
 
 # Samples drawn by one call of the compiled loop: often enough for a progress bar, rarely enough not to be felt. It is
@@ -178,7 +178,10 @@ class _Windows:
 
 
 class _Scan:
-    """The loop as `lax.scan`, after the whole chunks of what comes before the first sound of each slot."""
+    """The loop as `lax.scan`, after the whole chunks of what comes before the first sound of each slot.
+
+    The devices of this process share the slots, as many of them as divide their number.
+    """
 
     def __init__(
         self,
@@ -195,7 +198,9 @@ class _Scan:
             state = absorb(before[:, start : start + _CHUNK], labels, state)
         rings = compiled(rings_of, model)(state)
         self._loop = Loop(rings, jnp.zeros((), jnp.int32), jnp.asarray(before[:, absorbed]))
-        self._draw = compiled(_draw, model, donate=(0,))
+        # The two slots that are guided by each other stay together.
+        num_apart = len(before) if guidance is None else len(before) // 2
+        self._draw = compiled_over_devices(_draw, model, _axes, num_apart, donate=(0,))
 
     def draw(self, chunk: Chunk) -> Int[np.ndarray, "slots time"]:
         """The codes of the next chunk."""
@@ -207,6 +212,17 @@ def _state_after(model: WaveNet, codes: Array, labels: dict[str, Array], state: 
     if state is None:
         state = model.init_state(codes.shape[0])
     return model.step(codes, state, labels)[1] if codes.shape[1] else state
+
+
+def _axes(loop: Loop, chunk: Chunk, guidance: Any) -> Any:
+    rings: dict[str, Any] = jax.tree.map(lambda _: 1, loop.rings)
+    if "context" in rings:
+        context = loop.rings["context"]
+        rings["context"] = context._replace(
+            samples=1, phase=0, held=1, stack=[0 for _ in context.stack]
+        )
+    of_loop = Loop(rings, None, 0)  # type: ignore[arg-type]
+    return (of_loop, 0, None), (of_loop, 1)
 
 
 def _draw(

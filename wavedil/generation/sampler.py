@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import Float, Int, PRNGKeyArray
 
@@ -53,7 +54,8 @@ def generate(
       key: Random key, or an int as its seed; the same key gives the same codes. An array of keys: one for each
         signal.
       num_samples: Samples to draw, at least 1; left out where features say it.
-      batch_size: Signals drawn at once, 1 by default; with features as many as suit their lengths.
+      batch_size: Signals drawn at once, 1 by default; with features as many as suit their lengths. By the scan the
+        devices of this process share them, as many as divide their number.
       prompt: Codes that come before, absorbed in one parallel pass; one for all signals, or one each. They
         are not part of the result.
       temperature: Above 0; below 1 likely samples become likelier.
@@ -123,10 +125,13 @@ def generate(
         temperature=temperature,
         voiced_temperature=temperature if voiced_temperature is None else voiced_temperature,
     )
-    num_slots = (
-        len(counts) if frames is None else batch_size or fitting_slots(list(map(len, frames)))
-    )
     chosen = choose_engine(model, engine, weights)
+    num_devices = jax.local_device_count() if chosen.name == "scan" else 1
+    num_slots = (
+        len(counts)
+        if frames is None
+        else batch_size or fitting_slots(list(map(len, frames)), num_devices)
+    )
     drawn = draw(model, sounds, num_slots, progress, chosen, scale)
     remark(
         [config.quantizer.decode(codes) for codes in drawn],

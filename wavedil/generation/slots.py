@@ -8,13 +8,14 @@ A slot draws one sound after the other, so that short ones do not wait for the l
 Where a sound ends in the middle of its slot, the next begins as if nothing had been before it.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int
 
-# Slots unless the caller says: more do not draw faster on a CPU.
+# Slots on a device unless the caller says: more do not draw faster on a CPU.
 _MOST_SLOTS = 16
 
 
@@ -31,18 +32,19 @@ class Timeline(NamedTuple):
         return Timeline(*(rows[:, start : start + count] for rows in padded))
 
 
-def fitting_slots(lengths: Sequence[int]) -> int:
-    """As many slots as are done soonest.
+def fitting_slots(lengths: Sequence[int], num_devices: int = 1) -> int:
+    """As many slots as are done soonest, on the devices that can share them evenly.
 
-    A step of n slots takes about (2 + n) times what each slot adds to it, and there are as many steps as the
-    longest slot has frames.
+    A step of n slots on a device takes about (2 + n) times what each slot adds to it, and there are as many steps as
+    the longest slot has frames.
     """
 
     def cost(num_slots: int) -> int:
         slots = assign_slots(lengths, num_slots)
-        return (2 + num_slots) * max(sum(lengths[sound] for sound in slot) for slot in slots)
+        on_device = num_slots // math.gcd(num_slots, num_devices)
+        return (2 + on_device) * max(sum(lengths[sound] for sound in slot) for slot in slots)
 
-    return min(range(1, min(_MOST_SLOTS, len(lengths)) + 1), key=cost)
+    return min(range(1, min(num_devices * _MOST_SLOTS, len(lengths)) + 1), key=cost)
 
 
 def assign_slots(lengths: Sequence[int], num_slots: int) -> list[list[int]]:

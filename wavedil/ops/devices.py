@@ -1,6 +1,7 @@
 """Devices that share a batch, and functions of whole signals on devices that hold a part of it each."""
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -141,3 +142,10 @@ def rows_of(table: Array, rows: Array) -> Array:
     """table[rows], on the devices that hold the rows."""
     split = _by_batch(rows)
     return table[rows] if split is None else table.at[rows].get(out_sharding=split)
+
+
+def own_mesh(batch_size: int) -> Mesh | None:
+    """Devices of this process that can share a batch evenly: as many as divide it and are there; None for one."""
+    devices = jax.local_devices()
+    count = math.gcd(batch_size, len(devices))
+    return None if count == 1 else Mesh(np.array(devices[:count]), (SHARED,))
