@@ -78,7 +78,7 @@ def test_a_model_of_other_levels_and_a_task_of_features_are_refused_in_a_line(pl
     assert "holds codes of 256 levels (mu_law), but the model has 1024" in line
     assert "prepare the recordings with --levels 1024 --companding mu_law" in line
     line = mistake(capsys, "train", place / "shards", place / "new", "--task=vocoder")
-    assert "holds shards, which have the codes of recordings and no features" in line
+    assert "holds shards without features" in line and "--features mel" in line
     line = mistake(capsys, "train", place / "shards", place / "new", "--task=effect")
     assert "holds shards" in line
 

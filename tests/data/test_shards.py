@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,9 @@ from small_disk import small_disk
 from wavedil import Quantizer, UserError
 from wavedil.data import LabelledWindows, TrainingWindows, read_corpus
 from wavedil.data.shards.format import PIECE
+from wavedil.features import MelConfig
 from wavedil.files import WriteError
+from wavedil.pitch import PitchConfig
 
 pytest.importorskip("array_record")
 sounds, shards = prepared.sounds, prepared.shards
@@ -64,6 +67,48 @@ def test_a_corpus_from_shards_is_that_of_the_files_bit_for_bit(sounds, tmp_path,
         np.testing.assert_array_equal(np.asarray(one.codes), other.codes)
     for one, other in zip(batches(here, quantizer), batches(there, quantizer), strict=True):
         np.testing.assert_equal(one, other)
+
+
+@pytest.mark.parametrize("kind", ["mel", "pitch", "beside"])
+def test_features_from_shards_are_those_of_the_files_bit_for_bit(sounds, tmp_path, kind):
+    """Those of your own with a recording whose array is missing, and one whose array is of another width."""
+    chosen = {"labels": LABELS, "test": "[12]_ann"}
+    features = {"mel": MelConfig(num_mels=20)} if kind != "beside" else {"features_hop": 64}
+    features |= {"pitch": PitchConfig()} if kind == "pitch" else {}
+    folder = sounds
+    if kind == "beside":
+        folder = shutil.copytree(sounds, tmp_path / "sounds")
+        whole = read_corpus(config(folder))
+        for item in (*whole.train, *whole.test)[1:]:
+            width = 6 if item.path == "5_ann.wav" else 300
+            frames = np.random.default_rng(0).normal(size=(-(-item.num_samples // 64), width))
+            np.save((folder / item.path).with_suffix(".npy"), frames)
+    make(folder, tmp_path / "shards", **features)
+    there = read_corpus(config(folder, **chosen), **features)
+    here = read_corpus(config(tmp_path / "shards", **chosen), **features)
+    assert here.describe() == there.describe()
+    assert (here.hop, here.mel, here.pitch) == (there.hop, there.mel, there.pitch)
+    assert here.fingerprints == there.fingerprints
+    assert [item.path for item in here.skipped] == [item.path for item in there.skipped]
+    for one, other in zip((*here.train, *here.test), (*there.train, *there.test), strict=True):
+        assert not isinstance(one.features, np.ndarray)
+        assert one.features.shape == other.features.shape
+        np.testing.assert_array_equal(np.asarray(one.features), other.features)
+        np.testing.assert_array_equal(one.features[2:7], other.features[2:7])
+        np.testing.assert_array_equal(np.asarray(one.codes), other.codes)
+    windows = [
+        TrainingWindows(
+            corpus.train,
+            **{"window_size": 512, "context_samples": 129, "batch_size": 3, "seed": 1},
+            label_values=corpus.label_values,
+            hop=corpus.hop,
+            lookaround_frames=2,
+        )
+        for corpus in (here, there)
+    ]
+    for step in range(6):
+        one, other = (each.batch(step) for each in windows)
+        np.testing.assert_array_equal(one.features, other.features)
 
 
 def test_a_single_recording_and_a_manifest_are_split_as_the_files_are(sounds, tmp_path):

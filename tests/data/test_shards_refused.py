@@ -13,6 +13,7 @@ from wavedil.data import read_corpus, read_pairs
 from wavedil.data.shards.format import PIECE
 from wavedil.features import MelConfig
 from wavedil.files import read_json, write_json
+from wavedil.pitch import PitchConfig
 
 pytest.importorskip("array_record")
 sounds, good, shards = prepared.sounds, prepared.good, prepared.shards
@@ -159,14 +160,28 @@ def test_places_and_parts_that_cannot_be_used_are_refused(sounds, shards, tmp_pa
 
 
 def test_tasks_that_need_more_than_codes_refuse_shards(shards):
-    with pytest.raises(
-        UserError, match="holds shards, which have the codes of recordings and no features"
-    ):
+    with pytest.raises(UserError, match=r"holds shards without features, .*with --features mel"):
         read_corpus(config(shards), mel=MelConfig())
+    with pytest.raises(UserError, match=r"--features beside --features-hop 64"):
+        read_corpus(config(shards), features_hop=64)
     with pytest.raises(
         UserError, match=r"holds shards, .*give the recordings that they were made of"
     ):
         read_pairs(config(shards), knobs=(), latency_samples=None)
+
+
+def test_features_other_than_those_of_the_shards_are_refused_with_the_setting(good, tmp_path):
+    there = tmp_path / "spectra"
+    make(good, there, mel=MelConfig(num_mels=8))
+    with pytest.raises(UserError, match=r"there -> here\): mel.num_mels: 8 -> 9;"):
+        read_corpus(config(there), mel=MelConfig(num_mels=9))
+    with pytest.raises(UserError, match=r"pitch: none -> \{"):
+        read_corpus(config(there), mel=MelConfig(num_mels=8), pitch=PitchConfig())
+    with pytest.raises(UserError, match="mel spectra -> features of your own every 64 samples"):
+        read_corpus(config(there), features_hop=64)
+    with pytest.raises(UserError, match=r"was prepared with other settings .*mel"):
+        make(good, there)
+    assert read_corpus(config(there)).num_features == 0  # of whom nobody asks
 
 
 def test_without_the_package_the_extra_is_named(sounds, shards, monkeypatch):

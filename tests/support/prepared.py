@@ -37,7 +37,8 @@ def config(folder, **settings):
 
 
 def make(sounds, folder, num_shards=3, part=(1, 1), quantizer=None, **settings):
-    more = {key: settings.pop(key) for key in ("progress", "warn") if key in settings}
+    names = "progress", "warn", "mel", "features_hop", "pitch"
+    more = {key: settings.pop(key) for key in names if key in settings}
     return prepare(
         config(sounds, **settings),
         folder,

@@ -1,15 +1,18 @@
 """`wavedil prepare`: recordings become shards, which training reads without decoding them again."""
 
+import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from wavedil.audio import MIX
 from wavedil.data.config import CorpusConfig
 from wavedil.errors import UserError
+from wavedil.features import MelConfig
+from wavedil.pitch import PitchConfig
 from wavedil.quantizer import Companding, Quantizer
 
 
@@ -17,12 +20,14 @@ from wavedil.quantizer import Companding, Quantizer
 class Prepare:
     """Decode recordings once, into shards to train on: a corpus of any size in little memory.
 
-    wavedil train SHARDS RUN trains then as wavedil train FOLDER RUN would, to the last bit, for generators and other
-    models of sound without features. Labels, and what is held out, are chosen there. A preparation that was killed goes
-    on where the same command is given again; shards that are damaged are written again. Parts may be prepared at once
-    on many machines.
+    wavedil train SHARDS RUN trains then as wavedil train FOLDER RUN would, to the last bit; vocoders and other models
+    of features need these prepared too. Labels, and what is held out, are chosen there. A preparation that was killed
+    goes on where the same command is given again; shards that are damaged are written again. Parts may be prepared at
+    once on many machines.
 
     Example: wavedil prepare recordings shards
+
+    Example: wavedil prepare recordings shards --features mel --mel.num-mels 40
 
     Example: wavedil prepare recordings shards --num-shards 64 --part $((SLURM_ARRAY_TASK_ID + 1))/16
     """
@@ -47,6 +52,17 @@ class Prepare:
     """Cut the start and end that are this many dB below a recording's loudest moment."""
     min_max_normalisation: bool = False
     """Let every recording reach from -1 to 1, by its own minimum and maximum."""
+    features: Literal["none", "mel", "beside"] = "none"
+    """Store mel spectra too, or features of your own that lie beside the recordings (x.npy beside x.wav): for what is
+    trained on them, with the same settings."""
+    mel: MelConfig = dataclasses.field(default_factory=MelConfig)
+    """Of the mel spectra."""
+    features_hop: int | None = None
+    """Samples from one frame to the next, of features of your own."""
+    pitch: bool = False
+    """Store pitch and voicing beside the mel spectra."""
+    pitch_range: PitchConfig = dataclasses.field(default_factory=PitchConfig)
+    """Where the pitch is looked for."""
     strict: bool = False
     """Stop at the first recording that cannot be used as it is, rather than skip it, or limit it to full scale."""
 
@@ -68,11 +84,13 @@ def prepare(args: Prepare) -> None:
         min_max_normalisation=args.min_max_normalisation,
         strict=args.strict,
     )
+    features = _features(args)
     with progress("preparing (bytes of files)") as done:
         made = write(
             config,
             args.shards,
             quantizer=Quantizer(args.levels, args.companding),
+            **features,
             num_shards=args.num_shards,
             part=_part(args.part),
             progress=done,
@@ -91,6 +109,25 @@ def prepare(args: Prepare) -> None:
         )
     else:
         print(f"train on them: wavedil train {args.shards} RUN")
+
+
+def _features(args: Prepare) -> dict[str, Any]:
+    """What `prepare` is given of them."""
+    beside = args.features == "beside"
+    if beside != (args.features_hop is not None):
+        raise UserError(
+            f"features is {args.features!r}, and features_hop {args.features_hop}; give both for features of your own, "
+            "--features beside --features-hop 256 say, or neither"
+        )
+    if args.features != "mel" and (args.pitch or args.mel != MelConfig()):
+        raise UserError(
+            f"features is {args.features!r}, but settings of mel spectra or of the pitch are given; give --features mel"
+        )
+    return {
+        "mel": args.mel if args.features == "mel" else None,
+        "features_hop": args.features_hop,
+        "pitch": args.pitch_range if args.pitch else None,
+    }
 
 
 def _part(text: str) -> tuple[int, int]:

@@ -97,7 +97,10 @@ class Corpus(Generic[Of]):
                     stored = stored_sha256(array)
                     digest.update(array.tobytes() if stored is None else stored.encode())
                 if recording.features is not None:
-                    digest.update(recording.features.tobytes())
+                    stored = stored_sha256(recording.features)
+                    digest.update(
+                        recording.features.tobytes() if stored is None else stored.encode()
+                    )
         return digest.hexdigest()[:16]
 
     @functools.cached_property

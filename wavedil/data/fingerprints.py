@@ -7,7 +7,7 @@ from typing import Literal
 
 from wavedil.data.pair import Pair
 from wavedil.data.recording import Recording
-from wavedil.data.shards.codes import stored_sha256
+from wavedil.data.shards.codes import sha256_of, stored_sha256
 
 _MOST_NAMES = 10
 
@@ -123,7 +123,7 @@ def changes(before: Sequence[Fingerprint], now: Sequence[Fingerprint]) -> list[s
 def _about(recording: Recording | Pair) -> str:
     digest = hashlib.sha256(repr(sorted(recording.labels.items())).encode())
     if recording.features is not None:
-        digest.update(recording.features.tobytes())
+        digest.update(sha256_of(recording.features).encode())
     return digest.hexdigest()[:16]
 
 

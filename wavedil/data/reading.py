@@ -37,7 +37,7 @@ def read_corpus(
     r"""Decode every recording of a corpus once and split it into train and held-out files.
 
     All codes stay in memory, one byte a sample (two above 256 levels); those of shards, which `prepare` wrote, are read
-    when they are used.
+    when they are used, and so are features in them.
 
     Args:
       config: What to read.
@@ -59,8 +59,8 @@ def read_corpus(
     """
     _check_features(config, mel, features_hop)
     if is_prepared(Path(config.folder).expanduser()):
-        _require_no_features(config, mel, features_hop)
-        found, decided = read_prepared(config, quantizer, progress)
+        features = mel, features_hop, pitch
+        found, decided = read_prepared(config, quantizer, features, progress)
         return dataclasses.replace(corpus_of(found, config), decided=decided)
     reader = _Reader(config, quantizer)
     return corpus_of(reader.read_all(mel, features_hop, pitch, progress), config)
@@ -76,14 +76,6 @@ def _check_features(config: CorpusConfig, mel: MelConfig | None, hop: int | None
         raise UserError(
             f"trim_db is {config.trim_db}, which cuts the sound but not the features beside it; cut both "
             "beforehand and leave trim_db out"
-        )
-
-
-def _require_no_features(config: CorpusConfig, mel: MelConfig | None, hop: int | None) -> None:
-    if mel is not None or hop is not None:
-        raise UserError(
-            f"{config.folder} holds shards, which have the codes of recordings and no features of them; give the "
-            "recordings themselves to train what is conditioned on mel spectra or other features"
         )
 
 

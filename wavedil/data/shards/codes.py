@@ -1,6 +1,8 @@
-"""Codes that are read from shards when they are used."""
+"""Codes and features that are read from shards when they are used."""
 
+import hashlib
 import json
+import math
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,12 +12,12 @@ import numpy as np
 
 from wavedil.data.shards.format import (
     AGAIN,
-    PIECE,
     Index,
     PreparedConfig,
     Stored,
     array_record,
     num_pieces,
+    rows_of_piece,
 )
 from wavedil.errors import UserError
 
@@ -42,7 +44,7 @@ class Shard:
             last = self._opened().num_records() - 1
             values = json.loads(self.read(range(last, last + 1)) if last >= 0 else b"{}")
             recordings = [Stored(**item) for item in values["recordings"]]
-            if sum(map(num_pieces, recordings)) != last:
+            if sum(map(sum, map(num_pieces, recordings))) != last:
                 raise ValueError("records are missing")
             settings = PreparedConfig.from_dict(values["settings"])
             return Index(values["name"], settings, recordings)
@@ -89,43 +91,47 @@ class Shard:
         return UserError(f"{self.path} is damaged ({why.split(';')[0]}); {AGAIN}")
 
 
-class StoredCodes:
-    """The codes [time] of a recording in a shard: what is sliced is read, and nothing is kept.
+class StoredArray:
+    """The codes [time] or the features [frames, features] of a recording in a shard.
 
-    It stands where a NumPy array does that is sliced, and no more.
+    What is sliced is read, and nothing is kept. It stands where a NumPy array does that is sliced by its first axis,
+    and no more.
 
     Args:
       shard: Where they are.
       first: The record of the first piece.
-      size: How many there are.
-      dtype: Their type.
-      sha256: Of them and their type, in hexadecimal digits.
+      shape: Of the array.
+      dtype: Its type.
+      sha256: As `sha256_of` has it.
     """
 
-    __slots__ = ("_first", "_shard", "dtype", "sha256", "size")
+    __slots__ = ("_first", "_shard", "dtype", "sha256", "shape")
 
-    def __init__(self, shard: Shard, first: int, size: int, dtype: np.dtype, sha256: str) -> None:
-        self._shard, self._first = shard, first
-        self.size, self.dtype, self.sha256 = size, dtype, sha256
+    def __init__(
+        self, shard: Shard, first: int, shape: tuple[int, ...], dtype: Any, sha256: str
+    ) -> None:
+        self._shard, self._first, self.shape = shard, first, shape
+        self.dtype, self.sha256 = np.dtype(dtype), sha256
 
     @property
-    def shape(self) -> tuple[int]:
-        """Samples alone."""
-        return (self.size,)
+    def size(self) -> int:
+        """How many numbers there are."""
+        return math.prod(self.shape)
 
     def __len__(self) -> int:
-        return self.size
+        return self.shape[0]
 
     def __getitem__(self, key: slice) -> np.ndarray:
-        first, end, step = key.indices(self.size)
+        first, end, step = key.indices(len(self))
         if step != 1:
             raise IndexError("stored codes are read in one piece; slice the array that this gives")
         if end <= first:
-            return np.empty(0, self.dtype)
-        begin = first // PIECE
-        records = range(self._first + begin, self._first + 1 + (end - 1) // PIECE)
-        codes = np.frombuffer(self._shard.read(records), self.dtype)
-        return codes[first - begin * PIECE : end - begin * PIECE]
+            return np.empty((0, *self.shape[1:]), self.dtype)
+        rows = rows_of_piece(math.prod(self.shape[1:]) if self.shape[1:] else 0)
+        begin = first // rows
+        records = range(self._first + begin, self._first + 1 + (end - 1) // rows)
+        found = np.frombuffer(self._shard.read(records), self.dtype).reshape(-1, *self.shape[1:])
+        return found[first - begin * rows : end - begin * rows]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self[:], dtype)
@@ -135,6 +141,13 @@ class StoredCodes:
         return self[:].astype(dtype)
 
 
-def stored_sha256(codes: Any) -> str | None:
-    """`StoredCodes.sha256`; None of codes that are in memory."""
-    return codes.sha256 if isinstance(codes, StoredCodes) else None
+def sha256_of(array: Any) -> str:
+    """Of the type of an array and its content, in hexadecimal digits; of one in a shard without reading it."""
+    if isinstance(array, StoredArray):
+        return array.sha256
+    return hashlib.sha256(array.dtype.str.encode() + array.tobytes()).hexdigest()
+
+
+def stored_sha256(array: Any) -> str | None:
+    """`StoredArray.sha256`; None of arrays that are in memory."""
+    return array.sha256 if isinstance(array, StoredArray) else None

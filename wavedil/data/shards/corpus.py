@@ -16,11 +16,13 @@ from wavedil.data.features import FeatureReader
 from wavedil.data.found import Found, labels_of, nothing_usable
 from wavedil.data.listing import Entry
 from wavedil.data.recording import Recording
-from wavedil.data.shards.codes import Shard, StoredCodes
+from wavedil.data.shards.codes import Shard, StoredArray
 from wavedil.data.shards.folder import complete, read_settings
 from wavedil.data.shards.format import AGAIN, Index, PreparedConfig, Stored, num_pieces
 from wavedil.errors import UserError
+from wavedil.features import MelConfig
 from wavedil.mu_law import code_dtype
+from wavedil.pitch import PitchConfig
 from wavedil.quantizer import Quantizer
 
 _DECIDED = ("sample_rate", "channel", "trim_db", "min_max_normalisation")
@@ -29,6 +31,7 @@ _DECIDED = ("sample_rate", "channel", "trim_db", "min_max_normalisation")
 def read_prepared(
     config: CorpusConfig,
     quantizer: Quantizer,
+    features: tuple[MelConfig | None, int | None, PitchConfig | None],
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Found, dict[str, Any]]:
     """The recordings of shards, whose codes are read when they are used, and how they were read.
@@ -36,6 +39,7 @@ def read_prepared(
     Args:
       config: Of the corpus; its folder holds the shards.
       quantizer: That they must have been made with.
+      features: The mel, features_hop and pitch that are asked for; those of the shards must be the same.
       progress: As that of `read_corpus`.
 
     Raises:
@@ -45,9 +49,11 @@ def read_prepared(
     folder = Path(config.folder).expanduser()
     settings = read_settings(folder)
     decided = _decided(config, quantizer, settings)
+    frames = FeatureReader(*features[:2], settings.sample_rate, features[2])
+    _require_features(folder, frames, settings)
     there = [Shard(path) for path in complete(folder, settings)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        reader = _Reader(config, settings)
+        reader = _Reader(config, settings, frames)
         for shard, index in zip(there, pool.map(_index, there), strict=True):
             reader.take(shard, index)
     found = reader.found()
@@ -83,6 +89,39 @@ def _decided(
     return decided
 
 
+def _require_features(folder: Path, wanted: FeatureReader, there: PreparedConfig) -> None:
+    """Refuses shards without the features that are asked for.
+
+    Raises:
+      UserError: With what they have, and how to prepare what is wanted.
+    """
+    if wanted.hop is None:
+        return
+    if there.mel is None and there.features_hop is None:
+        how = "--features mel" if wanted.mel else f"--features beside --features-hop {wanted.hop}"
+        raise UserError(
+            f"{folder} holds shards without features, which what is trained is conditioned on; prepare the recordings "
+            f"with {how}, into a new folder, or give the recordings themselves"
+        )
+    differences = []
+    if wanted.mel is not None and there.mel is not None:
+        differences = [f"mel.{line}" for line in there.mel.differences(wanted.mel)]
+    elif wanted.mel != there.mel or wanted.hop != there.features_hop:
+        kinds = [
+            "mel spectra" if mel is not None else f"features of your own every {hop} samples"
+            for mel, hop in ((there.mel, there.features_hop), (wanted.mel, wanted.hop))
+        ]
+        differences = [" -> ".join(kinds)]
+    if wanted.pitch != there.pitch:
+        pitches = [item.to_dict() if item else "none" for item in (there.pitch, wanted.pitch)]
+        differences.append(f"pitch: {pitches[0]} -> {pitches[1]}")
+    if differences:
+        raise UserError(
+            f"{folder} holds other features than are asked for (there -> here): {'; '.join(differences)}; ask for the "
+            "same, or prepare the recordings again into a new folder"
+        )
+
+
 def _index(shard: Shard) -> Index | UserError:
     try:
         return shard.index()
@@ -93,11 +132,14 @@ def _index(shard: Shard) -> Index | UserError:
 class _Reader:
     """Keeps account of what the shards say."""
 
-    def __init__(self, config: CorpusConfig, settings: PreparedConfig) -> None:
-        self.config, self.settings = config, settings
+    def __init__(
+        self, config: CorpusConfig, settings: PreparedConfig, features: FeatureReader
+    ) -> None:
+        self.config, self.settings, self.features = config, settings, features
         self.dtype = np.dtype(code_dtype(settings.levels))
         self.entries: list[Entry] = []
-        self.codes: dict[str, StoredCodes] = {}
+        self.codes: dict[str, StoredArray] = {}
+        self.frames: dict[str, StoredArray] = {}
         self.skipped: list[Skipped] = []
         self.peaks: dict[str, float] = {}
         self.mixed: dict[str, int] = {}
@@ -124,11 +166,20 @@ class _Reader:
             elif self.config.strict and item.peak > 1:
                 self.skip(item.path, f"the peak is {audio.over_full_scale(item.peak)}")
             else:
-                codes = StoredCodes(shard, record, item.num_samples, self.dtype, item.sha256)
-                self.keep(item, codes)
-            record += num_pieces(item)
+                self.keep(item, shard, record)
+            record += sum(num_pieces(item))
 
-    def keep(self, item: Stored, codes: StoredCodes) -> None:
+    def keep(self, item: Stored, shard: Shard, record: int) -> None:
+        if self.features.hop is not None:
+            shape, first = (item.num_frames, item.num_features), record + num_pieces(item)[0]
+            frames = StoredArray(shard, first, shape, np.float32, item.features_sha256)
+            try:
+                self.features.require_width(Path(item.path), cast(np.ndarray, frames))
+            except audio.AudioError as error:
+                self.skip(item.path, error.reason)
+                return
+            self.frames[item.path] = frames
+        codes = StoredArray(shard, record, (item.num_samples,), self.dtype, item.sha256)
         self.codes[item.path] = codes
         if item.peak > 1:
             self.peaks[item.path] = item.peak
@@ -156,7 +207,12 @@ class _Reader:
         return Found(
             # They are sliced as arrays are, and nothing else is done with codes until all of them are wanted.
             recordings={
-                path: Recording(path, cast(np.ndarray, codes), labels[path])
+                path: Recording(
+                    path,
+                    cast(np.ndarray, codes),
+                    labels[path],
+                    cast(np.ndarray | None, self.frames.get(path)),
+                )
                 for path, codes in self.codes.items()
             },
             entries=self.entries,
@@ -167,5 +223,5 @@ class _Reader:
             num_resampled=self.num_resampled,
             peaks=self.peaks,
             mixed=self.mixed,
-            features=FeatureReader(None, None, self.settings.sample_rate),
+            features=self.features,
         )

@@ -9,10 +9,12 @@ import numpy as np
 
 from wavedil.config import Config
 from wavedil.errors import UserError
+from wavedil.features import MelConfig
+from wavedil.pitch import PitchConfig
 from wavedil.quantizer import Companding, Quantizer
 
 PIECE = 1 << 15
-"""Codes of a record. A window reads one or two of them."""
+"""Codes of a record, or bytes of features. A window reads one or two of them."""
 FORMAT = 1
 """Version of the shards."""
 AGAIN = "wavedil prepare, called as before, writes it again"
@@ -28,6 +30,7 @@ class PreparedConfig(Config):
       levels, companding: Of the quantizer of the codes.
       num_shards: In how many shards they are.
       listing: Hexadecimal digits that are others for other paths, or sizes of files.
+      mel, features_hop, pitch: Of the features, as `read_corpus` takes them, complete; None of shards without.
       format_version: Of the shards.
     """
 
@@ -39,6 +42,9 @@ class PreparedConfig(Config):
     companding: Companding
     num_shards: int
     listing: str
+    mel: MelConfig | None = None
+    features_hop: int | None = None
+    pitch: PitchConfig | None = None
     format_version: int = FORMAT
 
     @property
@@ -58,6 +64,8 @@ class Stored(NamedTuple):
       peak, num_mixed: As `audio.Decoded` has them.
       num_trimmed: Samples that trimming removed.
       resampled: Whether its file has another rate.
+      num_frames, num_features: Of its features; 0 where it has none.
+      features_sha256: As `sha256`, of them.
     """
 
     path: str = ""
@@ -70,6 +78,9 @@ class Stored(NamedTuple):
     num_mixed: int = 1
     num_trimmed: int = 0
     resampled: bool = False
+    num_frames: int = 0
+    num_features: int = 0
+    features_sha256: str = ""
 
 
 class Index(NamedTuple):
@@ -100,15 +111,24 @@ class Index(NamedTuple):
         return json.dumps(index).encode()
 
 
-def num_pieces(recording: Stored) -> int:
-    """Records that a recording has."""
-    return -(-recording.num_samples // PIECE)
+def num_pieces(recording: Stored) -> tuple[int, int]:
+    """Records that the codes of a recording have, and its features after them."""
+    return (
+        -(-recording.num_samples // PIECE),
+        -(-recording.num_frames // rows_of_piece(recording.num_features)),
+    )
 
 
-def pieces(codes: np.ndarray) -> Iterator[bytes]:
-    """The records of a recording."""
-    for first in range(0, codes.size, PIECE):
-        yield codes[first : first + PIECE].tobytes()
+def rows_of_piece(num_features: int) -> int:
+    """Codes of a record, for which that is 0; or frames of features."""
+    return max(1, PIECE // (4 * num_features)) if num_features else PIECE
+
+
+def pieces(array: np.ndarray) -> Iterator[bytes]:
+    """The records of the codes [time] of a recording, or of its features [frames, features]."""
+    rows = rows_of_piece(array.shape[1] if array.ndim > 1 else 0)
+    for first in range(0, len(array), rows):
+        yield array[first : first + rows].tobytes()
 
 
 def array_record() -> Any:

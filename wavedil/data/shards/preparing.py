@@ -1,6 +1,8 @@
 """Recordings to shards, on all cores: decoded once, and read by many runs and machines."""
 
+import dataclasses
 import hashlib
+import operator
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -13,13 +15,16 @@ import numpy as np
 from wavedil import audio
 from wavedil.data.config import CorpusConfig
 from wavedil.data.decoding import commonest_rate, read_header
+from wavedil.data.features import SUFFIX, FeatureReader
 from wavedil.data.listing import Entry, list_entries
 from wavedil.data.shards.codes import Shard
 from wavedil.data.shards.folder import is_prepared, read_settings, settings_path, shard_path
 from wavedil.data.shards.format import PreparedConfig, array_record
 from wavedil.data.shards.writing import ShardWriter
 from wavedil.errors import UserError, require_positive
+from wavedil.features import MelConfig
 from wavedil.files import is_scratch, write_json
+from wavedil.pitch import PitchConfig
 from wavedil.quantizer import Quantizer
 
 # Of the recordings' files in a shard: enough that a disk reads it in one go, few enough that little is lost with one.
@@ -54,6 +59,9 @@ def prepare(
     folder: str | os.PathLike[str],
     *,
     quantizer: Quantizer,
+    mel: MelConfig | None = None,
+    features_hop: int | None = None,
+    pitch: PitchConfig | None = None,
     num_shards: int | None = None,
     part: tuple[int, int] = (1, 1),
     progress: Callable[[int, int, str], None] | None = None,
@@ -68,6 +76,9 @@ def prepare(
       config: Which recordings, and how they are read; labels, and what is held out, are for the training to choose.
       folder: Made if it is not there.
       quantizer: Of the codes.
+      mel: Compute features too, for a vocoder or another model that takes them; as of `read_corpus`.
+      features_hop: As there.
+      pitch: As there.
       num_shards: By default one for 256 MiB of files, and no more than 512.
       part: Which part of how many, from (1, n) to (n, n).
       progress: Called with the bytes of files that are read and those that there are, and hours of sound a second.
@@ -91,7 +102,15 @@ def prepare(
             f"part is {number}/{of}, but there are {num_shards} shards; parts are 1/{of} to {of}/{of}, of at most as "
             "many as there are shards (num_shards)"
         )
-    settings = _settings(config, quantizer, num_shards, entries, sizes)
+    beside = [
+        0 if features_hop is None else _size(entry.file.with_suffix(SUFFIX)) for entry in entries
+    ]
+    sizes_of_all = list(map(operator.add, sizes, beside))
+    settings = _settings(config, quantizer, num_shards, entries, sizes_of_all)
+    features = FeatureReader(mel, features_hop, settings.sample_rate, pitch)
+    settings = dataclasses.replace(
+        settings, mel=features.mel, features_hop=features_hop, pitch=features.pitch
+    )
     _claim(place, settings)
     mine = range(number - 1, num_shards, of)
     open_ = [shard for shard in mine if not _is_there(place, shard, settings, warn)]

@@ -2,7 +2,6 @@
 
 import collections
 import errno
-import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,6 +16,7 @@ from wavedil.data.config import CorpusConfig
 from wavedil.data.decoding import Decoder, read_header
 from wavedil.data.features import FeatureReader
 from wavedil.data.listing import Entry
+from wavedil.data.shards.codes import sha256_of
 from wavedil.data.shards.folder import shard_path
 from wavedil.data.shards.format import Index, PreparedConfig, Stored, array_record, pieces
 from wavedil.errors import UserError
@@ -30,6 +30,7 @@ class _Encoded(NamedTuple):
     stored: Stored
     codes: np.ndarray
     num_bytes: int
+    features: np.ndarray | None = None
 
 
 class ShardWriter:
@@ -44,9 +45,10 @@ class ShardWriter:
     ) -> None:
         self.config, self.folder, self.settings = config, folder, settings
         self.progress = progress
-        self.decoder = Decoder(
-            config, settings.quantizer, FeatureReader(None, None, settings.sample_rate)
+        features = FeatureReader(
+            settings.mel, settings.features_hop, settings.sample_rate, settings.pitch
         )
+        self.decoder = Decoder(config, settings.quantizer, features)
         self.num_recordings = self.num_skipped = self.num_samples = 0
 
     def write(self, entries_of: dict[int, Sequence[tuple[Entry, int]]]) -> None:
@@ -61,8 +63,9 @@ class ShardWriter:
                     path = shard_path(self.folder, shard, self.settings.num_shards)
                     with replacing(path) as scratch, _Records(scratch) as records:
                         for item in (next(encoded) for _ in entries):
-                            for piece in pieces(item.codes):
-                                records.write(piece)
+                            for array in (item.codes, item.features):
+                                for piece in pieces(array) if array is not None else ():
+                                    records.write(piece)
                             stored.append(item.stored)
                             self.count(item)
                             done += item.num_bytes
@@ -98,17 +101,21 @@ class ShardWriter:
             )
         if unusable is not None:
             return _Encoded(Stored(reason=unusable.reason, **about), np.empty(0, np.uint8), size)
-        codes = read.recording.codes
+        codes, features = read.recording.codes, read.recording.features
+        if features is not None:
+            num_frames, num_features = features.shape
+            about |= {"num_frames": num_frames, "num_features": num_features}
+            about |= {"features_sha256": sha256_of(features)}
         stored = Stored(
             num_samples=codes.size,
-            sha256=hashlib.sha256(codes.dtype.str.encode() + codes.tobytes()).hexdigest(),
+            sha256=sha256_of(codes),
             peak=float(read.peak),
             num_mixed=read.num_mixed,
             num_trimmed=read.num_trimmed,
             resampled=header.sample_rate != self.settings.sample_rate,
             **about,
         )
-        return _Encoded(stored, codes, size)
+        return _Encoded(stored, codes, size, features)
 
     def count(self, item: _Encoded) -> None:
         self.num_recordings += not item.stored.reason
