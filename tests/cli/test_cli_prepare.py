@@ -1,5 +1,6 @@
 """`wavedil prepare`, and `wavedil train` on what it wrote: the run is that of the recordings themselves."""
 
+import json
 import re
 
 import numpy as np
@@ -9,9 +10,12 @@ from command_line import TINY, mistake
 from recordings import tone, write
 
 import wavedil as wd
+from wavedil import CorpusConfig, RunConfig
 from wavedil.cli.main import main
+from wavedil.features import MelConfig
 from wavedil.models import named_weights
 from wavedil.runs import RunFolder
+from wavedil.tasks import ClassifierTask, FeaturesTask, VocoderTask
 
 pytest.importorskip("array_record")
 one_compilation = training_runs.one_compilation
@@ -52,6 +56,64 @@ def test_a_run_from_shards_is_that_from_the_recordings_and_each_goes_on_from_the
     for name, folder in zip(runs, reversed(runs.values()), strict=True):
         assert run("train", place / name, folder, *CHOSEN) == 0  # nothing is left to do, or refused
         assert RunFolder(folder).read_config().corpus.folder == str(place / name)
+
+
+@pytest.mark.parametrize("task", [VocoderTask, FeaturesTask, ClassifierTask])
+def test_tasks_of_mel_spectra_learn_from_shards_what_they_learn_from_recordings(place, task):
+    shards, quantizer = place / f"spectra for {task.name}", task().model().quantizer
+    spectra = ("--features=mel", "--mel.num-mels=8", "--mel.fft-size=256")
+    levels = (f"--levels={quantizer.levels}", f"--companding={quantizer.companding}")
+    assert run("prepare", place / "sounds", shards, *spectra, *levels) == 0
+    chosen = {"labels": CHOSEN[0].removeprefix("--labels="), "held_out": 0.25}
+    target = {"target": "note"} if task is ClassifierTask else {}
+    found = []
+    for folder in (place / "sounds", shards):
+        mel = MelConfig(num_mels=8, fft_size=256)
+        config = RunConfig(
+            task=task(mel=mel, **target), corpus=CorpusConfig(folder=str(folder), **chosen)
+        )
+        corpus = config.task.read(config)
+        resolved = config.task.resolve(config, corpus)
+        windows = resolved.task.windows(resolved, corpus)
+        batches = [windows.batch(step) for step in range(3)]
+        found.append((resolved.model, resolved.task, resolved.training, batches))
+    np.testing.assert_equal(found[1], found[0])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--pitch"], ["--features=beside"], ["--features-hop=64"], ["--mel.num-mels=8"]],
+    ids=" ".join,
+)
+def test_settings_of_features_that_nobody_asks_for_are_refused_in_a_line(place, capsys, options):
+    line = mistake(capsys, "prepare", place / "sounds", place / "none", *options)
+    assert "--features mel" in line or "--features beside --features-hop 256" in line
+
+
+def test_info_says_what_shards_hold_and_which_are_missing(place, capsys):
+    assert run("info", place / "shards", "--json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["kind"], facts["shards"], facts["missing"]) == ("shards", "2 of 2", [])
+    assert (facts["recordings"], facts["unusable"]) == (4, 0)
+    assert facts["seconds"] == pytest.approx((2 * 1000 + 2 * 1200) / 8000)
+    assert facts["settings"]["levels"] == 256 and facts["features"] == "none"
+    manifest = place / "list.csv"
+    manifest.write_text(
+        "path,note,split\nsounds/low_0.wav,low,train\nsounds/high_0.wav,high,test\n"
+        "sounds/low_1.wav,low,train\n"
+    )
+    assert run("prepare", manifest, place / "listed", "--num-shards=3", "--part=1/3") == 0
+    (shard,) = (place / "listed").glob("shard-*")
+    shard.with_name("shard-00001-of-00003.array_record").write_bytes(b"no shard")
+    capsys.readouterr()
+    assert run("info", place / "listed") == 0
+    lines = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
+    lines = {name: value.strip() for name, value in lines.items()}
+    assert lines["shards"] == "2 of 3"
+    assert lines["missing"] == "shard-00002-of-00003.array_record"
+    assert lines["damaged"].startswith("shard-00001-of-00003.array_record")
+    assert lines["labels"] == "note = low"
+    assert lines["splits"] == "train"
 
 
 def test_preparing_says_how_much_and_what_is_next_and_again_that_all_is_there(place, capsys):

@@ -1,4 +1,4 @@
-"""`wavedil info`: what a run, a saved model or a sound file holds."""
+"""`wavedil info`: what a run, a saved model, a folder of shards or a sound file holds."""
 
 import dataclasses
 import json
@@ -14,13 +14,13 @@ from wavedil.receptive_field import format_dilations
 
 @dataclass(frozen=True, kw_only=True)
 class Info:
-    """Shows the content of a run, a model or a sound file.
+    """Shows the content of a run, a model, a folder of shards or a sound file.
 
     Example: wavedil info run
     """
 
     path: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="PATH")]
-    """Run folder, folder of a saved model, or sound file."""
+    """Run folder, folder of a saved model, folder of shards, or sound file."""
     json: bool = False
     """Print one JSON object."""
 
@@ -29,7 +29,7 @@ def info(args: Info) -> None:
     """Prints what is there.
 
     Raises:
-      UserError: If the path is none of the three, or cannot be read.
+      UserError: If the path is none of these, or cannot be read.
     """
     facts = _facts(args.path)
     if args.json:
@@ -48,9 +48,15 @@ def _facts(path: Path) -> dict[str, Any]:
     if path.is_file():
         return _of_sound(path)
     if not path.is_dir():
-        raise UserError(f"{path} does not exist; give a run folder, a model folder or a sound file")
+        raise UserError(
+            f"{path} does not exist; give a run folder, a model folder, a folder of shards or a sound file"
+        )
+    from wavedil.data import is_prepared, shard_facts
+
     if (path / "model.safetensors").is_file():
         return {"kind": "model", **_of_model(path)}
+    if is_prepared(path):
+        return {"kind": "shards", **shard_facts(path)}
     return _of_run(path)
 
 

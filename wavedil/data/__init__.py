@@ -13,7 +13,9 @@ from wavedil.data.pair_windows import PairWindows as PairWindows
 from wavedil.data.plucked_strings import write_plucked_strings as write_plucked_strings
 from wavedil.data.reading import read_corpus as read_corpus
 from wavedil.data.recording import Recording as Recording
+from wavedil.data.shards.folder import is_prepared as is_prepared
 from wavedil.data.shards.preparing import prepare as prepare
+from wavedil.data.shards.summary import shard_facts as shard_facts
 from wavedil.data.sounds import read_sounds as read_sounds
 from wavedil.data.windows import Batch as Batch
 from wavedil.data.windows import TrainingWindows as TrainingWindows

@@ -73,6 +73,14 @@ def complete(folder: Path, settings: PreparedConfig) -> list[Path]:
     return paths
 
 
+def missing_shards(folder: Path, settings: PreparedConfig) -> list[str]:
+    """The names of the shards that a folder lacks, in order."""
+    paths = [
+        shard_path(folder, number, settings.num_shards) for number in range(settings.num_shards)
+    ]
+    return [path.name for path in paths if not path.is_file()]
+
+
 def _shards(folder: Path) -> Iterator[Path]:
     if not folder.is_dir():
         return
