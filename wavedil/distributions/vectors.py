@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from wavedil.distributions.categorical import draw
@@ -106,12 +107,13 @@ class VectorMixture:
     def _components(
         self, parameters: Float[Array, "..."]
     ) -> tuple[Float[Array, "..."], Float[Array, "..."], Float[Array, "..."]]:
-        """Logits [..., K], means and scales [..., K, D]."""
+        """Logits [..., K], means and scales [..., K, D], in at least float32."""
         if parameters.ndim == 0 or parameters.shape[-1] != self.num_outputs:
             raise UserError(
                 f"parameters have shape {parameters.shape}, but the last axis of VectorMixture holds "
                 f"{self.num_outputs}; give the network's output num_outputs channels"
             )
+        parameters = parameters.astype(np.promote_types(parameters.dtype, np.float32))
         count = self.num_components
         shape = (*parameters.shape[:-1], count, self.num_dimensions)
         means, log_scales = (

@@ -136,8 +136,8 @@ class FeatureNet(nnx.Module):
         predicts = jnp.pad(there, ((0, 0), (0, 1)))
         given: dict[str, Any] = {"mask": sees | predicts, "dropout_key": dropout_key}
         outputs = self(jnp.pad(seen, ((0, 0), (1, 0), (0, 0))), labels, **given)
-        parameters, ends = outputs[..., :-1], outputs[..., -1]
-        of_frames = self.distribution.log_prob(parameters[:, :-1], frames)
+        of_frames = self.distribution.log_prob(outputs[:, :-1, :-1], frames)
+        ends = outputs[..., -1].astype(of_frames.dtype)
         goes_on = jnp.where(sees[:, :-1], jax.nn.log_sigmoid(-ends[:, :-1]), 0.0)
         last = there & ~predicts[:, 1:] & ended[:, None]
         end = jnp.where(last, jax.nn.log_sigmoid(ends[:, 1:]), 0.0)
