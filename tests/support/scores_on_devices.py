@@ -3,6 +3,7 @@
 Prints, as JSON, {check: what went wrong, or ""}.
 """
 
+import dataclasses
 import json
 import sys
 
@@ -15,20 +16,34 @@ from training_runs import corpus, model_config
 import wavedil
 from wavedil import ContextStackConfig, LocalConditioningConfig, WaveNet
 from wavedil.evaluation import likelihood
+from wavedil.generation.slots import fitting_slots
 from wavedil.models import compilation
 from wavedil.ops.devices import own_mesh
 
-LABELS = {"note": ("200", "300", "400", "500")}
+HOP = 8
+NOTES = ("200", "300", "400", "500")
+RNG = np.random.default_rng(0)
 
 
-def model(**changes):
-    made = WaveNet(model_config(**changes), rngs=nnx.Rngs(0))
-    made.output.kernel[...] *= 10
-    return made
+def vocoder():
+    """With all that has a place of its own in what is kept from block to block."""
+    config = model_config(
+        labels={"note": NOTES},
+        label_dropout=0.5,
+        context_stack=ContextStackConfig(factor=4, channels=4, cycles=1, dilations=(1,)),
+        local_conditioning=LocalConditioningConfig(channels=4).of(3, HOP),
+    )
+    model = WaveNet(config, rngs=nnx.Rngs(0))
+    model.output.kernel[...] *= 10
+    return model
+
+
+def frames(count):
+    return RNG.normal(size=(count, 3)).astype(np.float32)
 
 
 def both(function):
-    """On all devices, with how many these were, and on one."""
+    """On all devices, how many these were, and on one."""
     used = []
 
     def mesh(batch_size):
@@ -38,47 +53,43 @@ def both(function):
     compilation.own_mesh = mesh
     many = function()
     compilation.own_mesh = lambda batch_size: None
-    return many, function(), [1 if mesh is None else mesh.size for mesh in used]
+    return many, [1 if mesh is None else mesh.size for mesh in used], function()
 
 
 def likelihoods():
-    recordings = corpus(labels=True).train
-    far = model(labels=LABELS, context_stack=ContextStackConfig(factor=4, channels=4, cycles=1))
-    given = {"block_size": 64}
-    many, one, used = both(lambda: likelihood.bits(far, recordings, **given)[0])
+    model = vocoder()
+    recordings = [
+        dataclasses.replace(item, features=frames(-(-item.num_samples // HOP)))
+        for item in corpus(labels=True).train
+    ]
+    options = {"block_size": 64, "batch_size": 16}
+    many, used, one = both(lambda: likelihood.bits(model, recordings, **options)[0])
     assert used == [4]
-    # 16 streams on four devices against four on one: other cuts of the recordings, and the same sums.
     np.testing.assert_allclose(many, one, rtol=1e-6)
 
 
 def draws():
-    """Guided, so that pairs of slots stay together, after a prompt: six sounds on two of four devices."""
-    labels = {"note": ["200", "300", "400", "500", "200", "300"]}
-    far = model(
-        labels=LABELS,
-        label_dropout=0.5,
-        context_stack=ContextStackConfig(factor=4, channels=4, cycles=1),
+    """Seven sounds one after the other in four slots, which are there twice, as they are guided: in pairs."""
+    features = [frames(count) for count in (3, 5, 4, 2, 6, 3, 3)]
+    given = {"features": features, "labels": {"note": [*NOTES, *NOTES[:3]]}, "batch_size": 4}
+    many, used, one = both(
+        lambda: wavedil.generate(vocoder(), 0, **given, engine="scan", guidance=2.0)
     )
-    given = {"num_samples": 40, "batch_size": 6, "labels": labels, "engine": "scan"}
-    many, one, used = both(
-        lambda: wavedil.generate(far, 0, **given, guidance=2.0, prompt=np.arange(7) % 32)
-    )
-    assert used == [2]
+    assert used == [4]
     np.testing.assert_array_equal(many, one)
     assert len(np.unique(many)) > 10
 
 
-def draws_of_features():
-    """Slots that draw one sound after the other, and as many of them as the devices can share."""
-    vocoder = model(local_conditioning=LocalConditioningConfig().of(3, 8))
-    rng = np.random.default_rng(0)
-    features = [rng.normal(size=(count, 3)).astype(np.float32) for count in (3, 5, 4, 2, 6, 3, 3)]
-    many, one, used = both(lambda: wavedil.generate(vocoder, 0, features=features, engine="scan"))
-    assert used == [4]
-    np.testing.assert_array_equal(many, one)
+def numbers_of_devices():
+    """As many as divide the signals; and slots so many that they do, where sounds are as long as each other."""
+    assert [1 if mesh is None else mesh.size for mesh in map(own_mesh, (1, 4, 6, 7, 12))] == [
+        *(1, 4, 2, 1, 4)
+    ]
+    assert [fitting_slots([5] * 8, num_devices) for num_devices in (1, 4)] == [8, 8]
+    assert fitting_slots([5] * 40, num_devices=4) % 4 == 0
 
 
-CHECKS = {"likelihoods": likelihoods, "draws": draws, "draws of features": draws_of_features}
+CHECKS = {"likelihoods": likelihoods, "draws": draws, "numbers of devices": numbers_of_devices}
 
 if __name__ == "__main__":
     assert len(jax.devices()) == 4
