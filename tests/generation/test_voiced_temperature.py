@@ -14,7 +14,7 @@ SPLIT = HOP * FRAMES // 2
 
 def make_model(pitch=True):
     mel = MelConfig(num_mels=3, fft_size=64, hop=HOP).at(8000)
-    local = LocalConditioningConfig(channels=4, pitch_taps="none")
+    local = LocalConditioningConfig(channels=4)
     local = (
         local.of(5, HOP, mel, PitchConfig(lowest_hz=200, highest_hz=400).at(8000))
         if pitch

@@ -3,6 +3,7 @@
 from typing import Any
 
 from wavedil.engine import products
+from wavedil.engine.following import follow
 from wavedil.engine.pointwise import pointwise
 from wavedil.engine.products import address, inlined, kernel
 from wavedil.engine.program import (
@@ -50,6 +51,9 @@ def _interpreter(product: Any, blocks: bool) -> Any:
                     rows,
                     columns,
                 )
+                continue
+            if op[KIND] == 2:
+                follow(op, buffers, now, arena, origin, rows)
                 continue
             at = (
                 address(buffers, now, op[OUT], op[OUT_AT], 0) + origin,

@@ -62,7 +62,23 @@ class Pointwise:
     """Of "bent", [4, channels]: slopes below and above, limits below and above."""
 
 
-Operator = Product | Pointwise
+@dataclasses.dataclass(frozen=True)
+class Follow:
+    """out = v x[t - k d + j] side by side, for k from taps down to 1 and j from -spread to spread.
+
+    The dilation d is a part of the one that comes with the sample, rounded, at least 1; v is how voiced the sound is.
+    """
+
+    out: int
+    x: int
+    pitch: int
+    """A buffer of the two numbers that come with a sample, its dilation and its voicing."""
+    taps: int
+    spread: int
+    part: int
+
+
+Operator = Product | Pointwise | Follow
 
 
 class Plan:

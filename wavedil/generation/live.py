@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from wavedil.engine import Samples, Weights
-from wavedil.generation.chunk import Chunk, condition_of, keys_of
+from wavedil.generation.chunk import Chunk, condition_of, keys_of, pitch_of
 from wavedil.models.compilation import compiled
 from wavedil.models.wavenet import WaveNet
 
@@ -42,20 +42,29 @@ class Compiled:
 
     def draw(self, chunk: Chunk) -> Int[np.ndarray, "slots time"]:
         """The codes of the next chunk."""
-        condition, noise = self._surroundings(chunk)
+        condition, pitch, noise = self._surroundings(chunk)
         if self._before.shape[1]:
             silent = np.zeros((*self._before.shape, noise.shape[2]), np.float32)
             self._samples.run(condition, self._before, silent)
             self._before = self._before[:, :0]
         restart = None if chunk.age is None else chunk.age == 0
         codes, _ = self._samples.run(
-            condition, chunk.given, noise, restart=restart, temperature=chunk.temperature
+            condition,
+            chunk.given,
+            noise,
+            pitch=pitch,
+            restart=restart,
+            temperature=chunk.temperature,
         )
         return codes
 
 
-def _surroundings(model: WaveNet, chunk: Chunk) -> tuple[Any, Array]:
-    """What a chunk is conditioned on, and the noise that it is drawn with."""
+def _surroundings(model: WaveNet, chunk: Chunk) -> tuple[Any, Any, Array]:
+    """What a chunk is conditioned on, dilation and voicing of what follows the pitch, and the noise of the draws."""
     distribution: Any = model.distribution
     noise = jax.vmap(jax.vmap(lambda key: distribution.noise(key, (), jnp.float32)))
-    return condition_of(model, chunk)[0], noise(keys_of(chunk))
+    dilation, voicing = pitch_of(model, chunk)
+    pitch = None
+    if dilation is not None and voicing is not None:
+        pitch = jnp.stack([dilation.T.astype(jnp.float32), voicing.T], axis=-1)
+    return condition_of(model, chunk)[0], pitch, noise(keys_of(chunk))
