@@ -1,0 +1,145 @@
+"""How near vocoders come to recordings at three rates of mel spectra: Griffin-Lim, WaveNet, WaveNet with pitch.
+
+    python experiments/vocoder/rates.py [griffin-lim-40-64] [pitch-40-64] ...
+
+A name says what makes the sound, of how many mel bands, and every how many samples. Each part adds its row to
+results.json, under "rates"; a training that is interrupted goes on where it was. STOI and PESQ need the extra
+`quality`.
+"""
+
+import dataclasses
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pesq
+import pystoi
+from run import CORPUS, NUM_RESYNTHESISED, RESULTS, RUNS, TRAINING, _print_progress
+from voices import errors, voice
+
+import wavedil as wd
+from wavedil.data import read_sounds, spread
+from wavedil.evaluation import griffin_lim, mean_distances, resynthesize
+from wavedil.features import MelConfig
+from wavedil.runs import RunFolder
+from wavedil.runs import train_as as train
+from wavedil.tasks import VocoderTask
+from wavedil.training import RunConfig
+
+PARTS = {
+    "griffin-lim-40-64": ("griffin-lim", 40, 64),
+    "griffin-lim-20-64": ("griffin-lim", 20, 64),
+    "griffin-lim-20-128": ("griffin-lim", 20, 128),
+    "pitch-40-64": ("pitch", 40, 64),
+    "pitch-20-64": ("pitch", 20, 64),
+    "pitch-20-128": ("pitch", 20, 128),
+    "mel-20-128": ("mel", 20, 128),
+}
+STEPS = 3000
+# Of all cepstra, so that those of different rows compare.
+CEPSTRA = MelConfig(num_mels=40, fft_size=256, hop=64).at(8000)
+
+
+def main(parts: Sequence[str]) -> None:
+    for part in parts or PARTS:
+        if part not in PARTS:
+            sys.exit(f"{part} is none of {', '.join(PARTS)}")
+        maker, num_mels, hop = PARTS[part]
+        mel = MelConfig(num_mels=num_mels, fft_size=256, hop=hop)
+        _write(part, griffin(mel) if maker == "griffin-lim" else vocoder(part, mel, maker))
+
+
+def griffin(mel: MelConfig) -> dict[str, Any]:
+    corpus = VocoderTask(mel=mel).read(_config(mel, pitch=False))
+    chosen = spread(corpus.test, NUM_RESYNTHESISED)
+    assert corpus.mel is not None
+    started = time.perf_counter()
+    made = [griffin_lim(np.asarray(r.features), corpus.mel, r.num_samples) for r in chosen]
+    return _scores(chosen, made, time.perf_counter() - started)
+
+
+def vocoder(part: str, mel: MelConfig, maker: str) -> dict[str, Any]:
+    """Trains a vocoder, and scores what it makes of recordings."""
+    config = _config(mel, pitch=maker == "pitch")
+    corpus = config.task.read(config)
+    folder = RUNS / f"rates_{part}"
+    result = train(config, folder, corpus=corpus, report=_print_progress)
+    if result.stopped_by:
+        sys.exit(f"stopped by {result.stopped_by}; the same command goes on")
+    model = wd.load(folder)
+    chosen = spread(corpus.test, NUM_RESYNTHESISED)
+    wd.generate(model, 0, features=[np.asarray(chosen[0].features)])  # compiles
+    started = time.perf_counter()
+    made = resynthesize(model, chosen, 0)
+    elapsed = time.perf_counter() - started
+    lines = [line for line in RunFolder(folder).metrics.read() if "seconds" in line]
+    return {
+        "bits_per_sample": wd.evaluate(model, corpus.test)["bits"],
+        "parameters": model.num_parameters,
+        "steps": config.training.steps,
+        "training_minutes": sum(line["seconds"] for line in lines) / 60,
+        **_scores(chosen, made, elapsed),
+    }
+
+
+def _config(mel: MelConfig, *, pitch: bool) -> RunConfig:
+    return RunConfig(
+        task=VocoderTask(mel=mel, pitch=pitch),
+        corpus=CORPUS,
+        model=wd.WaveNetConfig(
+            kernel_size=3,
+            dilations=(1, 3, 9, 27, 81, 243),
+            cycles=2,
+            residual_channels=64,
+            skip_channels=128,
+            sample_rate=8000,
+        ),
+        training=dataclasses.replace(TRAINING, steps=STEPS),
+    )
+
+
+def _scores(chosen: Sequence[Any], made: Sequence[np.ndarray], elapsed: float) -> dict[str, Any]:
+    """How near the sounds come to the recordings, and how many times faster than real time they were made."""
+    sounds = read_sounds(CORPUS, [item.path for item in chosen])
+    distances = mean_distances(sounds, made, 8000, CEPSTRA)
+    pairs = list(zip(sounds, made, strict=True))
+    heard = [
+        pesq.pesq(8000, sound, other, "nb", on_error=pesq.PesqError.RETURN_VALUES)
+        for sound, other in pairs
+    ]
+    judged = [value for value in heard if value >= 0]
+    # What is too short for it, less than 30 frames that are not silent, gets 1e-5.
+    intelligible = [pystoi.stoi(sound, other, 8000) for sound, other in pairs]
+    long_enough = [value for value in intelligible if value != 1e-5]
+    return {
+        "resynthesised": len(made),
+        "stft": distances.stft,
+        "mel_cepstral_db": distances.mel_cepstral_db,
+        **errors(list(map(voice, sounds)), list(map(voice, made)))._asdict(),
+        "stoi": float(np.mean(long_enough)),
+        "stoi_judged": len(long_enough),
+        "pesq_nb": float(np.mean(judged)),
+        "pesq_judged": len(judged),
+        "times_faster_than_real_time": sum(map(len, made)) / 8000 / elapsed,
+        "hardware": f"{os.cpu_count()} cores, {platform.machine()}, no accelerator",
+    }
+
+
+def _write(name: str, row: dict[str, Any]) -> None:
+    row = {
+        key: None if value != value else round(value, 4) if isinstance(value, float) else value
+        for key, value in row.items()
+    }
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results.setdefault("rates", {})[name] = row
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    print(name, row, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
