@@ -88,7 +88,10 @@ class Experiment:
         return wd.load(self.runs / name)
 
     def _judge(self, name: str, draw: Draw) -> None:
-        """A row for each guidance, at the temperature at which most digits of the validation half are right."""
+        """A row for each guidance, at the temperature at which most digits of the validation half are right.
+
+        And which guidance they choose.
+        """
         labels = labels_of(self.count)
         for guidance in GUIDANCES:
             title = f"{name}, guidance {guidance:g}"
@@ -103,8 +106,13 @@ class Experiment:
             chosen = max(validation, key=validation.__getitem__)
             drawn = draw(labels, REPORTED, chosen, guidance)
             row = self.judges.row(drawn.sounds, labels, drawn.likelihood)
-            row |= {"temperature": chosen, "validation_digit_accuracy": validation}
-            self._write(title, row)
+            row |= {"guidance": guidance, "temperature": chosen}
+            self._write(title, row | {"validation_digit_accuracy": validation})
+        rows = [self._read()["judged"][f"{name}, guidance {guidance:g}"] for guidance in GUIDANCES]
+        self._write(
+            f"{name}, chosen",
+            max(rows, key=lambda row: max(row["validation_digit_accuracy"].values())),
+        )
 
     def _has(self, name: str) -> bool:
         return name in self._read().get("judged", {})
