@@ -1,0 +1,165 @@
+"""Generated digits judged by what understands them: classifiers of digit and speaker, trained on recordings.
+
+    python experiments/spoken_digits/judged.py judges       trains both, and scores recordings with them
+    python experiments/spoken_digits/judged.py samples      trains a WaveNet with labels; guidance 1, 2 and 3
+    python experiments/spoken_digits/judged.py features     trains the first of two stages
+    python experiments/spoken_digits/judged.py stages       features and a vocoder; guidance 1, 2 and 3
+
+The vocoder of the two stages is trained by `python experiments/vocoder/pitch.py input`. Each part trains what it needs
+and adds the rows that results.json lacks, under "judged"; one that is interrupted goes on where it was. `--sounds 4`
+draws fewer than 20 of each digit and speaker, `--steps 10` trains less, and `--folder FOLDER` keeps the results and
+runs of such a trial apart.
+"""
+
+import argparse
+import functools
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+from generators import Draw, labels_of, recordings, samples, stages, trained
+from judges import Judges
+from measures import loudest
+
+import wavedil as wd
+
+HERE = Path(__file__).parent
+VOCODER = HERE.parent / "vocoder" / "runs" / "pitch_input_1500"
+GUIDANCES = (1.0, 2.0, 3.0)
+TEMPERATURES = (1.0, 0.9, 0.8)
+# The seeds of the half that the temperature is chosen by, and of the other.
+VALIDATION, REPORTED = 1, 2
+
+
+class Experiment:
+    """The parts of the command line, and where their results and runs are."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.results = arguments.folder / "results.json"
+        self.runs = arguments.folder / "runs" / "judged"
+        self.steps, self.vocoder = arguments.steps, arguments.vocoder
+        # Of each digit and speaker, in either half.
+        self.count = arguments.sounds // 2
+        self.train, self.test = recordings()
+
+    def judge_recordings(self) -> None:
+        """Rows of the held-out recordings, and of as many to train on as there are sounds of a generator."""
+        for name, sounds in (("held-out", self.test), ("training", self.train)):
+            if self._has(f"{name} recordings"):
+                continue
+            count = min(self.count, *map(len, sounds.values()))
+            chosen = [sound for of_pair in sounds.values() for sound in of_pair[:count]]
+            row = self.judges.row(chosen, labels_of(count))
+            if sounds is self.test:
+                del (
+                    row["frechet_distance"],
+                    row["frechet_sounds"],
+                )  # those are what it is measured from
+            self._write(f"{name} recordings", row)
+
+    def judge_samples(self) -> None:
+        lengths = {pair: list(map(len, sounds)) for pair, sounds in self.train.items()}
+        self._judge("samples", samples(self.model("samples"), lengths))
+
+    def judge_stages(self) -> None:
+        if not self.vocoder.exists():
+            raise SystemExit(
+                f"there is no vocoder in {self.vocoder}; train it (python experiments/vocoder/pitch.py input), or "
+                "say where one is (--vocoder RUN)"
+            )
+        self._judge("stages", stages(self.model("features"), wd.load(self.vocoder)))
+
+    @functools.cached_property
+    def judges(self) -> Judges:
+        models = {name: self.model(name) for name in ("digit", "speaker")}
+        held_out = [sound for sounds in self.test.values() for sound in sounds]
+        loud = loudest([sound for sounds in self.train.values() for sound in sounds], 8000)
+        return Judges(models, held_out, loud)
+
+    def model(self, name: str) -> Any:
+        """A model, trained by now."""
+        if not self._has(f"{name} training"):
+            row = trained(name, self.runs, self.steps)
+            cores = len(os.sched_getaffinity(0))
+            hardware = f"{cores} cores, {platform.machine()}, no accelerator"
+            self._write(f"{name} training", row | {"hardware": hardware})
+        return wd.load(self.runs / name)
+
+    def _judge(self, name: str, draw: Draw) -> None:
+        """A row for each guidance, at the temperature at which most digits of the validation half are right.
+
+        And which guidance they choose.
+        """
+        labels = labels_of(self.count)
+        for guidance in GUIDANCES:
+            title = f"{name}, guidance {guidance:g}"
+            if self._has(title):
+                continue
+            validation = {}
+            for temperature in TEMPERATURES:
+                sounds = draw(labels, VALIDATION, temperature, guidance).sounds
+                share = float(self.judges.right("digit", sounds, labels).mean())
+                validation[temperature] = share
+                print(f"{title}, temperature {temperature:g}: {share:.3f} right", flush=True)
+            chosen = max(validation, key=validation.__getitem__)
+            drawn = draw(labels, REPORTED, chosen, guidance)
+            row = self.judges.row(drawn.sounds, labels, drawn.likelihood)
+            row |= {"guidance": guidance, "temperature": chosen}
+            self._write(title, row | {"validation_digit_accuracy": validation})
+        rows = [self._read()["judged"][f"{name}, guidance {guidance:g}"] for guidance in GUIDANCES]
+        self._write(
+            f"{name}, chosen",
+            max(rows, key=lambda row: max(row["validation_digit_accuracy"].values())),
+        )
+
+    def _has(self, name: str) -> bool:
+        return name in self._read().get("judged", {})
+
+    def _read(self) -> dict[str, Any]:
+        return json.loads(self.results.read_text()) if self.results.exists() else {}
+
+    def _write(self, name: str, row: dict[str, Any]) -> None:
+        results = self._read()
+        results.setdefault("judged", {})[name] = _rounded(row)
+        self.results.parent.mkdir(parents=True, exist_ok=True)
+        self.results.write_text(json.dumps(results, indent=2) + "\n")
+        print(name, _rounded(row), flush=True)
+
+
+PARTS = {
+    "judges": Experiment.judge_recordings,
+    "samples": Experiment.judge_samples,
+    "features": lambda experiment: experiment.model("features"),
+    "stages": Experiment.judge_stages,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all by default")
+    parser.add_argument("--sounds", type=int, default=20)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--folder", type=Path, default=HERE)
+    parser.add_argument("--vocoder", type=Path, default=VOCODER)
+    arguments = parser.parse_args()
+    if unknown := set(arguments.parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(unknown)}; name some of {', '.join(PARTS)}")
+    if arguments.sounds < 4:
+        parser.error(
+            f"--sounds is {arguments.sounds}; a half of them chooses settings, give at least 4"
+        )
+    experiment = Experiment(arguments)
+    for part in arguments.parts or PARTS:
+        PARTS[part](experiment)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _rounded(one) for name, one in value.items()}
+    return round(value, 4) if isinstance(value, float) else value
+
+
+if __name__ == "__main__":
+    main()
