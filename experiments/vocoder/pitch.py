@@ -12,7 +12,6 @@ of steps, `--steps 6000`, is another row.
 """
 
 import dataclasses
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from pathlib import Path
 import jax
 import numpy as np
 from flax import nnx
-from run import CORPUS, RESULTS, RUNS, TRAINING, _print_progress
+from run import CORPUS, RUNS, TRAINING, _print_progress, write_row
 from voices import HOP, Voice, errors, voice
 
 import wavedil as wd
@@ -53,15 +52,15 @@ def main(arguments: list[str]) -> None:
         del arguments[at : at + 2]
     for part in arguments or ["estimator", "cost", *HIDDEN_CHANNELS]:
         if part == "estimator":
-            _write(part, estimator())
+            write_row(part, estimator(), "pitch")
         elif part == "cost":
-            _write(part, cost())
+            write_row(part, cost(), "pitch")
         elif part == "temperature":
             for plain, voiced in TEMPERATURES:
                 name = f"input, {steps} steps, temperature {plain}, voiced {voiced}"
-                _write(name, at_temperature(steps, plain, voiced))
+                write_row(name, at_temperature(steps, plain, voiced), "pitch")
         else:
-            _write(f"{part}, {steps} steps", train_and_score(part, steps))
+            write_row(f"{part}, {steps} steps", train_and_score(part, steps), "pitch")
 
 
 def config_of(taps: str, steps: int) -> RunConfig:
@@ -218,16 +217,6 @@ def at_temperature(steps: int, plain: float, voiced: float) -> dict[str, object]
         "mel_cepstral_db": distances.mel_cepstral_db,
         **errors(list(map(voice, sounds)), list(map(voice, made)))._asdict(),
     }
-
-
-def _write(name: str, row: dict[str, object]) -> None:
-    row = {
-        key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()
-    }
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    results.setdefault("pitch", {})[name] = row
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
-    print(name, row, flush=True)
 
 
 if __name__ == "__main__":

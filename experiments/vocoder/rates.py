@@ -8,7 +8,6 @@ results.json, under "rates"; a training that is interrupted goes on where it was
 """
 
 import dataclasses
-import json
 import os
 import platform
 import sys
@@ -19,7 +18,15 @@ from typing import Any
 import numpy as np
 import pesq
 import pystoi
-from run import CORPUS, NUM_RESYNTHESISED, RESULTS, RUNS, TRAINING, _print_progress
+from run import (
+    CORPUS,
+    MODELS,
+    NUM_RESYNTHESISED,
+    RUNS,
+    TRAINING,
+    _print_progress,
+    write_row,
+)
 from voices import errors, voice
 
 import wavedil as wd
@@ -51,7 +58,9 @@ def main(parts: Sequence[str]) -> None:
             sys.exit(f"{part} is none of {', '.join(PARTS)}")
         maker, num_mels, hop = PARTS[part]
         mel = MelConfig(num_mels=num_mels, fft_size=256, hop=hop)
-        _write(part, griffin(mel) if maker == "griffin-lim" else vocoder(part, mel, maker))
+        write_row(
+            part, griffin(mel) if maker == "griffin-lim" else vocoder(part, mel, maker), "rates"
+        )
 
 
 def griffin(mel: MelConfig) -> dict[str, Any]:
@@ -91,14 +100,7 @@ def _config(mel: MelConfig, *, pitch: bool) -> RunConfig:
     return RunConfig(
         task=VocoderTask(mel=mel, pitch=pitch),
         corpus=CORPUS,
-        model=wd.WaveNetConfig(
-            kernel_size=3,
-            dilations=(1, 3, 9, 27, 81, 243),
-            cycles=2,
-            residual_channels=64,
-            skip_channels=128,
-            sample_rate=8000,
-        ),
+        model=MODELS["categorical"],
         training=dataclasses.replace(TRAINING, steps=STEPS),
     )
 
@@ -128,17 +130,6 @@ def _scores(chosen: Sequence[Any], made: Sequence[np.ndarray], elapsed: float) -
         "times_faster_than_real_time": sum(map(len, made)) / 8000 / elapsed,
         "hardware": f"{os.cpu_count()} cores, {platform.machine()}, no accelerator",
     }
-
-
-def _write(name: str, row: dict[str, Any]) -> None:
-    row = {
-        key: None if value != value else round(value, 4) if isinstance(value, float) else value
-        for key, value in row.items()
-    }
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    results.setdefault("rates", {})[name] = row
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
-    print(name, row, flush=True)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import platform
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -107,9 +108,9 @@ def train_and_score(output: str) -> None:
         "hardware": f"{os.cpu_count()} cores, {platform.machine()}, no accelerator",
         "training": dataclasses.asdict(TRAINING),
     }
-    _write(output, row | _rounded(distances.pop("this model")))
+    write_row(output, row | _rounded(distances.pop("this model")))
     for name, distance in distances.items():
-        _write(name, _rounded(distance))
+        write_row(name, _rounded(distance))
     loss_curve(RunFolder(RUNS / output).metrics.path, HERE / f"loss_{output}.png")
 
 
@@ -167,11 +168,17 @@ def _print_progress(progress: Progress) -> None:
     )
 
 
-def _write(name: str, row: dict[str, object]) -> None:
+def write_row(name: str, row: dict[str, Any], group: str | None = None) -> None:
+    """Puts a row into results.json, under the name of a group where there is one."""
+    row = {
+        key: None if value != value else round(value, 4) if isinstance(value, float) else value
+        for key, value in row.items()
+    }
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    results[name] = row
+    rows = results if group is None else results.setdefault(group, {})
+    rows[name] = row
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
-    print(name, row)
+    print(name, row, flush=True)
 
 
 if __name__ == "__main__":

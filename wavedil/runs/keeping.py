@@ -57,7 +57,7 @@ def kept(
       config: Resolved.
       corpus: Of it.
       folder: The run folder.
-      report: Is told how far it is.
+      report: Called with the progress of the training.
       warn: Called with a line for people.
     """
     config = with_scales(config, folder)

@@ -96,15 +96,15 @@ class Hosts:
             return dict(make())
         if self.first:
             try:
-                told: dict[str, Any] = {"made": make()}
+                answer: dict[str, Any] = {"made": make()}
             except UserError as error:
-                told = {"refused": str(error)}
-            self._client.key_value_set(f"{self._place}/told", json.dumps(told))
-        told = json.loads(self._get("told"))
+                answer = {"refused": str(error)}
+            self._client.key_value_set(f"{self._place}/answer", json.dumps(answer))
+        answer = json.loads(self._get("answer"))
         self.meet()
-        if "refused" in told:
-            raise UserError(str(told["refused"]))
-        made: dict[str, Any] = told["made"]
+        if "refused" in answer:
+            raise UserError(str(answer["refused"]))
+        made: dict[str, Any] = answer["made"]
         return made
 
     def arrays_of_first(self, tree: Any) -> Any:
