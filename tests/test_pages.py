@@ -51,7 +51,6 @@ def test_pages_about_importing_can_be_copied_whole() -> None:
     assert len(lengths) >= 7 and max(lengths.values()) < 40, lengths
 
 
-@pytest.mark.slow
 def test_code_that_trains_runs_with_a_smaller_model_fewer_steps_and_samples(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

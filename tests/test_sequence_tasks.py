@@ -185,6 +185,7 @@ def random_rolls(lengths: list[int], seed: int = 0) -> Sequences:
     return _padded(random_pieces(lengths, seed=seed))
 
 
+@pytest.mark.long
 def test_published_settings_give_networks_of_the_published_sizes() -> None:
     sizes = {"adding": (2, 1, 70_000), "copy": (1, 10, 13_000), "jsb": (88, 88, 270_000)}
     for task, (in_channels, out_channels, published) in sizes.items():
@@ -196,6 +197,7 @@ def test_published_settings_give_networks_of_the_published_sizes() -> None:
         assert 0.95 * tcn < gated <= tcn
 
 
+@pytest.mark.long
 def test_seeds_and_lengths_share_a_run_without_changing_it(monkeypatch: Any) -> None:
     lengths = [4, 12, 7, 5, 9, 3, 12, 6]
     splits = Splits(random_rolls(lengths), random_rolls(lengths[:4], 1), random_rolls([3]))
@@ -212,6 +214,7 @@ def test_seeds_and_lengths_share_a_run_without_changing_it(monkeypatch: Any) -> 
     np.testing.assert_allclose(together.score(splits.valid), together.valid, rtol=1e-5)
 
 
+@pytest.mark.long
 def test_a_run_that_is_asked_to_stop_gives_its_row_so_far(tmp_path: Path, monkeypatch: Any) -> None:
     pieces, results = random_pieces([4] * 5), tmp_path / "rows.json"
     path = write_rolls(tmp_path / "rolls.mat", traindata=cell(pieces))

@@ -278,6 +278,7 @@ def test_info_says_what_the_arithmetic_says(capsys, run):
     assert json.loads(capsys.readouterr().out)["parameters"] == facts["parameters"]
 
 
+@pytest.mark.long
 def test_a_model_with_a_context_stack_is_trained_scored_heard_and_taken_up(
     capsys, tmp_path, recordings
 ):

@@ -158,7 +158,7 @@ def test_options_of_another_task_are_refused(capsys, tmp_path, recordings):
     assert "--model.encoder.hop is 0, but it must be a whole number" in said
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_conditioned_on_its_latents_an_autoencoder_predicts_better_than_on_zeros(tmp_path):
     """After two hundred steps or so the latents carry the sound."""
     from wavedil import (

@@ -142,6 +142,7 @@ def test_what_cannot_be_resynthesised_is_refused(capsys, tmp_path, recordings, r
     assert "no vocoder" in said and "leave --resynthesize out" in said
 
 
+@pytest.mark.long
 def test_a_vocoder_of_features_of_ones_own_is_compared_without_mel_cepstra(
     capsys, tmp_path, recordings
 ):

@@ -85,7 +85,10 @@ def assert_same(run, calm):
 
 
 # The step before which the disk fills, what is left of it, and the newest checkpoint then.
-@pytest.mark.parametrize(("step", "left", "saved"), [(0, 0, None), (3, 300_000, 2)])
+@pytest.mark.parametrize(
+    ("step", "left", "saved"),
+    [pytest.param(0, 0, None, marks=pytest.mark.long), (3, 300_000, 2)],
+)
 def test_a_disk_that_fills_up_ends_training_in_a_line_and_room_resumes_it(
     capsys, monkeypatch, before_step, place, disk, step, left, saved
 ):

@@ -16,7 +16,10 @@ MANY_STEPS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long)],
+)
 def test_a_signal_leaves_a_usable_model_and_its_exit_code(tmp_path, number, code):
     write_plucked_strings(tmp_path / "corpus")
     run = tmp_path / "run"

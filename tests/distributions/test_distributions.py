@@ -39,6 +39,7 @@ TWO = mixtures(2, 256, 65536)
 by_mixture_of_two = pytest.mark.parametrize("mixture", TWO.values(), ids=TWO)
 
 
+@pytest.mark.sampled
 @by_mixture
 def test_probabilities_of_all_levels_sum_to_1_at_extreme_parameters(mixture) -> None:
     log_prob = log_prob_of_all_levels(mixture, EXTREMES)
@@ -131,6 +132,7 @@ def test_log_probabilities_and_gradients_are_finite_everywhere(weights, others, 
         assert np.isfinite(gradient).all(), name
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("mixture", mixtures(10, 256, 65536).values(), ids=mixtures(10, 256, 65536))
 def test_zeros_are_nearly_uniform_over_the_levels(mixture) -> None:
     log_prob = log_prob_of_all_levels(mixture, np.zeros((1, 30), np.float32))[0]

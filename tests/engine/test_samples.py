@@ -60,6 +60,7 @@ def drawn_after(model: WaveNet, codes: Any, labels: Any, keys: Any, temperature:
     return np.asarray(jax.jit(jax.vmap(jax.vmap(sample)))(keys, parameters)), parameters
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", CONFIGS)
 def test_outputs_along_a_sound_are_those_of_the_model(name: str) -> None:
     model = make_model(name)
@@ -105,6 +106,7 @@ def test_a_signal_does_not_depend_on_those_beside_it() -> None:
         np.testing.assert_array_equal(alone[0], together[number])
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "activation", ["relu", "silu", "softsign", "gelu", "leaky_relu", "identity"]
 )

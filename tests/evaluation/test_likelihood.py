@@ -70,6 +70,7 @@ def expected(model):
     return nats
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("batch_size", "block_size"), [(1, 200), (2, 64), (3, 17), (8, 131)])
 def test_streamed_blocks_equal_one_pass_over_each_recording(
     model, expected, batch_size, block_size

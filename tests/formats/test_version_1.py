@@ -116,6 +116,7 @@ def test_a_run_that_was_stopped_goes_on_and_can_be_stopped_again(old, monkeypatc
     assert again.step == 6
 
 
+@pytest.mark.long
 def test_the_command_line_takes_its_settings_and_says_the_warning_in_a_line(old, capsys):
     write_recordings(old / "recordings")
     code = main([

@@ -80,6 +80,7 @@ def naive(config: WaveNetConfig) -> Any:
     return model, forward, draw
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("prompt_samples", [0, 45, 1045])
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_cached_generation_draws_the_codes_of_naive_generation(
@@ -105,6 +106,7 @@ def test_cached_generation_draws_the_codes_of_naive_generation(
     assert np.max(np.abs(drawn - cached)) <= (1 if config.levels > 256 else 0)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_cached_log_probabilities_equal_the_forward_pass(config: WaveNetConfig) -> None:
     model, labels = make_model(config), make_labels(config, 2)

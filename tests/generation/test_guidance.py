@@ -49,6 +49,7 @@ def diffwave() -> DiffWave:
     return model
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("engine", ["scan", "compiled"])
 @pytest.mark.parametrize("output", ["categorical", "gaussian"])
 @pytest.mark.parametrize("guidance", [2.5, 0.5])
@@ -120,6 +121,7 @@ def test_a_guided_sound_among_others_of_other_lengths_is_that_drawn_alone(
         np.testing.assert_array_equal(together[number, : alone.size], alone[0])
 
 
+@pytest.mark.long
 def test_noise_is_what_two_passes_say_extrapolated() -> None:
     model = diffwave()
     given = {"num_samples": 50, "batch_size": 2, "steps": 3}

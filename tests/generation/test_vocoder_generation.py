@@ -65,6 +65,7 @@ def make_features(*lengths):
     return [rng.uniform(low, high, (length, 3)).astype(np.float32) for length in lengths]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("changes", CONFIGS.values(), ids=CONFIGS)
 def test_cached_generation_from_features_draws_the_codes_of_naive_generation(changes):
     model = make_model(changes)
@@ -98,6 +99,7 @@ def test_cached_generation_from_features_draws_the_codes_of_naive_generation(cha
         )
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("engine", ["scan", "compiled"])
 @pytest.mark.parametrize(
     ("config", "slots"),

@@ -75,6 +75,7 @@ def whole_recordings(config):
     return graph, weights, sounds, jax.jit(jax.value_and_grad(log_prob))(weights)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("config", MODELS.values(), ids=MODELS)
 @pytest.mark.parametrize("window_size", [48, 200])
 def test_windows_have_the_likelihood_and_gradients_of_whole_recordings(config, window_size):

@@ -27,6 +27,7 @@ def whole(case: Case, x: Any, extras: Any) -> Any:
     return case.call(case.weights, x, extras)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("blocks", BLOCKS.values(), ids=BLOCKS)
 @pytest.mark.parametrize("case", CAUSAL.values(), ids=CAUSAL)
 def test_streaming_does_not_depend_on_block_boundaries(case: Case, blocks: list[int]) -> None:
@@ -36,6 +37,7 @@ def test_streaming_does_not_depend_on_block_boundaries(case: Case, blocks: list[
     assert_close(streamed, whole(case, x, extras))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("case", CAUSAL.values(), ids=CAUSAL)
 def test_gradients_through_step_equal_gradients_through_call(case: Case) -> None:
     x, extras = case.signal(NUM_SAMPLES), case.extras(NUM_SAMPLES)
@@ -93,6 +95,7 @@ def test_second_block_of_a_length_compiles_nothing(case: Case) -> None:
     assert case.step._cache_size() == compiled
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS)
 def test_signals_of_a_batch_do_not_see_each_other(case: Case) -> None:
     x, extras = case.signal(NUM_SAMPLES), case.extras(NUM_SAMPLES)
@@ -121,6 +124,7 @@ def test_step_of_a_layer_that_sees_the_future_says_what_delay_helps(name: str) -
         layer.init_state(1)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("dtype", "x64"), [("bfloat16", False), ("float32", True)])
 @pytest.mark.parametrize("case", CAUSAL.values(), ids=CAUSAL)
 def test_a_type_is_kept_whole_in_a_scan_over_steps_and_in_gradients(
@@ -150,6 +154,7 @@ def test_a_type_is_kept_whole_in_a_scan_over_steps_and_in_gradients(
     assert_close(outputs, at_once, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("case", CAUSAL.values(), ids=CAUSAL)
 def test_steps_of_many_streams_at_once_are_those_of_each(case: Case) -> None:
     """`vmap` over `step`: a batch of streams, each with a state of its own."""

@@ -68,6 +68,7 @@ def refuse(message: str, call: Callable[..., Any], *given: Any, **extras: Any) -
         pytest.fail(f"not refused: {message}")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS)
 def test_what_does_not_fit_is_refused_at_every_door_by_its_name(case: Case) -> None:
     for _, call, num_samples in ways_in(case, case.layer()):
@@ -75,6 +76,7 @@ def test_what_does_not_fit_is_refused_at_every_door_by_its_name(case: Case) -> N
             refuse(message, call, x, **extras)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS)
 def test_a_mask_a_state_and_a_window_that_do_not_fit_are_refused(case: Case) -> None:
     layer = case.layer()
@@ -97,6 +99,7 @@ def test_a_mask_a_state_and_a_window_that_do_not_fit_are_refused(case: Case) -> 
             refuse(r"the state .* keeps .* init_state", layer.step, x, state, **extras)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS)
 def test_empty_signals_and_empty_batches_have_empty_outputs(case: Case) -> None:
     """Of as many channels as others; and gradients, which are zero."""
@@ -123,6 +126,7 @@ def test_empty_signals_and_empty_batches_have_empty_outputs(case: Case) -> None:
     assert jax.tree.map(jnp.shape, gradients) == jax.tree.map(jnp.shape, weights)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", COMPILED)
 def test_an_empty_block_gives_an_empty_block_and_leaves_the_state(name: str) -> None:
     case = LAYERS[name]
@@ -147,6 +151,7 @@ MIXES = [(name, "bfloat16", "float32", False) for name in CAUSAL] + [
 ]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("case", "dtype", "weights_dtype", "x64"),
     [(LAYERS[name], *mix) for name, *mix in MIXES],

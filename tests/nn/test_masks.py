@@ -117,6 +117,7 @@ def outputs(case: Case) -> Any:
     return jax.tree.map(np.asarray, run(weights, *ragged(case))), first
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS)
 def test_signals_in_a_ragged_batch_have_the_outputs_that_they_have_alone_and_zeros_beyond(
     case: Case,
@@ -165,6 +166,7 @@ def test_gradients_of_a_ragged_batch_are_those_of_each_signal_alone_and_zero_bey
         assert not np.any(beyond) and leaf.any((1, 2)).all()
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS)
 def test_a_key_is_drawn_from_by_layers_with_dropout_alone(
     case: Case,

@@ -41,6 +41,7 @@ def dot(a: Any, b: Any) -> Any:
     return sum(jax.tree.leaves(jax.tree.map(jnp.vdot, a, b)))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS)
 def test_forward_mode_is_the_adjoint_of_reverse_mode(case: Case) -> None:
     """u J v by `jvp` and by `grad`, of the weights, the signal and its condition."""
@@ -91,6 +92,7 @@ def test_second_derivatives_are_the_same_in_every_order_of_modes_and_as_differen
         )
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", COMPILED)
 def test_a_vmap_over_batches_is_the_batch_of_them_all_with_its_gradients(name: str) -> None:
     """A gradient through `vmap`, whose weights are shared by what is mapped over."""
@@ -141,6 +143,7 @@ def test_a_checkpointed_layer_has_the_same_outputs_and_gradients(name: str) -> N
     assert_close(actual, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("case", CAUSAL.values(), ids=CAUSAL)
 def test_a_layer_is_exported_for_every_number_of_samples(case: Case) -> None:
     """With the time as a symbol; the numbers at three lengths are those of the layer itself."""

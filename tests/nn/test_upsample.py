@@ -101,6 +101,7 @@ def test_declared_field_of_frames_is_the_probed_one(upsampling):
     assert (field.past, field.future, field.stride) == (CONTEXT, CONTEXT, Fraction(1, 6))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("layer_class", [RepeatUpsample, SubPixelUpsample])
 @pytest.mark.parametrize("kernel_size", [1, 2, 3, 6])
 @pytest.mark.parametrize("factor", [1, 2, 5])

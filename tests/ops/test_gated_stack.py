@@ -48,6 +48,7 @@ CASES = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_values_and_gradients_equal_those_of_the_definition(
     case: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch

@@ -36,6 +36,7 @@ def drawn(seed, taps, spread, longest_lag, num_samples):
     return x, kernel, dilation, rng.uniform(size=(2, num_samples))
 
 
+@pytest.mark.long
 @given(st.integers(0, 99), st.integers(1, 3), st.integers(0, 2), st.integers(0, 9))
 @settings(max_examples=4, deadline=None)
 def test_it_is_its_definition_and_sees_its_past_where_that_is_given(seed, taps, spread, more):

@@ -105,6 +105,7 @@ layer = st.one_of(
 )
 
 
+@pytest.mark.long
 @settings(max_examples=120, deadline=None, derandomize=True)
 @given(st.lists(layer, min_size=1, max_size=5), st.integers(4, 30))
 def test_traced_sets_equal_asdex_on_composed_networks(layers, num_samples):

@@ -65,6 +65,7 @@ def test_gradient_of_a_loss_sees_past_and_future() -> None:
     assert (field.past, field.future) == (3, 3)
 
 
+@pytest.mark.long
 def test_time_does_not_grow_with_the_signal(wavenet: wd.WaveNet) -> None:
     def traced(num_samples: int) -> Callable[[], Any]:
         return lambda: trace(wavenet, spec(1, num_samples, dtype=jnp.int32))

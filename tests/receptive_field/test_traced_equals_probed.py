@@ -11,6 +11,7 @@ from wavedil.receptive_field import ProbedField, TracedField, probe, trace
 NUM_NETWORKS, PER_TEST = 320, 32
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("first", range(0, NUM_NETWORKS, PER_TEST))
 def test_traced_equals_probed_on_random_networks(first: int) -> None:
     compared = 0

@@ -32,6 +32,7 @@ def page(unopened):
     return unopened
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("text", BAD_DILATIONS)
 def test_dilations_are_refused_in_pythons_words(page, text):
     with pytest.raises(UserError) as refused:
@@ -140,6 +141,7 @@ def test_every_control_is_named_and_described_and_results_are_announced(page):
         assert page.evaluate(f"element('{field}_message').getAttribute('aria-live')") == "polite"
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("width", [320, 360, 1200])
 @pytest.mark.parametrize(
     "changes",

@@ -48,6 +48,7 @@ def test_a_model_without_biases_streams_as_it_runs() -> None:
     np.testing.assert_allclose(y, model(codes), atol=1e-5)
 
 
+@pytest.mark.long
 def test_the_command_line_takes_a_published_result_by_name(tmp_path, capsys) -> None:
     for name, length in (("a", 2000), ("b", 2100)):
         write(tmp_path / "in" / f"{name}.wav", tone(length, sample_rate=16000), 16000)

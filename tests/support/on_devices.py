@@ -1,18 +1,13 @@
-"""What layers do on the devices of a process, as a program: it must be begun with four, JAX_NUM_CPU_DEVICES=4.
-
-Prints, as JSON, {check: {layer: what went wrong, or ""}}.
-"""
+"""What layers do on the devices of a process: the program of `tests/nn/test_devices.py`."""
 
 import functools
-import json
 import math
 import re
-import sys
-import traceback
 from collections.abc import Callable
 from typing import Any
 
 import contract
+import four_devices
 import jax
 import jax.numpy as jnp
 from contract import CAUSAL, COMPILED, LAYERS, assert_close
@@ -177,31 +172,17 @@ def a_kernel_in_parts_is_refused() -> None:
             raise AssertionError("not refused")
 
 
-CHECKS: dict[str, dict[str, Callable[[], None]]] = {
-    "types": {name: functools.partial(types_agree, name) for name in LAYERS},
-    "numbers": {
-        name: functools.partial(numbers_are_those_of_one_device, name) for name in COMPILED
+CHECKS: dict[str, Callable[[], None]] = {
+    **{f"types: {name}": functools.partial(types_agree, name) for name in LAYERS},
+    **{
+        f"numbers: {name}": functools.partial(numbers_are_those_of_one_device, name)
+        for name in COMPILED
     },
-    "moves": {"stack": stack_moves, "wavenet": wavenet_moves},
-    "explicit": {
-        "log_prob": log_prob_begins_anywhere,
-        "kernel in parts": a_kernel_in_parts_is_refused,
-    },
+    "moves: stack": stack_moves,
+    "moves: wavenet": wavenet_moves,
+    "explicit: log_prob": log_prob_begins_anywhere,
+    "explicit: kernel in parts": a_kernel_in_parts_is_refused,
 }
 
-
-def wrong(check: Callable[[], None]) -> str:
-    try:
-        check()
-    except Exception:
-        return traceback.format_exc()
-    return ""
-
-
 if __name__ == "__main__":
-    assert len(jax.devices()) == 4
-    found = {
-        what: {name: wrong(check) for name, check in of_layers.items()}
-        for what, of_layers in CHECKS.items()
-    }
-    json.dump(found, sys.stdout)
+    four_devices.main(CHECKS)

@@ -1,16 +1,10 @@
-"""Likelihood and draws on the devices of a process, as a program: it must be begun with four, JAX_NUM_CPU_DEVICES=4.
-
-Prints, as JSON, {check: what went wrong, or ""}.
-"""
+"""Likelihood and draws on the devices of a process: `tests/generation/test_several_devices_drawing.py` runs it."""
 
 import dataclasses
-import json
-import sys
 
-import jax
+import four_devices
 import numpy as np
 from flax import nnx
-from on_devices import wrong
 from training_runs import corpus, model_config
 
 import wavedil
@@ -92,5 +86,4 @@ def numbers_of_devices():
 CHECKS = {"likelihoods": likelihoods, "draws": draws, "numbers of devices": numbers_of_devices}
 
 if __name__ == "__main__":
-    assert len(jax.devices()) == 4
-    json.dump({name: wrong(check) for name, check in CHECKS.items()}, sys.stdout)
+    four_devices.main(CHECKS)

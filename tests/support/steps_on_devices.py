@@ -1,24 +1,20 @@
-"""Training on the devices of a process, as a program: it must be begun with four, JAX_NUM_CPU_DEVICES=4.
-
-Prints, as JSON, {check: what went wrong, or ""}.
-"""
+"""Training on the devices of a process: the program of `tests/training/test_several_devices.py`."""
 
 import functools
-import json
 import math
 import os
 import re
 import signal
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import four_devices
 import jax
 import jax.numpy as jnp
 import numpy as np
 import training_runs as runs
-from on_devices import MOVES, wrong
+from on_devices import MOVES
 
 from wavedil.data import Batch
 from wavedil.frames import BEYOND
@@ -152,5 +148,4 @@ CHECKS = {
 }
 
 if __name__ == "__main__":
-    assert len(jax.devices()) == 4
-    json.dump({name: wrong(check) for name, check in CHECKS.items()}, sys.stdout)
+    four_devices.main(CHECKS)

@@ -229,6 +229,7 @@ def run_config(**training):
     return runs.run_config(AutoencoderTask(), model, **training)
 
 
+@pytest.mark.long
 @pytest.mark.newest
 def test_a_run_that_was_interrupted_goes_through_the_same_states(tmp_path):
     settings, corpus = run_config(steps=6, save_every=2, evaluate_every=6), runs.corpus()

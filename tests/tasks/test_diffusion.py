@@ -56,6 +56,7 @@ def wavenet(tmp_path_factory):
     return folder
 
 
+@pytest.mark.long
 def test_the_error_of_the_noise_falls_below_that_of_any_guess_from_one_sample(run):
     baselines = run.config.task.baselines(run.config, corpus(), corpus().test)
     assert run.config.model.level == pytest.approx(0.5 / 2**0.5, rel=0.05)

@@ -184,6 +184,7 @@ def sines_with_features():
     return dataclasses.replace(corpus, **splits, hop=8)
 
 
+@pytest.mark.long
 @pytest.mark.newest
 def test_a_vocoder_that_was_interrupted_goes_through_the_same_states(tmp_path):
     config = runs.run_config(VocoderTask(), steps=6, save_every=2, evaluate_every=6)

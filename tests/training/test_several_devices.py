@@ -1,10 +1,6 @@
 """Training on several devices: the numbers are those of one, and only sums move between them."""
 
-import json
-import os
-import subprocess
-import sys
-
+import four_devices
 import pytest
 import steps_on_devices
 import training_runs as runs
@@ -15,37 +11,32 @@ from wavedil.training.parts import require_divided
 
 
 @pytest.fixture(scope="module")
-def found():
-    """What went wrong, by check; in one process for all of them."""
-    settings = {
-        "JAX_NUM_CPU_DEVICES": "4",
-        "JAX_ENABLE_X64": "1",
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-    }
-    program = subprocess.run(
-        [sys.executable, "-W", "error", steps_on_devices.__file__],
-        env=os.environ | settings,
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    return json.loads(program.stdout)
+def wrong(request):
+    return four_devices.what_went_wrong(steps_on_devices.__file__, request, JAX_ENABLE_X64="1")
 
 
-@pytest.mark.parametrize("what", ["gradients", "losses"])
-def test_of_ragged_windows_on_four_devices_they_are_those_on_one(found, what):
-    assert not found[what]
+@pytest.mark.parametrize("check", ["gradients", pytest.param("losses", marks=pytest.mark.long)])
+def test_of_ragged_windows_on_four_devices_they_are_those_on_one(wrong, check):
+    assert not wrong[check]
 
 
-def test_the_parts_of_a_batch_give_the_same_step_on_whatever_devices_they_are(found):
-    assert not found["parts anywhere"]
+@pytest.mark.long
+@pytest.mark.parametrize("check", ["parts anywhere"])
+def test_the_parts_of_a_batch_give_the_same_step_on_whatever_devices_they_are(wrong, check):
+    assert not wrong[check]
 
 
-def test_between_the_devices_of_a_step_nothing_moves_but_one_sum_of_gradients_and_metrics(found):
-    assert not found["moves"]
+@pytest.mark.parametrize("check", ["moves"])
+def test_between_the_devices_of_a_step_nothing_moves_but_one_sum_of_gradients_and_metrics(
+    wrong, check
+):
+    assert not wrong[check]
 
 
-def test_a_run_that_began_on_one_device_goes_on_on_four_and_on_one_again(found):
-    assert not found["taken up"]
+@pytest.mark.long
+@pytest.mark.parametrize("check", ["taken up"])
+def test_a_run_that_began_on_one_device_goes_on_on_four_and_on_one_again(wrong, check):
+    assert not wrong[check]
 
 
 def test_a_batch_that_devices_do_not_divide_is_refused_with_the_nearest_that_they_do(monkeypatch):

@@ -268,7 +268,9 @@ def test_the_corpus_decides_labels_rate_and_levels_of_the_model():
     assert (model.sample_rate, model.levels) == (runs.SAMPLE_RATE, runs.LEVELS)
 
 
-@pytest.mark.parametrize("output", ["categorical", "gaussian"])
+@pytest.mark.parametrize(
+    "output", ["categorical", pytest.param("gaussian", marks=pytest.mark.long)]
+)
 def test_a_constant_recording_trains_to_a_finite_loss(tmp_path, output):
     silence = Recording("silence.wav", np.full(300, runs.LEVELS // 2, np.uint8))
     corpus = dataclasses.replace(runs.corpus(), train=(silence,), test=(silence,))
@@ -278,8 +280,13 @@ def test_a_constant_recording_trains_to_a_finite_loss(tmp_path, output):
     assert np.isfinite(result.held_out["bits"]) and result.held_out["bits"] >= 0
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("output", ["categorical", "logistic", "gaussian"])
+@pytest.mark.parametrize(
+    "output",
+    [
+        "categorical",
+        *(pytest.param(name, marks=pytest.mark.long) for name in ("logistic", "gaussian")),
+    ],
+)
 def test_a_chord_of_three_sines_is_learned(tmp_path, output):
     """From 5 bits, which know nothing, to less than what the one sample before can tell."""
     notes = (261.6, 329.6, 392.0)

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("one_compilation")
 LONG = runs.run_config(steps=100, save_every=10, log_every=5, evaluate_every=50)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_killed_again_and_again_equals_an_uninterrupted_one(tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     moments = random.Random(0)

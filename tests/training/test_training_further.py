@@ -60,6 +60,7 @@ def further(tmp_path_factory):
     return folder
 
 
+@pytest.mark.long
 def test_a_run_that_is_trained_further_and_killed_equals_one_that_was_not_killed(tmp_path, further):
     run = shutil.copytree(further / "short", tmp_path / "run")
     for last in (13, 19):
