@@ -18,8 +18,8 @@ from wavedil import (
 )
 from wavedil.config import undecided
 from wavedil.distributions import DISTRIBUTIONS, make
-from wavedil.features import MelConfig
 from wavedil.labels import Vocabulary
+from wavedil.mel import MelConfig
 from wavedil.models import AmpArrayConfig, EncoderConfig
 from wavedil.nn import ACTIVATIONS
 from wavedil.runs import from_values, to_values

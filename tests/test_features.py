@@ -8,8 +8,9 @@ import pytest
 from recordings import tone
 
 from wavedil import UserError
-from wavedil.features import MelConfig, fit, mel, read
+from wavedil.features import fit, read
 from wavedil.frames import num_frames
+from wavedil.mel import MelConfig, mel
 
 SMALL = MelConfig(num_mels=12, fft_size=256, hop=64)
 
@@ -75,7 +76,7 @@ def test_silence_is_0_and_a_loud_tone_about_1():
 def test_long_recordings_in_blocks_equal_one_pass(monkeypatch):
     samples = np.random.default_rng(0).uniform(-1, 1, 3000).astype(np.float32)
     whole = mel(samples, SMALL.at(8000))
-    monkeypatch.setattr("wavedil.features._BLOCK_FRAMES", 5)
+    monkeypatch.setattr("wavedil.mel._BLOCK_FRAMES", 5)
     np.testing.assert_allclose(mel(samples, SMALL.at(8000)), whole, rtol=0, atol=1e-6)
 
 

@@ -15,7 +15,7 @@ FLOORS = [
     {"errors"},
     {"full_scale"},
     {"files", "config", "frames", "labels", "receptive_field", "mu_law"},
-    {"quantizer", "pitch"},
+    {"quantizer", "pitch", "mel"},
     {"audio", "features"},
     {"ops", "data"},
     {"nn", "distributions"},

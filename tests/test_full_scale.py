@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wavedil import MelConfig, UserError, audio, features, mu_law
+from wavedil import MelConfig, UserError, audio, mel, mu_law
 from wavedil.full_scale import within_full_scale
 from wavedil.generation.synthesis import _samples
 from wavedil.quantizer import Quantizer
@@ -17,7 +17,7 @@ MEL = MelConfig(num_mels=4).at(8000)
 DOORS = {
     "mu_law.encode": lambda x, _: mu_law.encode(x),
     "Quantizer.encode": lambda x, _: Quantizer(65536, "linear").encode(x),
-    "features.mel": lambda x, _: features.mel(x, MEL),
+    "mel.mel": lambda x, _: mel.mel(x, MEL),
     "audio.save": lambda x, folder: audio.save(folder / "a.wav", x, 8000),
     "synthesize(like=)": lambda x, _: _samples(x, 8000),
 }

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from wavedil import UserError
-from wavedil.features import MelConfig, of_sound
+from wavedil.features import of_sound
+from wavedil.mel import MelConfig
 from wavedil.pitch import PitchConfig, pitch
 
 SETTINGS = PitchConfig().at(8000)

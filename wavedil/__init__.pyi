@@ -7,6 +7,7 @@ from . import evaluation as evaluation
 from . import features as features
 from . import formats as formats
 from . import generation as generation
+from . import mel as mel
 from . import models as models
 from . import mu_law as mu_law
 from . import nn as nn
@@ -22,12 +23,12 @@ from .data import read_corpus as read_corpus
 from .data import read_pairs as read_pairs
 from .errors import UserError as UserError
 from .evaluation import classify as classify
-from .features import MelConfig as MelConfig
 from .formats import load as load
 from .formats import save as save
 from .generation import Stream as Stream
 from .generation import generate as generate
 from .generation import synthesize as synthesize
+from .mel import MelConfig as MelConfig
 from .models import TCN as TCN
 from .models import AmpModel as AmpModel
 from .models import AmpModelConfig as AmpModelConfig

@@ -12,9 +12,9 @@ from sizes import Sizes
 from timing import alternate, rates, ratio
 
 from wavedil.data import Batch
-from wavedil.features import MelConfig
 from wavedil.frames import num_frames
 from wavedil.generation import generate
+from wavedil.mel import MelConfig
 from wavedil.models import LocalConditioningConfig, WaveNet, WaveNetConfig
 from wavedil.training import initial_state
 

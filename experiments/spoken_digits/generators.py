@@ -13,8 +13,8 @@ from run import DATA, LABELS, MODEL, TRAINING
 
 import wavedil as wd
 from wavedil.data import CorpusConfig, Recording, read_sounds
-from wavedil.features import MelConfig
 from wavedil.generation import draw_frames, known_labels
+from wavedil.mel import MelConfig
 from wavedil.runs import RunFolder
 from wavedil.runs import train_as as train
 from wavedil.tasks import ClassifierTask, FeaturesTask, GeneratorTask

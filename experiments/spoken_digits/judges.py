@@ -13,8 +13,8 @@ from measures import (
     num_silences,
 )
 
-from wavedil.features import mel
 from wavedil.frames import crop
+from wavedil.mel import mel
 from wavedil.models import TCN, compiled
 from wavedil.nn import mean_step
 

@@ -27,8 +27,8 @@ import wavedil as wd
 from wavedil import audio
 from wavedil.data import read_sounds, spread
 from wavedil.evaluation import mean_distances, resynthesize
-from wavedil.features import MelConfig
 from wavedil.generation import Condition, with_pitch
+from wavedil.mel import MelConfig
 from wavedil.pitch import PitchConfig, pitch
 from wavedil.runs import train_as as train
 from wavedil.tasks import VocoderTask

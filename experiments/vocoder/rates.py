@@ -32,7 +32,7 @@ from voices import errors, voice
 import wavedil as wd
 from wavedil.data import read_sounds, spread
 from wavedil.evaluation import griffin_lim, mean_distances, resynthesize
-from wavedil.features import MelConfig
+from wavedil.mel import MelConfig
 from wavedil.runs import RunFolder
 from wavedil.runs import train_as as train
 from wavedil.tasks import VocoderTask

@@ -27,7 +27,7 @@ from wavedil.evaluation import (
     resynthesize,
     with_baselines,
 )
-from wavedil.features import MelConfig
+from wavedil.mel import MelConfig
 from wavedil.report import loss_curve, waveform_and_spectrogram
 from wavedil.runs import RunFolder
 from wavedil.runs import train_as as train

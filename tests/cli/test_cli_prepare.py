@@ -12,7 +12,7 @@ from recordings import tone, write
 import wavedil as wd
 from wavedil import CorpusConfig, RunConfig
 from wavedil.cli.main import main
-from wavedil.features import MelConfig
+from wavedil.mel import MelConfig
 from wavedil.models import named_weights
 from wavedil.runs import RunFolder
 from wavedil.tasks import ClassifierTask, FeaturesTask, VocoderTask

@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 from rf_command import CONFIG, mistake, printed, values
 
-from wavedil.features import MelConfig
+from wavedil.mel import MelConfig
 from wavedil.models import LocalConditioningConfig
 
 

@@ -24,8 +24,8 @@ from wavedil import Quantizer, UserError, audio, mu_law
 from wavedil.data import Corpus, CorpusConfig, Recording, read_corpus
 from wavedil.data.listing import Entry
 from wavedil.data.split import held_out_paths
-from wavedil.features import MelConfig, mel
 from wavedil.labels import Vocabulary
+from wavedil.mel import MelConfig, mel
 
 
 def read(folder, **settings):

@@ -18,8 +18,8 @@ from small_disk import small_disk
 from wavedil import Quantizer, UserError
 from wavedil.data import LabelledWindows, TrainingWindows, read_corpus
 from wavedil.data.shards.format import PIECE
-from wavedil.features import MelConfig
 from wavedil.files import WriteError
+from wavedil.mel import MelConfig
 from wavedil.pitch import PitchConfig
 
 pytest.importorskip("array_record")

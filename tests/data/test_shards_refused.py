@@ -11,8 +11,8 @@ from recordings import write, write_empty
 from wavedil import Quantizer, UserError
 from wavedil.data import read_corpus, read_pairs
 from wavedil.data.shards.format import PIECE
-from wavedil.features import MelConfig
 from wavedil.files import read_json, write_json
+from wavedil.mel import MelConfig
 from wavedil.pitch import PitchConfig
 
 pytest.importorskip("array_record")

@@ -12,7 +12,7 @@ from wavedil.evaluation import (
     multi_resolution_stft,
     require_comparable,
 )
-from wavedil.features import MelConfig, mel
+from wavedil.mel import MelConfig, mel
 
 RATE = 8000
 MEL = MelConfig(num_mels=20, fft_size=256, hop=64).at(RATE)

@@ -14,8 +14,8 @@ from wavedil import (
     WaveNetConfig,
     generate,
 )
-from wavedil.features import MelConfig
 from wavedil.generation.slots import assign_slots, fitting_slots
+from wavedil.mel import MelConfig
 from wavedil.pitch import PitchConfig
 
 KEY = jax.random.key(3)

@@ -5,7 +5,7 @@ import pytest
 from flax import nnx
 
 from wavedil import LocalConditioningConfig, UserError, WaveNet, WaveNetConfig, generate
-from wavedil.features import MelConfig
+from wavedil.mel import MelConfig
 from wavedil.pitch import PitchConfig
 
 HOP, FRAMES = 4, 12

@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 
 from wavedil import LocalConditioningConfig, UserError, WaveNet, WaveNetConfig
-from wavedil.features import MelConfig
+from wavedil.mel import MelConfig
 from wavedil.pitch import PitchConfig
 
 MEL = MelConfig(num_mels=3, fft_size=64, hop=4).at(8000)

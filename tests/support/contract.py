@@ -13,7 +13,7 @@ import numpy as np
 from flax import nnx
 from jax import lax
 
-from wavedil.features import MelConfig
+from wavedil.mel import MelConfig
 from wavedil.models import (
     TCN,
     AmpArrayConfig,

@@ -19,9 +19,9 @@ from wavedil import (
 )
 from wavedil.data import Recording
 from wavedil.evaluation import bits
-from wavedil.features import MelConfig
 from wavedil.frames import BEYOND, sound_frames
 from wavedil.generation import encode_sounds, interpolate, latents
+from wavedil.mel import MelConfig
 from wavedil.models import named_weights, with_weights
 from wavedil.models.compilation import _jitted
 from wavedil.runs import RunFolder

@@ -16,7 +16,7 @@ from wavedil.cli.main import main
 from wavedil.cli.options import parse
 from wavedil.cli.train import Train
 from wavedil.data import CorpusConfig, write_plucked_strings
-from wavedil.features import MelConfig, mel
+from wavedil.mel import MelConfig, mel
 from wavedil.runs import RunFolder, to_values
 from wavedil.runs import train_as as train
 from wavedil.tasks import VocoderTask

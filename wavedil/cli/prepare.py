@@ -11,7 +11,7 @@ import tyro
 from wavedil.audio import MIX
 from wavedil.data.config import CorpusConfig
 from wavedil.errors import UserError
-from wavedil.features import MelConfig
+from wavedil.mel import MelConfig
 from wavedil.pitch import PitchConfig
 from wavedil.quantizer import Companding, Quantizer
 

@@ -11,8 +11,8 @@ from wavedil.data.fingerprints import Fingerprint, fingerprints
 from wavedil.data.pair import Pair
 from wavedil.data.recording import Recording
 from wavedil.data.shards.codes import stored_sha256
-from wavedil.features import MelConfig
 from wavedil.labels import Vocabulary
+from wavedil.mel import MelConfig
 from wavedil.pitch import PitchConfig
 
 Item = TypeVar("Item")

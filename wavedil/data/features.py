@@ -7,7 +7,7 @@ from jaxtyping import Float32
 
 from wavedil import audio, features
 from wavedil.errors import UserError
-from wavedil.features import MelConfig
+from wavedil.mel import MelConfig
 from wavedil.pitch import PitchConfig
 
 # Beside 7_theo_3.wav lies 7_theo_3.npy.

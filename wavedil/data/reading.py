@@ -18,7 +18,7 @@ from wavedil.data.recording import Recording
 from wavedil.data.shards.corpus import read_prepared
 from wavedil.data.shards.folder import is_prepared
 from wavedil.errors import UserError, require_positive
-from wavedil.features import MelConfig
+from wavedil.mel import MelConfig
 from wavedil.pitch import PitchConfig
 from wavedil.quantizer import Quantizer
 

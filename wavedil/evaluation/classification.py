@@ -11,9 +11,9 @@ from jaxtyping import Array, Float, Float32, Int
 from wavedil.data.labelled_windows import rows_of, sequence_of
 from wavedil.data.recording import Recording
 from wavedil.errors import UserError, with_article
-from wavedil.features import mel, sizes
 from wavedil.frames import crop, num_frames
 from wavedil.full_scale import within_full_scale
+from wavedil.mel import mel, sizes
 from wavedil.models.compilation import compiled
 from wavedil.models.tcn import TCN
 from wavedil.models.tcn_config import TCNConfig

@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from wavedil.errors import UserError
-from wavedil.features import MelConfig, sizes
 from wavedil.frames import num_frames
+from wavedil.mel import MelConfig, sizes
 
 _ITERATIONS = 60
 _PIECE_SECONDS = 60
@@ -24,7 +24,7 @@ def griffin_lim(
     pieces of a minute, which fade into each other within a Fourier transform.
 
     Args:
-      frames: As `features.mel` makes them.
+      frames: As `mel.mel` makes them.
       settings: With which it made them.
       num_samples: Samples of the sound.
 

@@ -9,9 +9,9 @@ from jaxtyping import Float32, PRNGKeyArray
 from wavedil.data.recording import Recording
 from wavedil.evaluation.phase_recovery import griffin_lim
 from wavedil.evaluation.spectral_distance import mel_cepstral_distortion_db, multi_resolution_stft
-from wavedil.features import MelConfig
 from wavedil.generation.sampler import generate
 from wavedil.labels import Vocabulary
+from wavedil.mel import MelConfig
 from wavedil.models.wavenet import WaveNet
 
 Sound = Float32[np.ndarray, " time"]

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float
 
 from wavedil.errors import UserError
-from wavedil.features import MelConfig, mel
 from wavedil.frames import crop
+from wavedil.mel import MelConfig, mel
 
 # FFT size, window and hop at 24 kHz, as Parallel WaveGAN has them: windows of 10, 25 and 50 ms.
 _RESOLUTIONS = ((512, 240, 50), (1024, 600, 120), (2048, 1200, 240))

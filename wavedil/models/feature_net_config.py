@@ -9,8 +9,8 @@ from jaxtyping import Float, Float32
 
 from wavedil.config import Config, decided
 from wavedil.errors import UserError, require_positive, require_rate
-from wavedil.features import MelConfig
 from wavedil.labels import Vocabulary
+from wavedil.mel import MelConfig
 from wavedil.models.labelled_stack_config import LabelledStackConfig
 from wavedil.pitch import PitchConfig
 from wavedil.receptive_field import ReceptiveField

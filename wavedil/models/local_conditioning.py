@@ -7,8 +7,8 @@ import numpy as np
 
 from wavedil.config import Config, decided
 from wavedil.errors import UserError, require_positive
-from wavedil.features import MelConfig
 from wavedil.frames import num_frames
+from wavedil.mel import MelConfig
 from wavedil.pitch import PitchConfig
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from wavedil.config import Config, decided
 from wavedil.errors import UserError, require_positive, require_rate
-from wavedil.features import MelConfig
+from wavedil.mel import MelConfig
 from wavedil.quantizer import Quantizer
 
 Activation = Literal[

@@ -6,7 +6,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 # Logarithms of the largest factors of time and of frequency.
 _LARGEST_STRETCH, _LARGEST_SHIFT = 0.15, 0.08
-# Of the scaled logarithm that `features.mel` gives: 0.05 are 5 dB.
+# Of the scaled logarithm that `mel.mel` gives: 0.05 are 5 dB.
 _LARGEST_GAIN = 0.05
 # Most that a gap takes of all bands, or of a signal's frames, and how many gaps there are.
 _WIDEST, _GAPS = 0.2, 2
@@ -20,7 +20,7 @@ def augmented(
     """Each signal faster or slower by up to 16 %, its bands moved by up to 8 %, with a gain of its own and four gaps.
 
     Args:
-      spectra: As `features.mel` gives them; 0 is silence, and stays so.
+      spectra: As `mel.mel` gives them; 0 is silence, and stays so.
       mask: True where there is signal, from the first frame on.
       key: Of all that is drawn.
 

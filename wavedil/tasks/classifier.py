@@ -11,8 +11,8 @@ from wavedil.data.corpus import Corpus
 from wavedil.data.labelled_windows import LabelledBatch, LabelledWindows, moments, rows_of
 from wavedil.data.recording import Recording
 from wavedil.errors import UserError, suggestion
-from wavedil.features import MelConfig
 from wavedil.labels import Vocabulary
+from wavedil.mel import MelConfig
 from wavedil.models.tcn_config import TCNConfig
 from wavedil.tasks import sound
 from wavedil.training.config import TrainingConfig

@@ -12,8 +12,8 @@ from wavedil.data.corpus import Corpus
 from wavedil.data.frame_windows import FrameBatch, FrameWindows
 from wavedil.data.recording import Recording
 from wavedil.errors import UserError
-from wavedil.features import MelConfig
 from wavedil.labels import Vocabulary
+from wavedil.mel import MelConfig
 from wavedil.models.feature_net_config import FeatureNetConfig
 from wavedil.pitch import PitchConfig
 from wavedil.tasks import sound

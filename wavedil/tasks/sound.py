@@ -13,8 +13,8 @@ from wavedil.data.recording import Recording
 from wavedil.data.windows import Batch, TrainingWindows, default_window_size
 from wavedil.errors import UserError
 from wavedil.evaluation.baselines import baseline_bits
-from wavedil.features import MelConfig
 from wavedil.frames import BEYOND
+from wavedil.mel import MelConfig
 from wavedil.models.wavenet_config import WaveNetConfig
 from wavedil.pitch import PitchConfig
 from wavedil.training.memory import at_once, bytes_per_sample, require_memory

@@ -9,7 +9,7 @@ from wavedil.data.corpus import Corpus
 from wavedil.data.recording import Recording
 from wavedil.data.windows import TrainingWindows
 from wavedil.errors import UserError, require_positive
-from wavedil.features import MelConfig
+from wavedil.mel import MelConfig
 from wavedil.models.local_conditioning import LocalConditioningConfig
 from wavedil.models.wavenet_config import WaveNetConfig
 from wavedil.pitch import PitchConfig

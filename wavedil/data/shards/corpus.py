@@ -20,7 +20,7 @@ from wavedil.data.shards.codes import Shard, StoredArray
 from wavedil.data.shards.folder import complete, read_settings
 from wavedil.data.shards.format import AGAIN, Index, PreparedConfig, Stored, num_pieces
 from wavedil.errors import UserError
-from wavedil.features import MelConfig
+from wavedil.mel import MelConfig
 from wavedil.mu_law import code_dtype
 from wavedil.pitch import PitchConfig
 from wavedil.quantizer import Quantizer

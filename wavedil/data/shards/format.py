@@ -9,7 +9,7 @@ import numpy as np
 
 from wavedil.config import Config
 from wavedil.errors import UserError
-from wavedil.features import MelConfig
+from wavedil.mel import MelConfig
 from wavedil.pitch import PitchConfig
 from wavedil.quantizer import Companding, Quantizer
 

@@ -22,8 +22,8 @@ from wavedil.data.shards.folder import is_prepared, read_settings, settings_path
 from wavedil.data.shards.format import PreparedConfig, array_record
 from wavedil.data.shards.writing import ShardWriter
 from wavedil.errors import UserError, require_positive
-from wavedil.features import MelConfig
 from wavedil.files import is_scratch, write_json
+from wavedil.mel import MelConfig
 from wavedil.pitch import PitchConfig
 from wavedil.quantizer import Quantizer
 
