@@ -234,6 +234,7 @@ def test_cosine_takes_the_rate_from_all_to_nothing() -> None:
     assert (np.diff(np.concatenate(shares)) < 0).all()
 
 
+@pytest.mark.long
 def test_any_file_of_piano_rolls_gives_a_row_and_is_learned(tmp_path: Path) -> None:
     # Held notes, which a network learns at once.
     held = [np.repeat(piece, 12, axis=0) for piece in random_pieces([1] * 24)]

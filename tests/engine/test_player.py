@@ -70,7 +70,11 @@ def pushed(made: Any, x: Any, ends: list[int]) -> Any:
     return np.concatenate(blocks, axis=1)
 
 
-@pytest.mark.parametrize("config", [EVERYTHING, AmpModelConfig.nano()], ids=["everything", "nano"])
+@pytest.mark.parametrize(
+    "config",
+    [pytest.param(EVERYTHING, marks=pytest.mark.long), AmpModelConfig.nano()],
+    ids=["everything", "nano"],
+)
 def test_blocks_of_any_length_give_the_outputs_of_the_model(config: AmpModelConfig) -> None:
     model, x = make_amp(config), signal(2, 900)
     want = np.asarray(compiled(AmpModel.__call__, model)(x))
@@ -110,6 +114,7 @@ def test_knobs_are_set_when_the_player_is_made() -> None:
         player(model, 2, knobs={"gain": [0.3, 0.4]})
 
 
+@pytest.mark.long
 def test_a_wavenet_gives_the_parameters_of_the_sample_after_each() -> None:
     model = WaveNet(WaveNetConfig.tiny(labels={"digit": ("0", "1")}), rngs=nnx.Rngs(0))
     codes = np.random.default_rng(0).integers(0, 256, (2, 80))

@@ -120,6 +120,7 @@ def test_activations_are_those_of_the_model(activation: str) -> None:
     np.testing.assert_allclose(got, model(codes), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.long
 def test_bfloat16_weights_give_the_outputs_of_the_rounded_model() -> None:
     model = make_model("labels")
     codes, labels, condition = inputs(model, 2, 40)

@@ -52,6 +52,7 @@ def test_prediction_depends_on_earlier_samples_only_and_on_all_of_its_field(
         np.testing.assert_array_equal(moved, expected)
 
 
+@pytest.mark.long
 def test_first_sample_is_predicted_from_silence(model: WaveNet) -> None:
     codes = jnp.array([[3, 1, 4]])
     silence = jnp.array([[CONFIG.levels // 2]])
@@ -156,6 +157,7 @@ def test_a_context_stack_adds_its_own_weights_and_leaves_the_others_as_they_are(
             np.testing.assert_array_equal(weights[name], value)
 
 
+@pytest.mark.long
 def test_what_was_long_ago_changes_the_prediction_through_the_context_alone() -> None:
     sizes = {"dilations": (1, 2), "cycles": 1}
     codes = jax.random.randint(jax.random.key(0), (1, 200), 0, 256)

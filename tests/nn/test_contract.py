@@ -57,6 +57,7 @@ def test_gradients_through_step_equal_gradients_through_call(case: Case) -> None
     assert_close(actual, expected, rtol=2e-4, atol=2e-4)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("case", CAUSAL.values(), ids=CAUSAL)
 def test_no_output_depends_on_a_later_input(case: Case) -> None:
     extras = case.extras(NUM_SAMPLES)

@@ -83,6 +83,7 @@ def test_what_cannot_be_delayed_is_refused_with_what_can(make: Any, message: str
         Delayed(make(nnx.Rngs(0)))
 
 
+@pytest.mark.long
 def test_a_centred_layer_of_spectrograms_streams_with_its_delay() -> None:
     layer = AtrousPyramid(1, 2, 1, num_frequencies=3, dilations=(1, 2), rngs=nnx.Rngs(0))
     x = jax.random.normal(jax.random.key(0), (2, 11, 3, 1))

@@ -183,6 +183,7 @@ def test_types_meet_by_promotion_and_gradients_come_back_in_their_own(
     assert jax.tree.map(lambda leaf: leaf.dtype, gradients) == types
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", COMPILED)
 def test_numbers_of_mixed_types_are_those_of_the_type_they_meet_in(name: str) -> None:
     case = LAYERS[name]

@@ -126,6 +126,7 @@ def test_signals_in_a_ragged_batch_have_the_outputs_that_they_have_alone_and_zer
     assert_close(y, expected)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS)
 def test_valid_has_the_outputs_of_a_call_behind_the_context_with_their_gradients(
     case: Case,

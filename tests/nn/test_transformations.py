@@ -56,6 +56,7 @@ def test_forward_mode_is_the_adjoint_of_reverse_mode(case: Case) -> None:
     np.testing.assert_allclose(forward, reverse, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["gated block conditioned", "stack conditioned", "context stack"])
 def test_second_derivatives_are_the_same_in_every_order_of_modes_and_as_differences(
     name: str,

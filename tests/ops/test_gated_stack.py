@@ -81,6 +81,7 @@ def test_values_and_gradients_equal_those_of_the_definition(
         np.testing.assert_allclose(a, e, rtol=1e-4, atol=1e-4 * np.abs(e).max())
 
 
+@pytest.mark.long
 @hypothesis.settings(max_examples=8)
 @hypothesis.given(
     st.lists(st.integers(1, 6), min_size=1, max_size=4),

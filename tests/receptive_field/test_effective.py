@@ -119,6 +119,7 @@ def test_a_share_of_nothing_or_all_is_refused() -> None:
         EffectiveField(np.ones(1), ReceptiveField(past=0), 1).within(90)
 
 
+@pytest.mark.long
 def test_wavenet_is_measured_from_its_embedded_codes_and_drawn(tmp_path: Path) -> None:
     model = wd.WaveNet(wd.WaveNetConfig.tiny(), rngs=nnx.Rngs(0))
     codes = jax.random.randint(jax.random.key(0), (2, 65), 0, 256)

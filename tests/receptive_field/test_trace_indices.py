@@ -66,6 +66,7 @@ def some_signal_reads(fn: Callable[[Any], Any]) -> list[set[int]]:
     return [{1 + int(i) for i in np.flatnonzero(inputs)} for inputs in differ.any(0).T]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("fn", CASES.values(), ids=CASES)
 def test_what_is_read_at_an_index_from_the_signal_is_what_some_signal_reads(fn: Any) -> None:
     field = trace(fn, jax.ShapeDtypeStruct((N,), jnp.float32), time_axis=0)

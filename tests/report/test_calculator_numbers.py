@@ -57,6 +57,7 @@ def rows_of(stack):
     return dilations, sizes, table(stack["kernel_size"], dilations, **sizes)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("changes", STACKS.values(), ids=STACKS)
 def test_every_number_is_pythons(unopened, changes):
     stack = {**DEFAULTS, **changes}

@@ -44,6 +44,7 @@ def test_dilations_are_refused_in_pythons_words(page, text):
     assert page.message("dilations") == str(refused.value)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("field", ["kernel_size", "cycles", "input_kernel_size", "sample_rate"])
 @pytest.mark.parametrize("value", ["0", "-3", "1.5", "1e"])
 def test_a_bad_number_has_a_message_and_keeps_the_last_good_result(page, field, value):

@@ -18,6 +18,7 @@ CONFIGS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CONFIGS)
 def test_the_state_of_a_stream_is_said_in_the_bytes_that_it_takes(name):
     config = CONFIGS[name]

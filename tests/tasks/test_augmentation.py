@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +12,7 @@ from wavedil.tasks.augmentation import augmented
 FRAMES, BANDS = 40, 20
 
 
+@pytest.mark.long
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 2**20), lengths=st.lists(st.integers(1, FRAMES), min_size=2, max_size=2))
 def test_a_signal_changes_its_length_by_a_sixth_at_most_and_nothing_comes_from_beyond_its_end(

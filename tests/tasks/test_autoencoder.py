@@ -259,6 +259,7 @@ def test_the_hop_is_scaled_to_the_rate_of_the_recordings():
     assert (model.encoder.hop, model.decoder.local_conditioning.hop) == (256, 256)
 
 
+@pytest.mark.long
 def test_muon_takes_the_kernels_of_both_stacks(tmp_path):
     settings = run_config(steps=2, optimizer="muon", evaluate_every=2)
     result = train(settings, tmp_path / "run", corpus=runs.corpus())

@@ -149,6 +149,7 @@ def test_sounds_of_a_batch_are_answered_as_each_alone(model):
         np.testing.assert_allclose(row, wd.classify(model, [sound])[0], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.long
 def test_two_keys_give_two_losses_and_rows_that_are_missing_count_for_nothing(model):
     task = ClassifierTask(target="pitch")
     batch = _windows(_recordings(4), batch_size=4).batch(0)

@@ -140,6 +140,7 @@ def test_features_come_back_from_frames_and_drawn_ones_stay_within_their_range()
     assert FeatureNetConfig.from_dict(config.to_dict()) == config
 
 
+@pytest.mark.long
 def test_drawn_frames_have_the_pitch_and_the_length_of_their_label(run: Any) -> None:
     baselines = run.config.task.baselines(run.config, corpus(), corpus().test)
     assert run.held_out["nats_per_frame"] < baselines["one Gaussian"]["nats_per_frame"] - 3

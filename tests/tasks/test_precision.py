@@ -107,7 +107,13 @@ def test_layers_multiply_in_bfloat16_and_the_loss_is_float32(name):
     assert all("bf16" in line and "xf32>, " not in line for line in products), products
 
 
-@pytest.mark.parametrize("name", ["vocoder", "autoencoder", "features"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "vocoder",
+        *(pytest.param(name, marks=pytest.mark.long) for name in ("autoencoder", "features")),
+    ],
+)
 def test_two_steps_in_bfloat16_have_the_losses_of_their_float32_weights_within_2_percent(name):
     task, config, batch = CASES[name]
     config = runs.run_config(task, config, precision="bfloat16", warmup_steps=0)

@@ -148,6 +148,7 @@ def test_a_configuration_of_another_task_gives_all_but_its_features(tmp_path):
     assert parsed().model.local_conditioning.num_features is None
 
 
+@pytest.mark.long
 def test_features_of_ones_own_train_a_vocoder_that_does_not_resynthesize(
     capsys, tmp_path, recordings
 ):

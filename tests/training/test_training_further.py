@@ -73,6 +73,7 @@ def test_a_run_that_is_trained_further_and_killed_equals_one_that_was_not_killed
     assert jax.tree.all(jax.tree.map(np.array_equal, *map(named_weights, weights)))
 
 
+@pytest.mark.long
 def test_what_was_trained_before_stays_and_the_schedule_is_that_of_the_new_total_from_there_on(
     further,
 ):
