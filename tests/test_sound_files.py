@@ -58,11 +58,11 @@ def without(data, positions):
 @pytest.mark.parametrize("suffix", FORMATS)
 @settings(max_examples=12, deadline=None)
 @given(share=st.floats(0.02, 0.97))
-@example(share=0.12545)  # of the MP3 one frame and a byte, which libsndfile does not take for audio
+@example(share=0.12545)  # of the MP3 one frame and a byte, which libsndfile takes for nothing
 def test_a_file_that_was_cut_off_anywhere_is_refused(suffix, tmp_path_factory, share):
     data = FILES[suffix]
     path = save(tmp_path_factory.mktemp("cut"), suffix, data[: int(share * len(data))])
-    with pytest.raises(audio.AudioError, match=r"truncated|has no samples|is not audio"):
+    with pytest.raises(audio.AudioError, match=r"truncated|has no samples"):
         audio.load(path)
 
 

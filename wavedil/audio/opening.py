@@ -127,7 +127,7 @@ def _find_parts(path: FilePath, file: BinaryIO) -> list[Part]:
 
 def _part(file: BinaryIO, start: int, size: int) -> Part:
     magic = bytes_at(file, start, 16)
-    if magic[:3] == b"ID3" or (magic[0] == 0xFF and magic[1:2] >= b"\xe0"):
+    if _is_mp3(magic):
         return mp3.mp3_part(file, start, size)
     if magic[:4] == b"OggS":
         return ogg.ogg_part(file, start, size)
@@ -161,6 +161,11 @@ def _check(path: FilePath, sounds: "list[soundfile.SoundFile]", parts: list[Part
         )
 
 
+def _is_mp3(head: bytes) -> bool:
+    """Whether a file begins like MP3: with an ID3 tag, or with the synchronisation of a frame."""
+    return head[:3] == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0")
+
+
 def _which(parts: list[Part], number: int) -> str:
     """Which of several parts is spoken of."""
     if not number:
@@ -174,7 +179,7 @@ def _why_unreadable(path: FilePath, head: bytes, error: Exception) -> str:
         name = Path(path).name
         kind = suffix[1:].upper() if suffix in CONVERTIBLE_SUFFIXES else "MPEG-4 audio"
         return f"{kind} is not read; convert it: ffmpeg -i {name!r} {Path(name).stem + '.flac'!r}"
-    if head[:4] in _KNOWN:
+    if head[:4] in _KNOWN or _is_mp3(head):
         said = getattr(error, "error_string", str(error)) or type(error).__name__
         return f"is truncated or damaged (libsndfile: {said.rstrip('.')}); copy it again"
     return "is not audio that libsndfile reads; use WAV, FLAC, Ogg or MP3, or remove it"

@@ -108,6 +108,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 def _list_manifest(manifest: Path) -> list[Entry]:
     """Rows with `path` (relative to the manifest), perhaps `split`; other columns are labels."""
     entries: dict[str, Entry] = {}
+    folder = manifest.parent
     for line, row in manifest_rows(manifest):
         values = {key: str(value) for key, value in row.items() if value is not None}
         path = values.pop("path", "")
@@ -118,7 +119,7 @@ def _list_manifest(manifest: Path) -> list[Entry]:
             raise UserError(
                 f"{manifest}, line {line} has split {split!r}; it must be 'train' or 'test'"
             )
-        file = manifest.parent / path
+        file = folder / path
         path = path if _PLAIN_PATH.fullmatch(path) else Path(path).as_posix()
         if path in entries:
             raise UserError(
