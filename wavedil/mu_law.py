@@ -11,8 +11,8 @@ from wavedil.full_scale import within_full_scale
 
 Convention = Literal["nearest", "truncate", "nsynth", "s4"]
 
-# Long recordings are encoded piece by piece, so that the float64 copies stay small.
-_BLOCK = 1 << 20
+# Sound is encoded piece by piece, so that the float64 copies stay in a core's own cache.
+_BLOCK = 1 << 14
 
 
 def encode(

@@ -1,6 +1,7 @@
 """Whole recordings and segments of them as float32 samples."""
 
 import dataclasses
+import functools
 import warnings
 
 import numpy as np
@@ -153,14 +154,16 @@ def _mono(path: FilePath, sound: OpenSound, start: int, stop: int, channel: str 
         peak = max(peak, _peak(channels))
         if num_bad or peak > _LARGEST_PEAK:
             continue  # refused below
+        mixed = channels[:, 0]
         if channels.shape[1] > 1:
-            channels, parts = channels.mean(axis=1, keepdims=True), channels
-            energy += float(np.square(parts, dtype=np.float64).sum() / sound.num_channels)
-            energy_mixed += float(np.square(channels, dtype=np.float64).sum())
-        if end + len(channels) > len(samples):
+            # Column by column: NumPy's mean over so short an axis takes thirty times as long.
+            mixed = functools.reduce(np.add, channels.T) / np.float32(sound.num_channels)
+            energy += float(np.vdot(channels, channels)) / sound.num_channels
+            energy_mixed += float(np.vdot(mixed, mixed))
+        if end + len(mixed) > len(samples):
             samples.resize(min(stop - start, 2 * len(samples)), refcheck=False)
-        samples[end : end + len(channels)] = channels[:, 0]
-        end += len(channels)
+        samples[end : end + len(mixed)] = mixed
+        end += len(mixed)
     if num_bad:
         raise AudioError(
             path,

@@ -8,18 +8,17 @@ from wavedil.data.recording import Recording
 from wavedil.errors import UserError
 
 
-def require_apart(train: Sequence[Recording], test: Sequence[Recording]) -> None:
-    """Refuses a sound that is both trained on and held out, whatever its files are called.
+def repeated(train: Sequence[Recording], test: Sequence[Recording]) -> list[str]:
+    """Lines that say how many recordings are others again, which count so often; none where none is.
 
     Raises:
-      UserError: With the two names.
+      UserError: With the two names, if a sound is both trained on and held out, whatever its files are called.
     """
-    trained = {id(recording) for recording in train}
-    crossing = [
-        (one, other)
-        for one, other in _pairs([*train, *test])
-        if (id(one) in trained) != (id(other) in trained)
-    ]
+    pairs = list(_pairs([*train, *test]))
+    if not pairs:
+        return []
+    held_out = {id(recording) for recording in test}
+    crossing = [pair for pair in pairs if len({id(one) in held_out for one in pair}) == 2]
     if crossing:
         one, other = crossing[0]
         more = f", and {len(crossing) - 1} more are so" if len(crossing) > 1 else ""
@@ -27,14 +26,11 @@ def require_apart(train: Sequence[Recording], test: Sequence[Recording]) -> None
             f"{other.path} is held out, but {one.path}, which is trained on, holds the same sound{more}; remove one of "
             "the two, or put both on one side"
         )
-
-
-def repeated(recordings: Sequence[Recording]) -> list[str]:
-    """A line that says how many are others again, which count so often; none where none is."""
-    pairs = [(one.path, other.path) for one, other in _pairs(recordings)]
-    if not pairs:
-        return []
-    return [f"{len(pairs)} recordings are others again: {pairs[0][1]} is {pairs[0][0]}"]
+    return [
+        f"{len(again)} recordings are others again: {again[0][1].path} is {again[0][0].path}"
+        for side in (False, True)
+        if (again := [pair for pair in pairs if (id(pair[0]) in held_out) == side])
+    ]
 
 
 def _pairs(recordings: Sequence[Recording]) -> Iterator[tuple[Recording, Recording]]:

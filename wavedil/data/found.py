@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from wavedil.data.config import CorpusConfig
 from wavedil.data.corpus import Corpus, Skipped
-from wavedil.data.duplicates import repeated, require_apart
+from wavedil.data.duplicates import repeated
 from wavedil.data.features import FeatureReader
 from wavedil.data.labels import find_labels, require_matches
 from wavedil.data.listing import Entry
@@ -49,7 +49,6 @@ def corpus_of(found: Found, config: CorpusConfig) -> Corpus:
     used = [entry for entry in found.entries if entry.path in found.recordings]
     train, test = split(found.recordings, used, config, found.features.hop)
     labels = [recording.labels for recording in found.recordings.values()]
-    require_apart(train, test)
     return Corpus(
         train=train,
         test=test,
@@ -58,7 +57,7 @@ def corpus_of(found: Found, config: CorpusConfig) -> Corpus:
         trimmed_seconds=found.num_trimmed / found.sample_rate,
         label_values=Vocabulary.of(labels, found.names),
         unlabelled={name: sum(name not in item for item in labels) for name in found.names},
-        remarks=(*treated(found.peaks, found.mixed), *repeated(train), *repeated(test)),
+        remarks=(*treated(found.peaks, found.mixed), *repeated(train, test)),
         num_resampled=found.num_resampled,
         hop=found.features.hop,
         mel=found.features.mel,

@@ -1,9 +1,11 @@
 """Reading a corpus: every recording of a folder or manifest, decoded once, on all cores."""
 
+import contextlib
 import dataclasses
+import gc
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -60,10 +62,23 @@ def read_corpus(
     _check_features(config, mel, features_hop)
     if is_prepared(Path(config.folder).expanduser()):
         features = mel, features_hop, pitch
-        found, decided = read_prepared(config, quantizer, features, progress)
-        return dataclasses.replace(corpus_of(found, config), decided=decided)
+        with _uncollected():
+            found, decided = read_prepared(config, quantizer, features, progress)
+            return dataclasses.replace(corpus_of(found, config), decided=decided)
     reader = _Reader(config, quantizer)
     return corpus_of(reader.read_all(mel, features_hop, pitch, progress), config)
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the garbage collector, which would look through millions of objects, all in use, again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _check_features(config: CorpusConfig, mel: MelConfig | None, hop: int | None) -> None:

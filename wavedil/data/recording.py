@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float32, UInt
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class Recording:
     """One decoded recording.
 

@@ -105,18 +105,13 @@ class StoredArray:
       sha256: As `sha256_of` has it.
     """
 
-    __slots__ = ("_first", "_shard", "dtype", "sha256", "shape")
+    __slots__ = ("_first", "_shard", "dtype", "sha256", "shape", "size")
 
     def __init__(
         self, shard: Shard, first: int, shape: tuple[int, ...], dtype: Any, sha256: str
     ) -> None:
         self._shard, self._first, self.shape = shard, first, shape
-        self.dtype, self.sha256 = np.dtype(dtype), sha256
-
-    @property
-    def size(self) -> int:
-        """How many numbers there are."""
-        return math.prod(self.shape)
+        self.dtype, self.sha256, self.size = np.dtype(dtype), sha256, math.prod(shape)
 
     def __len__(self) -> int:
         return self.shape[0]
