@@ -5,11 +5,13 @@ import dataclasses
 import four_devices
 import numpy as np
 from flax import nnx
-from training_runs import corpus, model_config
+from training_runs import SAMPLE_RATE, corpus, model_config
 
 import wavedil
 from wavedil import ContextStackConfig, LocalConditioningConfig, WaveNet
-from wavedil.evaluation import likelihood
+from wavedil.evaluation import classification, likelihood
+from wavedil.evaluation.denoising import squared_errors
+from wavedil.evaluation.frames import frame_nats
 from wavedil.generation.slots import fitting_slots
 from wavedil.models import compilation
 from wavedil.ops.devices import own_mesh
@@ -62,6 +64,41 @@ def likelihoods():
     np.testing.assert_allclose(many, one, rtol=1e-6)
 
 
+def others():
+    """Answers of a classifier, nats of frames and noise that is predicted."""
+    sounds = corpus(labels=True).train
+    small = {"sample_rate": SAMPLE_RATE, "labels": {"note": NOTES}}
+    classifier = wavedil.TCNConfig(
+        channels=3, dilations=(1, 2), target="note", values=NOTES, sample_rate=SAMPLE_RATE
+    )
+    of_frames = wavedil.FeatureNetConfig.tiny(
+        num_features=3, means=(0.0,) * 3, deviations=(1.0,) * 3, **small
+    )
+    framed = [
+        dataclasses.replace(item, features=frames(-(-item.num_samples // of_frames.hop)))
+        for item in sounds
+    ]
+    scores = {
+        "classifier": (classification.probabilities, wavedil.TCN, classifier, sounds),
+        "features": (frame_nats, wavedil.FeatureNet, of_frames, framed),
+        "diffusion": (
+            squared_errors,
+            wavedil.DiffWave,
+            wavedil.DiffWaveConfig.tiny(**small),
+            sounds,
+        ),
+    }
+    for function, kind, config, recordings in scores.values():
+        model = kind(config, rngs=nnx.Rngs(0))
+        many, used, one = both(
+            lambda function=function, model=model, recordings=recordings: function(
+                model, recordings
+            )
+        )
+        assert used == [4]
+        np.testing.assert_allclose(many, one, rtol=1e-5, atol=1e-5)
+
+
 def draws():
     """Seven sounds one after the other in four slots, which are there twice, as they are guided: in pairs."""
     features = [frames(count) for count in (3, 5, 4, 2, 6, 3, 3)]
@@ -83,7 +120,12 @@ def numbers_of_devices():
     assert fitting_slots([5] * 40, num_devices=4) % 4 == 0
 
 
-CHECKS = {"likelihoods": likelihoods, "draws": draws, "numbers of devices": numbers_of_devices}
+CHECKS = {
+    "likelihoods": likelihoods,
+    "other scores": others,
+    "draws": draws,
+    "numbers of devices": numbers_of_devices,
+}
 
 if __name__ == "__main__":
     four_devices.main(CHECKS)

@@ -11,10 +11,11 @@ from jaxtyping import Array, Float, Float32, Int
 from wavedil.data.labelled_windows import rows_of, sequence_of
 from wavedil.data.recording import Recording
 from wavedil.errors import UserError, with_article
-from wavedil.frames import crop, num_frames
+from wavedil.evaluation.batches import by_length
+from wavedil.frames import num_frames
 from wavedil.full_scale import within_full_scale
 from wavedil.mel import mel, sizes
-from wavedil.models.compilation import compiled
+from wavedil.models.compilation import compiled, compiled_over_devices
 from wavedil.models.tcn import TCN
 from wavedil.models.tcn_config import TCNConfig
 
@@ -194,21 +195,22 @@ def _probabilities(
     sequences: Sequence[np.ndarray],
     progress: Callable[[int, int], None] | None = None,
 ) -> Float32[np.ndarray, "sequences values"]:
-    answer = compiled(_answer, model)
+    answer = compiled_over_devices(_answer, model, _axes, _BATCH_SIZE)
     found = np.zeros((len(sequences), len(model.config.values)), np.float32)
-    order = sorted(range(len(sequences)), key=lambda index: len(sequences[index]))
-    for first in range(0, len(order), _BATCH_SIZE):
-        rows = order[first : first + _BATCH_SIZE]
-        length = max(_SHORTEST, 1 << (len(sequences[rows[-1]]) - 1).bit_length())
-        inputs = [crop(sequences[row], 0, length) for row in rows]
-        counts = np.array([len(sequences[row]) for row in rows])
-        missing = _BATCH_SIZE - len(rows)
-        inputs += [np.zeros_like(inputs[0])] * missing
-        mask = np.arange(length) < np.pad(counts, (0, missing))[:, None]
-        found[rows] = answer(np.stack(inputs), mask)[: len(rows)]
+    done = 0
+    lengths, sequence = list(map(len, sequences)), sequences.__getitem__
+    for rows, values, there in by_length(
+        lengths, sequence, batch_size=_BATCH_SIZE, shortest=_SHORTEST
+    ):
+        found[rows] = answer(values, there)[: len(rows)]
+        done += len(rows)
         if progress is not None:
-            progress(first + len(rows), len(order))
+            progress(done, len(sequences))
     return found
+
+
+def _axes(x: Any, mask: Any) -> Any:
+    return (0, 0), 0
 
 
 def _answer(model: TCN, x: Array, mask: Array) -> Array:

@@ -1,6 +1,7 @@
 """How well a diffusion model predicts the noise in recordings, at fixed steps and with fixed noise."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ from wavedil.data.recording import Recording
 from wavedil.frames import crop
 from wavedil.generation.diffusion import predicted_noise
 from wavedil.labels import Vocabulary
-from wavedil.models.compilation import compiled
+from wavedil.models.compilation import compiled_over_devices
 from wavedil.models.diffwave import DiffWave
 from wavedil.models.diffwave_config import DiffWaveConfig
 
@@ -48,7 +49,8 @@ def squared_errors(
       recordings: With codes of its quantizer.
       progress: Called with the recordings that are done, and their number.
     """
-    config, errors = model.config, compiled(_errors, model)
+    config, errors = model.config, compiled_over_devices(_errors, model, _axes, _NUM_STEPS)
+    steps = fixed_steps(config)
     rows = Vocabulary(config.labels).rows_of([item.labels for item in recordings])
     sums, weights = np.zeros(len(recordings)), np.zeros(len(recordings))
     for index, item in enumerate(recordings):
@@ -56,7 +58,8 @@ def squared_errors(
         samples = crop(config.quantizer.decode(item.codes) / np.float32(config.level), 0, length)
         there = np.arange(length) < item.num_samples
         labels = {name: np.repeat(found[index], _NUM_STEPS) for name, found in rows.items()}
-        found = np.asarray(errors(samples, there, labels, jax.random.key(index)))
+        noise = jax.random.normal(jax.random.key(index), (_NUM_STEPS, length))
+        found = np.asarray(errors(samples, there, noise, steps, labels))
         first, end = item.scored or (0, item.num_samples)
         sums[index] = np.sum(found[:, first:end], dtype=np.float64)
         weights[index] = _NUM_STEPS * (end - first)
@@ -65,12 +68,19 @@ def squared_errors(
     return sums, weights
 
 
+def _axes(samples: Any, there: Any, noise: Any, steps: Any, labels: Any) -> Any:
+    return (None, None, 0, 0, 0), 0
+
+
 def _errors(
-    model: DiffWave, samples: Array, there: Array, labels: dict[str, Array], key: Array
+    model: DiffWave,
+    samples: Array,
+    there: Array,
+    noise: Array,
+    steps: Array,
+    labels: dict[str, Array],
 ) -> Array:
     """[steps, time]."""
-    steps = jnp.asarray(fixed_steps(model.config))
-    noise = jax.random.normal(key, (_NUM_STEPS, samples.shape[0]))
     x = noisy(model.config, jnp.broadcast_to(samples[None], noise.shape), noise, steps)
     mask = jnp.broadcast_to(there[None], noise.shape)
     return jnp.square(predicted_noise(model, x, steps, labels, mask=mask) - noise)

@@ -1,20 +1,22 @@
 """Nats of the frames of recordings under a FeatureNet, and under one Gaussian."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from wavedil.data.recording import Recording
-from wavedil.frames import crop
+from wavedil.evaluation.batches import by_length
 from wavedil.labels import Vocabulary
-from wavedil.models.compilation import compiled
+from wavedil.models.compilation import compiled_over_devices
 from wavedil.models.feature_net import FeatureNet
 from wavedil.models.feature_net_config import FeatureNetConfig
 
 # The lengths that sounds are padded to are powers of two from here on, so that few are compiled.
 _SHORTEST = 32
+_BATCH_SIZE = 8
 
 
 def frame_nats(
@@ -32,20 +34,26 @@ def frame_nats(
       recordings: With their features.
       progress: Called with the recordings that are done, and their number.
     """
-    config, nats = model.config, compiled(_nats, model)
-    rows = Vocabulary(config.labels).rows_of([item.labels for item in recordings])
+    config, nats = model.config, compiled_over_devices(_nats, model, _axes, _BATCH_SIZE)
+    values = Vocabulary(config.labels).rows_of([item.labels for item in recordings])
     sums, weights = np.zeros(len(recordings)), np.zeros(len(recordings))
-    for index, item in enumerate(recordings):
-        frames = frames_of(config, item)
-        length = max(_SHORTEST, 1 << (len(frames) - 1).bit_length())
-        labels = {name: found[index : index + 1] for name, found in rows.items()}
-        there = np.arange(length) < len(frames)
-        found = np.asarray(nats(crop(frames, 0, length)[None], there[None], labels))
-        scored = scored_frames(config, item)
-        sums[index] = np.sum(found[0, : len(frames)][scored], dtype=np.float64)
-        weights[index] = np.count_nonzero(scored)
+    done = 0
+    batches = by_length(
+        [0 if item.features is None else len(item.features) for item in recordings],
+        lambda row: frames_of(config, recordings[row]),
+        batch_size=_BATCH_SIZE,
+        shortest=_SHORTEST,
+    )
+    for rows, frames, there in batches:
+        labels = {name: np.resize(of_all[rows], _BATCH_SIZE) for name, of_all in values.items()}
+        found = np.asarray(nats(frames, there, labels))
+        for row, of_frames in zip(rows, found, strict=False):
+            scored = scored_frames(config, recordings[row])
+            sums[row] = np.sum(of_frames[: len(scored)][scored], dtype=np.float64)
+            weights[row] = np.count_nonzero(scored)
+        done += len(rows)
         if progress is not None:
-            progress(index + 1, len(recordings))
+            progress(done, len(recordings))
     return sums, weights
 
 
@@ -70,6 +78,10 @@ def scored_frames(config: FeatureNetConfig, item: Recording) -> np.ndarray:
     assert item.features is not None
     starts = config.hop * np.arange(len(item.features))
     return (starts >= first) & (starts < end)
+
+
+def _axes(frames: Any, there: Any, labels: Any) -> Any:
+    return (0, 0, 0), 0
 
 
 def _nats(model: FeatureNet, frames: Array, there: Array, labels: dict[str, Array]) -> Array:
