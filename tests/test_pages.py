@@ -23,7 +23,14 @@ RUNNABLE = {
 NEEDED = {"import torch": "torch", "import equinox": "equinox", ".serialize()": "flatbuffers"}
 
 
-@pytest.mark.parametrize("page", RUNNABLE)
+@pytest.mark.parametrize(
+    "page",
+    [
+        # Their blocks are those that the tests of the layers run, within another library.
+        pytest.param(page, marks=pytest.mark.long) if page.startswith("docs/importing/") else page
+        for page in RUNNABLE
+    ],
+)
 def test_code_runs_and_prints_what_its_comments_say(page: str) -> None:
     for code, module in NEEDED.items():
         if code in "".join(RUNNABLE[page]):

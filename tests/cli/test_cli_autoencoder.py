@@ -60,6 +60,7 @@ def test_the_run_and_the_model_are_an_autoencoder(run):
     assert (config.task.name, model.task) == ("autoencoder", config.task)
 
 
+@pytest.mark.long
 def test_the_same_command_and_the_config_file_take_up_the_run(run, recordings):
     before = (run / "model" / "model.safetensors").read_bytes()
     for options in (AUTOENCODER, [f"--config={run / 'config.json'}"]):

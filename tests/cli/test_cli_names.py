@@ -49,6 +49,7 @@ def assert_complete(run):
     assert {json.loads(line)["path"].split("/")[0] for line in lines} == {run.name}
 
 
+@pytest.mark.long
 def test_the_hardest_name_goes_through_every_verb(tmp_path, capsys):
     for arguments in verbs(tmp_path, HARD):
         assert main(arguments) == 0, (arguments[0], capsys.readouterr().err)

@@ -88,6 +88,7 @@ def test_a_run_on_recordings_that_are_others_lists_them_in_a_line(own, capsys):
     assert "Traceback" not in err
 
 
+@pytest.mark.long
 def test_a_run_is_fine_tuned_with_its_own_settings_and_refuses_a_place_that_is_none(
     own, capsys, tmp_path
 ):

@@ -106,6 +106,7 @@ def row(recording, begin, end):
     return codes, context, recording.labels
 
 
+@pytest.mark.long
 def test_a_run_that_was_stopped_goes_on_and_can_be_stopped_again(old, monkeypatch):
     monkeypatch.chdir(old)
     write_recordings(old / "recordings")

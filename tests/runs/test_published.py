@@ -37,6 +37,7 @@ def test_clips_are_scaled_one_by_one_and_codes_are_those_of_the_row(name) -> Non
     assert from_values(json.loads(json.dumps(to_values(config)))) == config
 
 
+@pytest.mark.long
 def test_a_model_without_biases_streams_as_it_runs() -> None:
     sizes = {"embedding_channels": 7, "hidden_channels": 5, "bottleneck_channels": 3}
     config = WaveNetConfig.tiny(**sizes, biases=False)

@@ -62,6 +62,7 @@ def answer(process):
     return json.loads(process.stdout.readline())
 
 
+@pytest.mark.long
 def test_of_two_processes_that_start_in_a_new_folder_at_once_exactly_one_trains(
     tmp_path, recordings
 ):

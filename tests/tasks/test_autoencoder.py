@@ -116,6 +116,7 @@ def test_sounds_of_all_lengths_share_few_compilations(model):
     assert compiled._cache_size() == before
 
 
+@pytest.mark.long
 def test_given_the_codes_of_the_sound_no_sample_is_predicted_from_later_ones(model):
     codes = jnp.asarray(noise(80), jnp.int32)[None]
     latents_of = model.encode(codes)

@@ -276,6 +276,7 @@ def test_values_that_a_model_cannot_predict_are_said_and_recordings_without_the_
     assert "none of 1 recordings has the label pitch" in line
 
 
+@pytest.mark.long
 def test_a_fine_tuned_model_keeps_the_weights_of_values_that_both_know(run, recordings, tmp_path):
     for number, pitch in enumerate(("shrill", "mid", "low")):
         for take in range(3):

@@ -92,6 +92,7 @@ def test_with_the_true_noise_sampling_gives_the_mean_and_the_spread_of_the_sound
     assert drawn.std() == pytest.approx(Exact.spread, rel=tolerance)
 
 
+@pytest.mark.long
 def test_a_long_sound_in_parts_has_the_noise_of_the_whole(monkeypatch):
     model = DiffWave(CONFIG, rngs=nnx.Rngs(0))
     model.output.kernel[...] = jnp.ones(model.output.kernel.shape)

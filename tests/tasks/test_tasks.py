@@ -133,6 +133,7 @@ def test_it_scores_each_value_of_a_label_by_itself(tmp_path):
         assert scores == pytest.approx(wd.evaluate(model, alone), rel=1e-6)
 
 
+@pytest.mark.long
 @pytest.mark.newest
 def test_killed_it_goes_on_bit_for_bit(tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"

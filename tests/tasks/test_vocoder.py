@@ -58,6 +58,7 @@ def test_the_run_and_the_model_know_how_their_features_are_made(run):
     assert local.mel.complete and local.mel.sample_rate == 8000
 
 
+@pytest.mark.long
 def test_the_same_command_and_the_config_file_take_up_the_run(run, recordings):
     before = (run / "model" / "model.safetensors").read_bytes()
     for options in (VOCODER, [f"--config={run / 'config.json'}"]):

@@ -99,6 +99,7 @@ def test_tensorboard_has_the_sounds_where_it_is_on(whole):
         assert (held in content) == name.endswith(".wav")
 
 
+@pytest.mark.long
 def test_sounds_that_a_signal_cut_short_are_drawn_at_the_next_start_and_others_are_not(
     tmp_path, drawn, monkeypatch, whole
 ):

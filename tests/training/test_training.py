@@ -239,6 +239,7 @@ def test_tensorboard_files_exist_only_when_asked_for_and_json_lines_always(finis
     assert runs.lines(folder) == runs.lines(plain)
 
 
+@pytest.mark.long
 def test_the_order_of_the_data_depends_on_seed_and_step_alone(tmp_path, monkeypatch):
     asked = []
     batch = TrainingWindows.batch

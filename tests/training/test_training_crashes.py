@@ -90,7 +90,9 @@ def last_step(folder):
     return 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)]
+)
 def test_a_signal_ends_the_step_and_saves_and_the_next_start_goes_on(tmp_path, number):
     config, run, whole = runs.run_config(), tmp_path / "run", tmp_path / "whole"
     before = [signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)]
@@ -118,6 +120,7 @@ def test_a_signal_ends_the_step_and_saves_and_the_next_start_goes_on(tmp_path, n
     assert runs.lines(run) == runs.lines(whole)
 
 
+@pytest.mark.long
 def test_a_signal_just_before_an_evaluation_leaves_it_to_the_next_start(tmp_path):
     config, run, whole = runs.run_config(), tmp_path / "run", tmp_path / "whole"
 

@@ -90,6 +90,7 @@ def test_what_was_trained_before_stays_and_the_schedule_is_that_of_the_new_total
     assert runs.lines(further / "short") == runs.lines(further / "longer")[: 10 + 2]
 
 
+@pytest.mark.long
 def test_a_run_trained_further_in_the_middle_is_a_function_of_its_steps(tmp_path):
     for name, kills in (("killed", (13,)), ("calm", ())):
         train_until(SHORT, tmp_path / name, 7)
@@ -253,6 +254,7 @@ def test_weights_of_values_go_to_no_other_label_that_has_the_same(tmp_path):
     assert any(name.startswith("output.") for name in found)
 
 
+@pytest.mark.long
 def test_a_run_needs_what_it_started_from_no_longer_once_it_has_begun(tmp_path, further):
     source = shutil.copytree(further / "short", tmp_path / "source")
     config = dataclasses.replace(SHORT, start_from=str(source))
