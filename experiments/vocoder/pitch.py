@@ -34,7 +34,7 @@ from wavedil.runs import train_as as train
 from wavedil.tasks import VocoderTask
 from wavedil.training import RunConfig
 
-TASK = VocoderTask(mel=MelConfig(num_mels=40, fft_size=256, hop=HOP), pitch=True)
+TASK = VocoderTask(mel=MelConfig(num_mels=40, fft_size=256, hop=HOP))
 # The taps at the input have 2,560 weights; a wider layer before the output makes up for them.
 HIDDEN_CHANNELS = {"none": 135, "input": 128, "blocks": 135}
 NUM_RESYNTHESISED = 20

@@ -43,7 +43,7 @@ CORPUS = CorpusConfig(
     sample_rate=8000,
     test=r"_[0-4]\.wav$",
 )
-TASK = VocoderTask(mel=MelConfig(num_mels=40, fft_size=256, hop=64))
+TASK = VocoderTask(mel=MelConfig(num_mels=40, fft_size=256, hop=64), pitch=False)
 # A head of 256 numbers has more weights than one of 30 or 3; wider layers before those make up for it.
 HIDDEN_CHANNELS = {"categorical": 128, "logistic": 311, "gaussian": 375}
 MODELS = {

@@ -95,6 +95,7 @@ def test_features_from_shards_are_those_of_the_files_bit_for_bit(sounds, tmp_pat
         assert one.features.shape == other.features.shape
         np.testing.assert_array_equal(np.asarray(one.features), other.features)
         np.testing.assert_array_equal(one.features[2:7], other.features[2:7])
+        assert np.array(one.features).flags.writeable  # a copy, as of an array
         np.testing.assert_array_equal(np.asarray(one.codes), other.codes)
     windows = [
         TrainingWindows(

@@ -57,7 +57,7 @@ def corpus() -> Corpus:
 def configuration(**changes: Any) -> Any:
     # It sees how many frames there were.
     model = FeatureNetConfig.tiny(dilations=(1, 2, 4, 8), label_dropout=0.1)
-    return runs.run_config(FeaturesTask(mel=MEL, pitch=True), model, **changes)
+    return runs.run_config(FeaturesTask(mel=MEL), model, **changes)
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,13 @@
 """Training in bfloat16, task by task: layers multiply in bfloat16, and the loss is float32."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import training_runs as runs
+from flax import nnx
 
 import wavedil as wd
 from wavedil.data import Batch
@@ -14,6 +17,7 @@ from wavedil.data.pair_windows import PairBatch
 from wavedil.frames import sound_frames
 from wavedil.models.registry import abstract_model
 from wavedil.models.weights import named_weights, with_weights
+from wavedil.pitch import PitchConfig
 from wavedil.tasks import (
     AutoencoderTask,
     ClassifierTask,
@@ -36,6 +40,19 @@ AUTOENCODER = wd.AutoencoderConfig(
     decoder=runs.model_config(),
     encoder=wd.EncoderConfig(latent_size=2, hop=HOP, channels=4, dilations=(1, 2)),
 ).complete()
+
+
+WITH_PITCH = wd.LocalConditioningConfig(channels=4).of(
+    3,
+    HOP,
+    wd.MelConfig(num_mels=1, fft_size=128, hop=HOP).at(8000),
+    PitchConfig(lowest_hz=20.0).at(8000),
+)
+# A number, the period, which bfloat16 does not have, and the voicing of each frame.
+PERIOD = 301
+VOICED = np.stack(
+    [FRAMES[:, :188, 0], np.full((2, 188), PERIOD), np.ones((2, 188))], axis=-1, dtype=np.float32
+)
 
 
 def sound_frames_of(config):
@@ -65,6 +82,18 @@ CASES = {
             local_conditioning=wd.LocalConditioningConfig(num_features=3, hop=HOP, channels=4)
         ),
         Batch(CODES, CODES[:, :1], {}, FRAMES[:, : -(-1500 // HOP)]),
+    ),
+    "vocoder with pitch": (
+        VocoderTask(),
+        runs.model_config(local_conditioning=WITH_PITCH),
+        Batch(CODES, CODES[:, :1], {}, VOICED),
+    ),
+    "vocoder with pitch in blocks": (
+        VocoderTask(),
+        runs.model_config(
+            cycles=2, local_conditioning=dataclasses.replace(WITH_PITCH, pitch_taps="blocks")
+        ),
+        Batch(CODES, CODES[:, :1], {}, VOICED),
     ),
     "autoencoder": (
         AutoencoderTask(),
@@ -107,10 +136,20 @@ def test_layers_multiply_in_bfloat16_and_the_loss_is_float32(name):
     assert all("bf16" in line and "xf32>, " not in line for line in products), products
 
 
+def test_a_model_in_bfloat16_follows_periods_that_bfloat16_does_not_have():
+    model = wd.WaveNet(CASES["vocoder with pitch"][1], rngs=nnx.Rngs(0))
+    weights = {name: leaf.astype(jnp.bfloat16) for name, leaf in named_weights(model).items()}
+    model = with_weights(model, weights, "test")
+    local, dilation, voicing = model.conditioning.of_features(jnp.asarray(VOICED), 1500)
+    np.testing.assert_array_equal(dilation, PERIOD - 1)
+    assert local.dtype == voicing.dtype == jnp.bfloat16
+
+
 @pytest.mark.parametrize(
     "name",
     [
         "vocoder",
+        "vocoder with pitch",
         *(pytest.param(name, marks=pytest.mark.long) for name in ("autoencoder", "features")),
     ],
 )

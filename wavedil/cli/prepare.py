@@ -59,8 +59,8 @@ class Prepare:
     """Of the mel spectra."""
     features_hop: int | None = None
     """Samples from one frame to the next, of features of your own."""
-    pitch: bool = False
-    """Store pitch and voicing beside the mel spectra."""
+    pitch: bool = True
+    """Store pitch and voicing beside the mel spectra, which vocoders take; classifiers take the spectra alone."""
     pitch_range: PitchConfig = dataclasses.field(default_factory=PitchConfig)
     """Where the pitch is looked for."""
     strict: bool = False
@@ -119,14 +119,14 @@ def _features(args: Prepare) -> dict[str, Any]:
             f"features is {args.features!r}, and features_hop {args.features_hop}; give both for features of your own, "
             "--features beside --features-hop 256 say, or neither"
         )
-    if args.features != "mel" and (args.pitch or args.mel != MelConfig()):
+    if args.features != "mel" and (args.mel, args.pitch_range) != (MelConfig(), PitchConfig()):
         raise UserError(
             f"features is {args.features!r}, but settings of mel spectra or of the pitch are given; give --features mel"
         )
     return {
         "mel": args.mel if args.features == "mel" else None,
         "features_hop": args.features_hop,
-        "pitch": args.pitch_range if args.pitch else None,
+        "pitch": args.pitch_range if args.pitch and args.features == "mel" else None,
     }
 
 

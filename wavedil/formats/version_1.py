@@ -78,7 +78,7 @@ def _task(encoder: Any, mel: Any, hop: int | None) -> dict[str, Any]:
     if encoder is not None:
         return {"name": "autoencoder"}
     if mel is not None:
-        return {"name": "vocoder", "mel": mel}
+        return {"name": "vocoder", "mel": mel, "pitch": False}
     if hop is not None:
         return {"name": "vocoder", "features_hop": hop}
     return {"name": "generator"}

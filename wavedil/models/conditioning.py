@@ -213,7 +213,10 @@ class Conditioning(nnx.Module):
         """All that a call of the model is given of features: the local condition, the dilation and the voicing."""
         if features is None:
             return None, None, None
-        return self.upsample(features, num_samples), *self.pitch(features, num_samples)
+        local = self.upsample(features, num_samples)
+        dilation, voicing = self.pitch(features, num_samples)
+        # Periods are whole numbers that bfloat16 does not have all of; how voiced a sample is it holds well enough.
+        return local, dilation, None if voicing is None else voicing.astype(local.dtype)
 
     def require_features(self, given: bool) -> None:
         """Refuses features that are missing, or given to a model that takes none.

@@ -1,8 +1,9 @@
 """From features, a frame every `hop` samples, to a condition at every sample."""
 
+import math
+
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -63,9 +64,11 @@ class FeatureUpsampler(nnx.Module):
         self, features: Float[Array, "batch frames features"], num_samples: int
     ) -> Float[Array, "batch time channels"]:
         """The condition of the samples; see `Conditioning.upsample`."""
-        features = self._with_context(features, num_samples).astype(self.frames.kernel.dtype)
+        features = self._with_context(features, num_samples)
         if self.config.pitch is not None:
+            # Before the type is that of the weights, which may not have every period.
             features = _with_scaled_pitch(features, self.config.pitch)
+        features = features.astype(self.frames.kernel.dtype)
         if self.config.mel is not None:
             # From 0 .. 1 to a deviation of about 1 around 0, with which they are learnt in far fewer steps.
             features = 4.0 * features - 2.0
@@ -103,7 +106,7 @@ def _with_scaled_pitch(features: Array, settings: PitchConfig) -> Array:
     shortest, longest = settings.shortest_period, settings.longest_period
     spectra, period, voicing = features[..., :-2], features[..., -2:-1], features[..., -1:]
     octaves = jnp.log2(jnp.clip(period, shortest, longest) / shortest)
-    return jnp.concatenate([spectra, octaves / np.log2(longest / shortest), voicing], axis=2)
+    return jnp.concatenate([spectra, octaves / math.log2(longest / shortest), voicing], axis=2)
 
 
 def stage_factors(hop: int) -> tuple[int, ...]:

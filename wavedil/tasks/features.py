@@ -40,8 +40,8 @@ class FeaturesTask(Config):
 
     mel: MelConfig = dataclasses.field(default_factory=MelConfig)
     """The mel spectra of a frame: those of the vocoder that is to make sound of them."""
-    pitch: bool = False
-    """Compute pitch and voicing beside the mel spectra, for a vocoder trained with pitch."""
+    pitch: bool = True
+    """Compute pitch and voicing beside the mel spectra, as the vocoder does that is to make sound of them."""
     pitch_range: PitchConfig = dataclasses.field(default_factory=PitchConfig)
     """Where the pitch is looked for."""
     noise: float = 0.3
@@ -91,7 +91,7 @@ class FeaturesTask(Config):
         num_windows = at_once(batch_size, training)
         require_memory(longest, num_windows, 0, bytes_per_sample(model, training))
         training = dataclasses.replace(training, window_size=window_size, batch_size=batch_size)
-        task = dataclasses.replace(self, mel=corpus.mel)
+        task = dataclasses.replace(self, mel=corpus.mel, pitch=corpus.pitch is not None)
         return dataclasses.replace(config, task=task, model=model, training=training)
 
     def windows(self, config: RunConfig, corpus: Corpus) -> FrameWindows:

@@ -136,12 +136,8 @@ def loss(model: Any, batch: Batch, key: Any) -> tuple[Any, Any, dict[str, tuple[
     import jax.numpy as jnp
     import numpy as np
 
-    from wavedil.nn.door import weights_dtype
-
     codes, context = jnp.asarray(batch.codes), jnp.asarray(batch.context)
     features = None if batch.features is None else jnp.asarray(batch.features)
-    if features is not None and jnp.issubdtype(features.dtype, jnp.floating):
-        features = features.astype(weights_dtype(model))
     log_prob = model.log_prob(codes, batch.labels, context, features, dropout_key=key)
     counted = codes != BEYOND
     nats = -jnp.sum(jnp.where(counted, log_prob, 0.0))

@@ -20,7 +20,7 @@ from wavedil.training.task import Example, Progress, RunConfig
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VocoderTask(Config):
-    """A WaveNet conditioned on features at every moment: mel spectra, perhaps with pitch, or features of your own.
+    """A WaveNet conditioned on features at every moment: mel spectra and pitch, or features of your own.
 
     Example:
       >>> RunConfig(task=VocoderTask(mel=MelConfig(num_mels=40)), corpus=CorpusConfig(folder="recordings"))
@@ -35,9 +35,9 @@ class VocoderTask(Config):
     features_hop: int | None = None
     """Read features of your own instead, from `x.npy` beside `x.wav`: an array [frames, features] with a frame for
     every so many samples."""
-    pitch: bool = False
+    pitch: bool = True
     """Compute pitch and voicing beside the mel spectra: the model sees what the sound was a period ago, and its voice
-    can be given another pitch."""
+    can be given another pitch. Without, it takes the mel spectra of other programs; features of your own have none."""
     pitch_range: PitchConfig = dataclasses.field(default_factory=PitchConfig)
     """Where the pitch is looked for."""
 
@@ -50,11 +50,6 @@ class VocoderTask(Config):
                 "compute mel spectra"
             )
 
-        if self.features_hop is not None and self.pitch:
-            raise UserError(
-                f"features_hop is {self.features_hop}, and pitch is asked for too; it comes with mel spectra alone"
-            )
-
     def model(self) -> WaveNetConfig:
         return WaveNetConfig(local_conditioning=LocalConditioningConfig())
 
@@ -62,9 +57,11 @@ class VocoderTask(Config):
         return TrainingConfig()
 
     def read(self, config: RunConfig, progress: Progress | None = None) -> Corpus:
-        hop = self.features_hop
-        pitch = self.pitch_range if self.pitch else None
-        return sound.read(config, progress, None if hop else self.mel, hop, pitch)
+        if self.features_hop is not None:
+            return sound.read(config, progress, features_hop=self.features_hop)
+        return sound.read(
+            config, progress, self.mel, pitch=self.pitch_range if self.pitch else None
+        )
 
     def resolve(self, config: RunConfig, corpus: Corpus) -> RunConfig:
         config = sound.with_corpus(config, corpus)
@@ -76,12 +73,8 @@ class VocoderTask(Config):
         local = model.local_conditioning or LocalConditioningConfig()
         local = local.of(corpus.num_features, corpus.hop, corpus.mel, corpus.pitch)
         model = sound.wavenet(model, corpus, local_conditioning=local)
-        if model.follows_pitch != "none" and config.training.precision == "bfloat16":
-            raise UserError(
-                "precision is bfloat16, but the model follows the pitch, whose periods it cannot hold; leave out "
-                "--training.precision, or --pitch"
-            )
-        task = dataclasses.replace(self, mel=corpus.mel or self.mel)
+        pitch = corpus.pitch is not None
+        task = dataclasses.replace(self, mel=corpus.mel or self.mel, pitch=pitch)
         config = dataclasses.replace(config, task=task, model=model)
         return sound.with_window_size(config, corpus, model)
 

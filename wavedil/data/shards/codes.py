@@ -129,7 +129,7 @@ class StoredArray:
         return found[first - begin * rows : end - begin * rows]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.asarray(self[:], dtype)
+        return np.array(self[:], dtype, copy=copy)
 
     def astype(self, dtype: Any) -> np.ndarray:
         """All of them as another type."""
