@@ -4,7 +4,7 @@ import dataclasses
 import re
 
 from wavedil.audio.errors import FilePath
-from wavedil.audio.opening import open_sound
+from wavedil.audio.opening import OpenSound, open_sound
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,12 +37,17 @@ def read_info(path: FilePath) -> AudioInfo:
       AudioError: If the file cannot be opened as audio, is empty, or is cut off.
     """
     with open_sound(path) as sound:
-        return AudioInfo(
-            sample_rate=sound.sample_rate,
-            num_channels=sound.num_channels,
-            num_samples=sound.num_samples,
-            bits=_bits(sound.subtype, sound.bits),
-        )
+        return info_of(sound)
+
+
+def info_of(sound: OpenSound) -> AudioInfo:
+    """What an open sound file says of itself."""
+    return AudioInfo(
+        sample_rate=sound.sample_rate,
+        num_channels=sound.num_channels,
+        num_samples=sound.num_samples,
+        bits=_bits(sound.subtype, sound.bits),
+    )
 
 
 def _bits(subtype: str, said: int | None) -> int | None:

@@ -9,6 +9,7 @@ from jaxtyping import Float32
 
 from wavedil.audio.channels import MIX, column
 from wavedil.audio.errors import AudioError, FilePath
+from wavedil.audio.headers import AudioInfo, info_of
 from wavedil.audio.opening import OpenSound, open_sound
 from wavedil.errors import UserError
 from wavedil.full_scale import peak_above_1
@@ -32,12 +33,14 @@ class Decoded:
       sample_rate: Hz.
       peak: The largest magnitude that the file has, 1 where it is below; where it is above, samples were limited.
       num_mixed: Channels of which they are the mean.
+      info: What the file says of itself.
     """
 
     samples: Float32[np.ndarray, " time"]
     sample_rate: int
     peak: float
     num_mixed: int
+    info: AudioInfo
 
 
 def over_full_scale(peak: float) -> str:
@@ -185,6 +188,7 @@ def _mono(path: FilePath, sound: OpenSound, start: int, stop: int, channel: str 
         # What lossy formats have beyond full scale is ripple, as that of resampling is.
         peak=peak if sound.subtype in ("FLOAT", "DOUBLE") else 1.0,
         num_mixed=num_mixed,
+        info=info_of(sound),
     )
 
 

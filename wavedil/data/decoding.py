@@ -22,6 +22,7 @@ class Decoded(NamedTuple):
     num_trimmed: int
     peak: float
     num_mixed: int
+    resampled: bool
 
 
 class Decoder:
@@ -43,6 +44,7 @@ class Decoder:
           AudioError: If it cannot be used.
         """
         sound, num_trimmed = read_sound(self.config, entry, self.features.sample_rate)
+        _require_bits(entry, sound.info, self.quantizer)
         if self.config.strict and sound.peak > 1:
             raise audio.AudioError(entry.file, f"the peak is {audio.over_full_scale(sound.peak)}")
         kept = sound.samples
@@ -52,7 +54,8 @@ class Decoder:
         features = self.features.read(entry.file, kept)
         codes.flags.writeable = False
         recording = Recording(entry.path, codes, labels, features)
-        return Decoded(recording, num_trimmed, sound.peak, sound.num_mixed)
+        resampled = sound.info.sample_rate != self.features.sample_rate
+        return Decoded(recording, num_trimmed, sound.peak, sound.num_mixed, resampled)
 
     def _require_sound(self, entry: Entry, codes: np.ndarray) -> None:
         """Refuses silence, which teaches nothing and flatters bits per sample."""
@@ -68,17 +71,21 @@ def read_header(entry: Entry, quantizer: Quantizer) -> audio.AudioInfo:
     """What a file says of itself.
 
     Raises:
-      AudioError: If it cannot be opened, or has fewer values than levels: most levels stay empty, and bits per sample
-        mean nothing.
+      AudioError: If it cannot be opened, or has fewer values than levels.
     """
     header = audio.read_info(entry.file)
-    if header.bits is None or quantizer.levels <= 1 << header.bits:
-        return header
-    raise audio.AudioError(
-        entry.file,
-        f"stores a sample in {header.bits} bits, {1 << header.bits} values, too few for {quantizer.levels} levels; "
-        f"use at most {1 << header.bits} levels, or recordings of more bits",
-    )
+    _require_bits(entry, header, quantizer)
+    return header
+
+
+def _require_bits(entry: Entry, header: audio.AudioInfo, quantizer: Quantizer) -> None:
+    """Refuses fewer values than levels: most levels stay empty, and bits per sample mean nothing."""
+    if header.bits is not None and quantizer.levels > 1 << header.bits:
+        raise audio.AudioError(
+            entry.file,
+            f"stores a sample in {header.bits} bits, {1 << header.bits} values, too few for {quantizer.levels} levels; "
+            f"use at most {1 << header.bits} levels, or recordings of more bits",
+        )
 
 
 def commonest_rate(rates: Iterable[int]) -> int:

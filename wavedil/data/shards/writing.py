@@ -13,7 +13,7 @@ import numpy as np
 
 from wavedil import audio
 from wavedil.data.config import CorpusConfig
-from wavedil.data.decoding import Decoder, read_header
+from wavedil.data.decoding import Decoder
 from wavedil.data.features import FeatureReader
 from wavedil.data.listing import Entry
 from wavedil.data.shards.codes import sha256_of
@@ -90,7 +90,6 @@ class ShardWriter:
         }
         unusable: audio.AudioError | None = None
         try:
-            header = read_header(entry, self.settings.quantizer)
             read = self.decoder.read(entry, {})
         except audio.AudioError as error:
             unusable = error
@@ -112,7 +111,7 @@ class ShardWriter:
             peak=float(read.peak),
             num_mixed=read.num_mixed,
             num_trimmed=read.num_trimmed,
-            resampled=header.sample_rate != self.settings.sample_rate,
+            resampled=read.resampled,
             **about,
         )
         return _Encoded(stored, codes, size, features)
