@@ -1,13 +1,15 @@
 """Peak memory of training: processes of their own that take three steps each.
 
-`python memory.py wavedil|torch NUM_SAMPLES CYCLES [--smoke]` is such a process; it prints one JSON object.
+`python memory.py wavedil|torch NUM_SAMPLES CYCLES [--remat] [--smoke]` is such a process; it prints one JSON object.
 """
 
 import dataclasses
 import json
+import os
 import statistics
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,22 @@ LIBRARIES = {"wavedil": "wavedil", "torch": "PyTorch"}
 
 
 def measure(sizes: Sizes) -> dict[str, Any]:
-    def process(library: str, num_samples: int, cycles: int) -> dict[str, Any]:
-        command = [sys.executable, __file__, library, str(num_samples), str(cycles)]
+    def process(
+        library: str, num_samples: int, cycles: int, *options: str, **environment: str
+    ) -> dict[str, Any]:
+        command = [sys.executable, __file__, library, str(num_samples), str(cycles), *options]
         command += ["--smoke"] * (sizes == Sizes.smoke())
-        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        output = subprocess.run(
+            command, check=True, capture_output=True, text=True, env=os.environ | environment
+        ).stdout
         return json.loads(output.splitlines()[-1])
+
+    def saving(*options: str) -> dict[str, Any]:
+        """A process that reads its compiled step from JAX's cache, into which the one before wrote it."""
+        with tempfile.TemporaryDirectory() as cache:
+            for _ in range(2):
+                row = process("wavedil", full, cycles, *options, JAX_COMPILATION_CACHE_DIR=cache)
+        return row
 
     full, cycles = sizes.num_samples, sizes.model.cycles
     compared = {
@@ -42,6 +55,11 @@ def measure(sizes: Sizes) -> dict[str, Any]:
             key: medians["wavedil"][key] / medians["torch"][key]
             for key in ("peak_mib", "growth_mib")
         },
+        "saving": {
+            "--training.remat": process("wavedil", full, cycles, "--remat"),
+            "compiled before, JAX_COMPILATION_CACHE_DIR": saving(),
+            "both": saving("--remat"),
+        },
         "by_length": [process("wavedil", length, cycles) for length in sizes.lengths],
         "by_layers": [process("wavedil", full, cycles) for cycles in sizes.cycles],
     }
@@ -52,9 +70,10 @@ def process_main() -> None:
     library, num_samples, cycles = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     sizes = Sizes.smoke() if "--smoke" in sys.argv else Sizes()
     config = dataclasses.replace(sizes.model, cycles=cycles)
-    before, peak, arrays = {"wavedil": take_steps, "torch": take_pytorch_steps}[library](
-        config, num_samples
-    )
+    if library == "torch":
+        before, peak, arrays = take_pytorch_steps(config, num_samples)
+    else:
+        before, peak, arrays = take_steps(config, num_samples, remat="--remat" in sys.argv)
     row = {
         "layers": len(config.layer_dilations),
         "num_samples": num_samples,
@@ -64,14 +83,17 @@ def process_main() -> None:
     print(json.dumps(row if arrays is None else {**row, "arrays_mib": arrays / MIB}))
 
 
-def take_steps(config: WaveNetConfig, num_samples: int) -> tuple[int, int, int | None]:
+def take_steps(
+    config: WaveNetConfig, num_samples: int, *, remat: bool
+) -> tuple[int, int, int | None]:
     """Bytes resident after the imports and at most, and of the arrays that XLA's plan of the step has at once."""
     import jax
     from ours import initial_state, make_update, random_batch, run_config
 
     before = resident("VmRSS")
-    batch = random_batch(config, num_samples)
-    update, state = make_update(run_config(config)), initial_state(run_config(config))
+    batch, run = random_batch(config, num_samples), run_config(config)
+    run = dataclasses.replace(run, training=dataclasses.replace(run.training, remat=remat))
+    update, state = make_update(run), initial_state(run)
     for _ in range(3):
         state, _ = jax.block_until_ready(update(state, batch))
     peak, plan = resident("VmHWM"), update.lower(state, batch).compile().memory_analysis()
@@ -112,6 +134,14 @@ def table(results: dict[str, Any]) -> list[str]:
     ]
     lines += [f"| {LIBRARIES[name]} | {_cells(row)}" for name, row in results["compared"].items()]
     lines += [f"| wavedil / PyTorch | {over['peak_mib']:.2f} | {over['growth_mib']:.2f} | |", ""]
+    lines += [
+        "| wavedil with | peak | growth | arrays of the step | growth / PyTorch's |",
+        "|---|---|---|---|---|",
+    ]
+    growth = results["compared"]["torch"]["growth_mib"]
+    for name, row in results["saving"].items():
+        lines += [f"| {name} | {_cells(row)} {row['growth_mib'] / growth:.2f} |"]
+    lines += [""]
     lines += [
         "| wavedil: layers | samples | peak | growth | arrays of the step |",
         "|---|---|---|---|---|",

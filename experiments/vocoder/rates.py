@@ -4,7 +4,7 @@
 
 A name says what makes the sound, of how many mel bands, and every how many samples. Each part adds its row to
 results.json, under "rates"; a training that is interrupted goes on where it was. STOI and PESQ need the extra
-`quality`.
+`quality`. The part `picture` draws two recordings as all of them make them again, and writes the sound of it.
 """
 
 import dataclasses
@@ -20,8 +20,10 @@ import pesq
 import pystoi
 from run import (
     CORPUS,
+    HERE,
     MODELS,
     NUM_RESYNTHESISED,
+    PICTURED,
     RUNS,
     TRAINING,
     _print_progress,
@@ -33,6 +35,7 @@ import wavedil as wd
 from wavedil.data import read_sounds, spread
 from wavedil.evaluation import griffin_lim, mean_distances, resynthesize
 from wavedil.mel import MelConfig
+from wavedil.report import waveform_and_spectrogram
 from wavedil.runs import RunFolder
 from wavedil.runs import train_as as train
 from wavedil.tasks import VocoderTask
@@ -53,9 +56,12 @@ CEPSTRA = MelConfig(num_mels=40, fft_size=256, hop=64).at(8000)
 
 
 def main(parts: Sequence[str]) -> None:
-    for part in parts or PARTS:
+    for part in parts or (*PARTS, "picture"):
+        if part == "picture":
+            picture()
+            continue
         if part not in PARTS:
-            sys.exit(f"{part} is none of {', '.join(PARTS)}")
+            sys.exit(f"{part} is none of {', '.join(PARTS)}, picture")
         maker, num_mels, hop = PARTS[part]
         mel = MelConfig(num_mels=num_mels, fft_size=256, hop=hop)
         write_row(
@@ -94,6 +100,32 @@ def vocoder(part: str, mel: MelConfig, maker: str) -> dict[str, Any]:
         "training_minutes": sum(line["seconds"] for line in lines) / 60,
         **_scores(chosen, made, elapsed),
     }
+
+
+def picture() -> None:
+    """Two held-out recordings, and what each part makes of their mel spectra."""
+    sounds = {"recording": read_sounds(CORPUS, PICTURED)}
+    for part, (maker, num_mels, hop) in PARTS.items():
+        mel = MelConfig(num_mels=num_mels, fft_size=256, hop=hop)
+        config = _config(mel, pitch=maker == "pitch")
+        corpus = config.task.read(config)
+        by_path = {item.path: item for item in corpus.test}
+        chosen = [by_path[path] for path in PICTURED]
+        if maker == "griffin-lim":
+            assert corpus.mel is not None
+            sounds[part] = [
+                griffin_lim(np.asarray(item.features), corpus.mel, item.num_samples)
+                for item in chosen
+            ]
+        else:
+            sounds[part] = resynthesize(wd.load(RUNS / f"rates_{part}"), chosen, 0)
+    pairs = [
+        (f"{path.removesuffix('.wav')}, {name}", made[number])
+        for number, path in enumerate(PICTURED)
+        for name, made in sounds.items()
+    ]
+    waveform_and_spectrogram(pairs, 8000, HERE / "rates.png")
+    wd.audio.save(HERE / "rates.flac", np.concatenate([sound for _, sound in pairs]), 8000)
 
 
 def _config(mel: MelConfig, *, pitch: bool) -> RunConfig:
