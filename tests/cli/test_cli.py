@@ -159,6 +159,7 @@ def test_recordings_that_are_not_there_are_named(capsys, tmp_path):
     assert str(tmp_path / "empty") in mistake(capsys, "train", tmp_path / "empty", tmp_path / "run")
 
 
+@pytest.mark.long
 def test_a_place_that_cannot_be_written_is_named(capsys, tmp_path, recordings, run):
     (tmp_path / "file").write_text("")
     inside = tmp_path / "file" / "run"

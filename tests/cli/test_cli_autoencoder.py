@@ -102,6 +102,7 @@ def test_reconstructions_have_the_length_of_their_recordings_and_equal_those_mad
     np.testing.assert_array_equal(audio.load(sounds / "alone.wav")[0], again[0])
 
 
+@pytest.mark.long
 def test_between_two_recordings_lie_sounds_as_long_as_the_shorter_one(capsys, run, sounds):
     between = ["--between", sounds / "a.wav", sounds / "b.wav"]
     picture = sounds / "way.png"

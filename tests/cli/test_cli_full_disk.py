@@ -85,6 +85,7 @@ def assert_same(run, calm):
 
 
 # The step before which the disk fills, what is left of it, and the newest checkpoint then.
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("step", "left", "saved"),
     [pytest.param(0, 0, None, marks=pytest.mark.long), (3, 300_000, 2)],

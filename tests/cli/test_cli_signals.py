@@ -16,10 +16,8 @@ MANY_STEPS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("number", "code"),
-    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long)],
-)
+@pytest.mark.long
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_leaves_a_usable_model_and_its_exit_code(tmp_path, number, code):
     write_plucked_strings(tmp_path / "corpus")
     run = tmp_path / "run"

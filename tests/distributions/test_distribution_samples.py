@@ -53,6 +53,7 @@ def test_samples_of_few_levels_have_their_probabilities_by_chi_square(distributi
     assert stats.chisquare(counts, expected, sum_check=False).pvalue > 1e-3
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("distribution", MANY.values(), ids=MANY)
 def test_samples_of_many_levels_have_their_probabilities_by_kolmogorov_smirnov(
     distribution,
@@ -86,6 +87,7 @@ def test_the_same_key_gives_the_same_codes_in_any_batch() -> None:
         )
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("distribution", (FEW | MANY).values(), ids=FEW | MANY)
 def test_the_mean_is_that_of_the_levels(distribution) -> None:
     parameters = parameters_of(distribution)

@@ -209,6 +209,7 @@ def test_a_code_that_is_no_level_has_log_probability_nan_and_no_gradient_where_i
     assert inside or not gradient[1].any()
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.uint32])
 def test_codes_of_every_integer_type_are_held_to_the_levels(dtype) -> None:
     low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
@@ -219,6 +220,7 @@ def test_codes_of_every_integer_type_are_held_to_the_levels(dtype) -> None:
         np.testing.assert_array_equal(np.isfinite(log_prob), expected, name)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", FAMILIES)
 def test_nan_parameters_draw_the_code_that_is_none(name) -> None:
     family = FAMILIES[name]

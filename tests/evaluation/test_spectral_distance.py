@@ -124,6 +124,7 @@ def test_what_cannot_be_compared_is_refused():
         mel_cepstral_distortion_db(x, x, one)
 
 
+@pytest.mark.sampled
 @pytest.mark.newest
 # With frames to the end of the last hop, and cut within one.
 @pytest.mark.parametrize("num_samples", [4032, 4000, 4033])

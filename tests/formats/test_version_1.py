@@ -74,6 +74,7 @@ WINDOWS = {
 }
 
 
+@pytest.mark.long
 def test_the_state_of_a_run_goes_on_to_the_weights_that_version_1_came_to(old, monkeypatch):
     """The names of weights changed, and with them the order of what the optimizer keeps of each."""
     finished = named_weights(wd.load(old / "generator"))

@@ -147,6 +147,7 @@ def test_noise_is_what_two_passes_say_extrapolated() -> None:
     np.testing.assert_allclose(at[2], at[1] + 2.5 * (at[0] - at[1]), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.long
 def test_a_guided_distribution_is_the_product_of_powers() -> None:
     labelled, without = jax.random.normal(jax.random.key(0), (2, 16))
     levels = jnp.arange(16)

@@ -84,6 +84,7 @@ def test_declared_field_is_traced_and_probed(case: Case) -> None:
     assert traced.causal == probed.causal == layer.receptive_field.causal
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("case", CAUSAL.values(), ids=CAUSAL)
 def test_second_block_of_a_length_compiles_nothing(case: Case) -> None:
     extras, first = case.extras(16), case.layer().init_state(BATCH_SIZE)
@@ -171,6 +172,7 @@ def test_steps_of_many_streams_at_once_are_those_of_each(case: Case) -> None:
         assert_close(jax.tree.map(operator.itemgetter(number), both), expected)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS)
 def test_weights_that_went_through_a_file_give_the_same_outputs(case: Case, tmp_path: Path) -> None:
     weights = {name: np.asarray(weight) for name, weight in named_weights(case.layer()).items()}

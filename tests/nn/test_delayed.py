@@ -31,6 +31,7 @@ def centred() -> Sequential:
     return net
 
 
+@pytest.mark.long
 @settings(max_examples=5, deadline=None)
 @example(lengths=[])
 @example(lengths=[1, 0, 1])  # shorter than the delay

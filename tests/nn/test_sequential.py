@@ -26,6 +26,7 @@ def test_sequential_of_nothing_is_the_identity() -> None:
     assert Sequential().receptive_field.size == 1
 
 
+@pytest.mark.long
 def test_modules_and_functions_without_time_stream_between_layers() -> None:
     rngs = make_rngs()
     net = Sequential(

@@ -68,6 +68,7 @@ def test_a_frame_covers_exactly_its_samples_and_those_of_its_context(hop):
         np.testing.assert_array_equal(changed, np.arange(first, min(last, NUM_FRAMES * hop)))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("lookaround_frames", [1, 2])
 @pytest.mark.parametrize("hop", [4, 6, 5])
 def test_a_smoothed_frame_stays_within_its_context(hop, lookaround_frames):

@@ -25,6 +25,7 @@ STACKS = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("stack", STACKS.values(), ids=STACKS)
 def test_any_stack_is_drawn(tmp_path, stack):
     from matplotlib.image import imread

@@ -38,6 +38,7 @@ def test_any_number_of_sounds_is_drawn(tmp_path, count):
     assert height > 400 * -(-count // 3)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("title", [r"$\frac{$", "\u4e2d", "caf\udce9", "a\nb\t\x1b", 240 * "n"])
 def test_any_name_is_a_title(tmp_path, title):
     for suffix in (".png", ".svg"):

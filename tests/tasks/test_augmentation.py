@@ -34,6 +34,7 @@ def test_a_signal_changes_its_length_by_a_sixth_at_most_and_nothing_comes_from_b
     assert np.ptp(steady[steady > 0]) <= 1e-6 if (steady > 0).any() else True
 
 
+@pytest.mark.long
 def test_a_band_moves_by_a_twelfth_at_most_and_keys_differ():
     tone = jnp.zeros((8, FRAMES, BANDS)).at[:, :, 12].set(1.0)
     mask = jnp.ones((8, FRAMES), bool)

@@ -87,7 +87,13 @@ def test_saving_a_step_again_leaves_it_as_it_is(saved, tmp_path):
     runs.assert_equal_states(restore(folder)[0], state_at(9))
 
 
-@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(damage, id=name, marks=[pytest.mark.long] * (number > 0))
+        for number, (name, damage) in enumerate(DAMAGES.items())
+    ],
+)
 def test_whatever_file_of_the_newest_is_damaged_it_is_named_and_the_one_before_is_taken(
     saved, tmp_path, damage
 ):

@@ -72,6 +72,7 @@ def files(run):
     return {path.relative_to(run / "samples").as_posix(): path.read_bytes() for path in found}
 
 
+@pytest.mark.long
 def test_a_training_with_sounds_equals_one_without_bit_for_bit(tmp_path, whole):
     run, drawn = whole
     config = runs.run_config()  # none by default

@@ -269,6 +269,7 @@ def test_the_corpus_decides_labels_rate_and_levels_of_the_model():
     assert (model.sample_rate, model.levels) == (runs.SAMPLE_RATE, runs.LEVELS)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "output", ["categorical", pytest.param("gaussian", marks=pytest.mark.long)]
 )
