@@ -16,7 +16,6 @@ import librosa.core  # noqa: F401 (what training imports when it comes to it)
 import numpy as np
 
 import wavedil as wd
-import wavedil.evaluation.likelihood
 from wavedil.runs import RunFolder, train_as
 from wavedil.tasks import EffectTask, GeneratorTask, VocoderTask
 from wavedil.training import Checkpoints, initial_state
