@@ -27,12 +27,7 @@ _CHECKED = [
     *("wavedil.ops", "wavedil.nn", "wavedil.distributions"),
     *("wavedil.models.wavenet", "wavedil.models.encoder"),
 ]
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Checks declared shapes, which takes a seventh of the time, in all runs but that of the README."""
-    if config.option.markexpr != "not long":
-        install_import_hook(_CHECKED, "beartype.beartype")
+install_import_hook(_CHECKED, "beartype.beartype")
 
 
 @pytest.hookimpl(tryfirst=True)  # before what is marked is left out

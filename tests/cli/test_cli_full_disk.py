@@ -88,7 +88,7 @@ def assert_same(run, calm):
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("step", "left", "saved"),
-    [pytest.param(0, 0, None, marks=pytest.mark.long), (3, 300_000, 2)],
+    [(0, 0, None), (3, 300_000, 2)],
 )
 def test_a_disk_that_fills_up_ends_training_in_a_line_and_room_resumes_it(
     capsys, monkeypatch, before_step, place, disk, step, left, saved

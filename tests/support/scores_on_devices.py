@@ -1,6 +1,7 @@
 """Likelihood and draws on the devices of a process: `tests/generation/test_several_devices_drawing.py` runs it."""
 
 import dataclasses
+import functools
 
 import four_devices
 import numpy as np
@@ -90,11 +91,7 @@ def others():
     }
     for function, kind, config, recordings in scores.values():
         model = kind(config, rngs=nnx.Rngs(0))
-        many, used, one = both(
-            lambda function=function, model=model, recordings=recordings: function(
-                model, recordings
-            )
-        )
+        many, used, one = both(functools.partial(function, model, recordings))
         assert used == [4]
         np.testing.assert_allclose(many, one, rtol=1e-5, atol=1e-5)
 
