@@ -1,10 +1,16 @@
-"""Music: bits per sample of held-out recordings, of a WaveNet alone and of an autoencoder.
+"""Music: bits per sample of held-out recordings, and which of their tones come back from a few numbers.
 
-    python experiments/music/run.py unconditional
+    python experiments/music/run.py unconditional     a WaveNet alone
+    python experiments/music/run.py griffin-lim       from 16 mel bands every 32 ms
+    python experiments/music/run.py griffin-lim-16ms
     python experiments/music/run.py autoencoder       the same network, conditioned on 16 numbers every 32 ms
+    python experiments/music/run.py autoencoder-16ms
+    python experiments/music/run.py pitch             a vocoder: 14 mel bands, pitch and voicing every 32 ms
+    python experiments/music/run.py pitch-16ms
 
-Each part adds its row to results.json, draws its picture and leaves its sounds in runs/sounds. A part that is
-interrupted goes on where it was.
+Each part adds its row to results.json and leaves its sounds in runs/sounds; `unconditional` and `autoencoder` draw
+their pictures, and `picture` draws what comes back of one recording from all of them. A part that is interrupted
+goes on where it was.
 """
 
 import dataclasses
@@ -17,22 +23,25 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from tones import distances
 
 import wavedil as wd
 from wavedil.data import Corpus, CorpusConfig, Recording, read_corpus, read_sounds
 from wavedil.evaluation import (
     bigram_bits,
     bits,
+    griffin_lim,
     histogram_bits,
     mean_distances,
     means,
     resynthesize,
 )
 from wavedil.generation import as_vocoder, interpolate
+from wavedil.mel import MelConfig, mel
 from wavedil.report import loss_curve, waveform_and_spectrogram
 from wavedil.runs import RunFolder
 from wavedil.runs import train_as as train
-from wavedil.tasks import AutoencoderTask, GeneratorTask
+from wavedil.tasks import AutoencoderTask, GeneratorTask, VocoderTask
 from wavedil.training import Progress, RunConfig, TrainingConfig
 
 HERE = Path(__file__).parent
@@ -54,9 +63,10 @@ MODEL = wd.WaveNetConfig(
     skip_channels=128,
     sample_rate=RATE,
 )
-ENCODERS = {
-    "unconditional": None,
-    "autoencoder": wd.EncoderConfig(latent_size=16, hop=512, channels=32),
+FRAME = {"": 512, "-16ms": 256}  # samples that the 16 numbers are of
+GRIFFIN_LIM = {
+    f"griffin-lim{every}": MelConfig(num_mels=16, fft_size=2048, hop=hop).at(RATE)
+    for every, hop in FRAME.items()
 }
 TRAINING = TrainingConfig(
     steps=1500,
@@ -73,21 +83,38 @@ EXCERPTS = ("guit_e_slide", "loop_garzul")
 
 
 def main(parts: list[str]) -> None:
-    for part in parts or ENCODERS:
-        train_and_score(part)
+    for part in parts or ("unconditional", *GRIFFIN_LIM, *MODELS_OF_FEATURES, "picture"):
+        if part == "picture":
+            picture()
+        elif part in GRIFFIN_LIM:
+            _write(part, _tones(part, _test_sounds(), make(part)))
+        else:
+            train_and_score(part)
+
+
+def _of_latents(hop: int) -> RunConfig:
+    encoder = wd.EncoderConfig(latent_size=16, hop=hop, channels=32)
+    model = wd.AutoencoderConfig(decoder=MODEL, encoder=encoder)
+    return RunConfig(task=AutoencoderTask(), corpus=CORPUS, model=model, training=TRAINING)
+
+
+def _of_pitch(hop: int) -> RunConfig:
+    task = VocoderTask(mel=MelConfig(num_mels=14, fft_size=2048, hop=hop), pitch=True)
+    return RunConfig(task=task, corpus=CORPUS, model=MODEL, training=TRAINING)
+
+
+MODELS_OF_FEATURES = {
+    **{f"autoencoder{every}": _of_latents(hop) for every, hop in FRAME.items()},
+    **{f"pitch{every}": _of_pitch(hop) for every, hop in FRAME.items()},
+}
+UNCONDITIONAL = RunConfig(task=GeneratorTask(), corpus=CORPUS, model=MODEL, training=TRAINING)
 
 
 def train_and_score(name: str) -> None:
     """Trains one model, writes its row, and lets it sound."""
-    corpus = read_corpus(CORPUS)
+    config = UNCONDITIONAL if name == "unconditional" else MODELS_OF_FEATURES[name]
+    corpus = config.task.read(config)
     print(*corpus.describe(), sep="\n")
-    encoder = ENCODERS[name]
-    config = RunConfig(
-        task=GeneratorTask() if encoder is None else AutoencoderTask(),
-        corpus=CORPUS,
-        model=MODEL if encoder is None else wd.AutoencoderConfig(decoder=MODEL, encoder=encoder),
-        training=TRAINING,
-    )
     started = time.perf_counter()
     result = train(config, RUNS / name, corpus=corpus, report=_print_progress)
     elapsed = time.perf_counter() - started
@@ -101,12 +128,62 @@ def train_and_score(name: str) -> None:
     for baseline, score in baselines.items():
         _write(baseline, {"bits_per_sample": round(score, 4)})
     row = _scores(model, corpus) | _costs(name, elapsed) | {"parameters": model.num_parameters}
-    loss_curve(RunFolder(RUNS / name).metrics.path, HERE / f"loss_{name}.png", baselines=baselines)
-    sound = improvise if name == "unconditional" else make_again
-    _write(name, row | sound(model, corpus))
+    if name == "unconditional":
+        improvise(model, corpus)
+    else:
+        row |= _tones(name, _test_sounds(), make(name))
+    if name == "autoencoder":
+        row |= make_again(model, corpus)
+    if name in ("unconditional", "autoencoder"):
+        loss = HERE / f"loss_{name}.png"
+        loss_curve(RunFolder(RUNS / name).metrics.path, loss, baselines=baselines)
+    _write(name, row)
 
 
-def improvise(model: wd.WaveNet, corpus: Corpus) -> dict[str, object]:
+def make(name: str) -> list[np.ndarray]:
+    """The held-out recordings, whole, as a part makes them again from its numbers."""
+    if name in GRIFFIN_LIM:
+        settings = GRIFFIN_LIM[name]
+        return [griffin_lim(mel(sound, settings), settings, len(sound)) for sound in _test_sounds()]
+    config = MODELS_OF_FEATURES[name]
+    decoder, recordings = as_vocoder(wd.load(RUNS / name), config.task.read(config).test)
+    return resynthesize(decoder, recordings, 0)
+
+
+def picture() -> None:
+    """A held-out recording, and what comes back of it from each."""
+    index = [path.removesuffix(".flac") for path in _test_paths()].index(EXCERPTS[0])
+    made = {name: make(name)[index] for name in (*GRIFFIN_LIM, *MODELS_OF_FEATURES)}
+    _show("made_again", [(EXCERPTS[0], _test_sounds()[index]), *made.items()])
+
+
+def _test_paths() -> list[str]:
+    return [item.path for item in read_corpus(CORPUS).test]
+
+
+def _test_sounds() -> list[np.ndarray]:
+    return list(read_sounds(CORPUS, _test_paths()))
+
+
+def _tones(
+    name: str, sounds: Sequence[np.ndarray], made: Sequence[np.ndarray]
+) -> dict[str, object]:
+    """How near sounds made again come to the recordings, and how many numbers a second they are made of."""
+    settings = GRIFFIN_LIM.get(name)
+    hop = FRAME[name.removeprefix(name.removesuffix("-16ms"))]
+    folder = RUNS / "sounds"
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, sound in zip(_test_paths(), made, strict=True):
+        wd.audio.save(folder / f"{name}-{path}", sound, RATE)
+    near = mean_distances(sounds, made, RATE, None)
+    found = distances(sounds, made, RATE) | {"stft": near.stft}
+    return {
+        "numbers_per_second": (settings.num_mels if settings else 16) * RATE // hop,
+        **{key: round(value, 4) for key, value in found.items()},
+    }
+
+
+def improvise(model: wd.WaveNet, corpus: Corpus) -> None:
     """Sound of the model's own, drawn beside a held-out excerpt."""
     generated = wd.synthesize(model, seconds=SECONDS)
     _, sounds = _excerpts(corpus)
@@ -115,7 +192,6 @@ def improvise(model: wd.WaveNet, corpus: Corpus) -> dict[str, object]:
         ("generated", generated[0]),
     ]
     _show("unconditional", pairs)
-    return {}
 
 
 def make_again(model: wd.Autoencoder, corpus: Corpus) -> dict[str, object]:
@@ -163,10 +239,8 @@ def _costs(name: str, elapsed: float) -> dict[str, object]:
     lines = [line for line in RunFolder(RUNS / name).metrics.read() if "seconds" in line]
     seconds = sum(line["seconds"] for line in lines)
     seen = sum(line["targets_per_second"] * line["seconds"] for line in lines)
-    encoder = ENCODERS[name]
     return {
         "receptive_field_ms": MODEL.receptive_field.milliseconds(RATE),
-        "encoder": None if encoder is None else encoder.to_dict(),
         "steps": TRAINING.steps,
         "samples_per_second": round(seen / seconds),
         # A run that went on after an interruption counts the steps of its earlier processes.

@@ -48,8 +48,7 @@ def main() -> None:
     tiny_runs.PROCESSES.set_forkserver_preload(["tiny_runs"])
     for name in arguments.rows or batches:
         with tempfile.TemporaryDirectory() as folder:
-            # Other draws in each batch, the same of the same batch.
-            draw = random.Random(f"{name} {_results().get(name, {}).get('count', 0)}")
+            draw = random.Random()  # others in each batch, also where two are made at once
             references = Path(folder, "references")
             _write_references(references)
             found = batches[name](arguments.count, draw, references, Path(folder))
