@@ -14,6 +14,7 @@ goes on where it was.
 """
 
 import dataclasses
+import functools
 import json
 import os
 import platform
@@ -157,10 +158,12 @@ def picture() -> None:
     _show("made_again", [(EXCERPTS[0], _test_sounds()[index]), *made.items()])
 
 
+@functools.cache
 def _test_paths() -> list[str]:
     return [item.path for item in read_corpus(CORPUS).test]
 
 
+@functools.cache
 def _test_sounds() -> list[np.ndarray]:
     return list(read_sounds(CORPUS, _test_paths()))
 
@@ -169,8 +172,7 @@ def _tones(
     name: str, sounds: Sequence[np.ndarray], made: Sequence[np.ndarray]
 ) -> dict[str, object]:
     """How near sounds made again come to the recordings, and how many numbers a second they are made of."""
-    settings = GRIFFIN_LIM.get(name)
-    hop = FRAME[name.removeprefix(name.removesuffix("-16ms"))]
+    every = "-16ms" if name.endswith("-16ms") else ""
     folder = RUNS / "sounds"
     folder.mkdir(parents=True, exist_ok=True)
     for path, sound in zip(_test_paths(), made, strict=True):
@@ -178,7 +180,7 @@ def _tones(
     near = mean_distances(sounds, made, RATE, None)
     found = distances(sounds, made, RATE) | {"stft": near.stft}
     return {
-        "numbers_per_second": (settings.num_mels if settings else 16) * RATE // hop,
+        "numbers_per_second": 16 * RATE // FRAME[every],
         **{key: round(value, 4) for key, value in found.items()},
     }
 

@@ -80,7 +80,7 @@ class Experiment:
 
     def model(self, name: str) -> Any:
         """A model, trained by now: the results are part of the repository, the runs are not."""
-        if not (self.runs / name / "model").exists():
+        if not (self._has(f"{name} training") and (self.runs / name / "model").exists()):
             row = trained(name, self.runs, self.steps)
             cores = len(os.sched_getaffinity(0))
             hardware = f"{cores} cores, {platform.machine()}, no accelerator"
