@@ -129,7 +129,7 @@ class MelConfig(Config):
             hop=self.hop or max(1, fft_size // 4),
             highest_hz=sample_rate / 2 if self.highest_hz is None else self.highest_hz,
         )
-        _filters(settings)  # refuses now what would fail at every recording
+        filters(settings)  # refuses now what would fail at every recording
         return settings
 
 
@@ -193,7 +193,7 @@ def mel(
         magnitudes = np.abs(spectra)
         if settings.energy_floor:
             magnitudes = np.sqrt(magnitudes**2 + np.float32(settings.energy_floor))
-        bands = _filters(settings) @ magnitudes ** np.float32(settings.power)
+        bands = filters(settings) @ magnitudes ** np.float32(settings.power)
         # Divided first, so that silence is 0 to the last bit.
         levels = np.log(np.maximum(bands / np.float32(settings.smallest), 1.0)).T
         scaled[start:stop] = levels / -np.log(settings.smallest)
@@ -213,7 +213,7 @@ def sizes(settings: MelConfig) -> tuple[int, int, int]:
 
 
 @functools.lru_cache(maxsize=8)
-def _filters(settings: MelConfig) -> Any:
+def filters(settings: MelConfig) -> Any:
     """The bands each frequency belongs to, and how much: a sparse matrix [num_mels, frequencies].
 
     A frequency is in two bands at most. A dense matmul would do forty times the work, and its threads cost a short

@@ -1,6 +1,7 @@
 """What is trained to judge and to draw digits, and how each generator draws a sound for each digit and speaker."""
 
 import dataclasses
+import functools
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from run import DATA, LABELS, MODEL, TRAINING
 
 import wavedil as wd
 from wavedil.data import CorpusConfig, Recording, read_sounds
+from wavedil.evaluation import griffin_lim
 from wavedil.generation import draw_frames, known_labels
 from wavedil.mel import MelConfig
 from wavedil.runs import RunFolder
@@ -175,6 +177,35 @@ def stages(model: wd.FeatureNet, vocoder: wd.WaveNet) -> Draw:
         return Drawn(sounds, -nats / weights)
 
     return draw
+
+
+def copies(vocoder: wd.WaveNet, plain: float, voiced: float) -> list[np.ndarray]:
+    """The held-out recordings as a vocoder makes them again, at a temperature of its own where they are voiced."""
+    items = _held_out()
+    features = [np.asarray(item.features) for item in items]
+    codes = wd.generate(vocoder, 0, features=features, temperature=plain, voiced_temperature=voiced)
+    decode = vocoder.config.quantizer.decode
+    return [decode(row[: item.num_samples]) for row, item in zip(codes, items, strict=True)]
+
+
+def griffin_lim_copies() -> list[np.ndarray]:
+    """The held-out recordings from the mel spectra of the same frames alone."""
+    task = TRAININGS["features"].task
+    return [
+        griffin_lim(
+            np.asarray(item.features)[:, : task.mel.num_mels], task.mel.at(8000), item.num_samples
+        )
+        for item in _held_out()
+    ]
+
+
+@functools.cache
+def _held_out() -> list[Recording]:
+    """The held-out recordings with their frames, in the order of the pairs."""
+    config = TRAININGS["features"]
+    items = config.task.read(config).test
+    place = {pair: i for i, pair in enumerate(PAIRS)}
+    return sorted(items, key=lambda item: place[item.labels["digit"], item.labels["speaker"]])
 
 
 def _of_each(labels: Labels) -> list[dict[str, str]]:

@@ -1,11 +1,12 @@
 """Generated digits judged by what understands them: classifiers of digit and speaker, trained on recordings.
 
     python experiments/spoken_digits/judged.py judges       trains both, and scores recordings with them
+    python experiments/spoken_digits/judged.py copies       held-out recordings, made again from their own frames
     python experiments/spoken_digits/judged.py samples      trains a WaveNet with labels; guidance 1, 2 and 3
     python experiments/spoken_digits/judged.py features     trains the first of two stages
     python experiments/spoken_digits/judged.py stages       features and a vocoder; guidance 1, 2 and 3
 
-The vocoder of the two stages is trained by `python experiments/vocoder/pitch.py input`. Each part trains what it needs
+The vocoder of the two stages is trained by `python experiments/vocoder/pitch.py prediction`. Each part trains what it needs
 and adds the rows that results.json lacks, under "judged"; one that is interrupted goes on where it was. `--sounds 4`
 draws fewer than 20 of each digit and speaker, `--steps 10` trains less, and `--folder FOLDER` keeps the results and
 runs of such a trial apart.
@@ -16,19 +17,33 @@ import functools
 import json
 import os
 import platform
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from generators import Draw, labels_of, recordings, samples, stages, trained
+import numpy as np
+from generators import (
+    PAIRS,
+    Draw,
+    copies,
+    griffin_lim_copies,
+    labels_of,
+    recordings,
+    samples,
+    stages,
+    trained,
+)
 from judges import Judges
 from measures import loudest
 
 import wavedil as wd
 
 HERE = Path(__file__).parent
-VOCODER = HERE.parent / "vocoder" / "runs" / "pitch_input_1500"
+VOCODER = HERE.parent / "vocoder" / "runs" / "pitch_prediction_1500"
 GUIDANCES = (1.0, 2.0, 3.0)
 TEMPERATURES = (1.0, 0.9, 0.8)
+# Of a vocoder, of all samples and of those that are voiced.
+VOCODER_TEMPERATURES = ((1.0, 1.0), (0.8, 0.8), (1.0, 0.6))
 # The seeds of the half that the temperature is chosen by, and of the other.
 VALIDATION, REPORTED = 1, 2
 
@@ -39,7 +54,7 @@ class Experiment:
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.results = arguments.folder / "results.json"
         self.runs = arguments.folder / "runs" / "judged"
-        self.steps, self.vocoder = arguments.steps, arguments.vocoder
+        self.steps, self.vocoder_run = arguments.steps, arguments.vocoder
         # Of each digit and speaker, in either half.
         self.count = arguments.sounds // 2
         self.train, self.test = recordings()
@@ -59,17 +74,35 @@ class Experiment:
                 )  # those are what it is measured from
             self._write(f"{name} recordings", row)
 
+    def judge_copies(self) -> None:
+        """Rows of what the second stage alone loses: the held-out recordings from the frames that they have."""
+        count = len(self.test[PAIRS[0]])
+        rows: dict[str, Callable[[], list[np.ndarray]]] = {
+            f"copies, temperature {plain:g}, voiced {voiced:g}": functools.partial(
+                copies, self.vocoder, plain, voiced
+            )
+            for plain, voiced in VOCODER_TEMPERATURES
+        }
+        for name, make in (rows | {"copies, Griffin-Lim": griffin_lim_copies}).items():
+            if not self._has(name):
+                self._write(name, self.judges.row(make(), labels_of(count)))
+
     def judge_samples(self) -> None:
         lengths = {pair: list(map(len, sounds)) for pair, sounds in self.train.items()}
         self._judge("samples", samples(self.model("samples"), lengths))
 
     def judge_stages(self) -> None:
-        if not self.vocoder.exists():
+        self._judge("stages", stages(self.model("features"), self.vocoder))
+
+    @functools.cached_property
+    def vocoder(self) -> Any:
+        """The second of two stages."""
+        if not self.vocoder_run.exists():
             raise SystemExit(
-                f"there is no vocoder in {self.vocoder}; train it (python experiments/vocoder/pitch.py input), or "
-                "say where one is (--vocoder RUN)"
+                f"there is no vocoder in {self.vocoder_run}; train it (python experiments/vocoder/pitch.py prediction), "
+                "or say where one is (--vocoder RUN)"
             )
-        self._judge("stages", stages(self.model("features"), wd.load(self.vocoder)))
+        return wd.load(self.vocoder_run)
 
     @functools.cached_property
     def judges(self) -> Judges:
@@ -130,6 +163,7 @@ class Experiment:
 
 PARTS = {
     "judges": Experiment.judge_recordings,
+    "copies": Experiment.judge_copies,
     "samples": Experiment.judge_samples,
     "features": lambda experiment: experiment.model("features"),
     "stages": Experiment.judge_stages,

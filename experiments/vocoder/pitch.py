@@ -1,11 +1,13 @@
-"""Where a vocoder sees what was a pitch period ago: nowhere, at its input, in every block of its last cycle.
+"""Where a vocoder sees what was a pitch period ago: nowhere, at its input, in every block of its last cycle; and at its
+input with a linear prediction of every sample.
 
     python experiments/vocoder/pitch.py estimator    period and voicing against librosa's pyin, on 100 recordings
     python experiments/vocoder/pitch.py cost         a training step and a generated sample of each, against none
     python experiments/vocoder/pitch.py none         each of the three trains a vocoder of equal parameters and steps
     python experiments/vocoder/pitch.py input
     python experiments/vocoder/pitch.py blocks
-    python experiments/vocoder/pitch.py temperature  after input: lower temperatures, everywhere and where voiced
+    python experiments/vocoder/pitch.py prediction   the tables of the prediction are 82,000 parameters more
+    python experiments/vocoder/pitch.py temperature  after prediction: lower temperatures, everywhere and where voiced
 
 Each part adds its row to results.json, under "pitch". A part that is interrupted goes on where it was; another number
 of steps, `--steps 6000`, is another row.
@@ -36,7 +38,13 @@ from wavedil.training import RunConfig
 
 TASK = VocoderTask(mel=MelConfig(num_mels=40, fft_size=256, hop=HOP))
 # The taps at the input have 2,560 weights; a wider layer before the output makes up for them.
-HIDDEN_CHANNELS = {"none": 135, "input": 128, "blocks": 135}
+HIDDEN_CHANNELS = {"none": 135, "input": 128, "blocks": 135, "prediction": 128}
+CONDITIONING = {
+    "none": wd.LocalConditioningConfig(pitch_taps="none"),
+    "input": wd.LocalConditioningConfig(pitch_taps="input"),
+    "blocks": wd.LocalConditioningConfig(pitch_taps="blocks"),
+    "prediction": wd.LocalConditioningConfig(linear_prediction=24),
+}
 NUM_RESYNTHESISED = 20
 NUM_ESTIMATED = 100
 PITCH_FACTOR = 1.2
@@ -57,7 +65,7 @@ def main(arguments: list[str]) -> None:
             write_row(part, cost(), "pitch")
         elif part == "temperature":
             for plain, voiced in TEMPERATURES:
-                name = f"input, {steps} steps, temperature {plain}, voiced {voiced}"
+                name = f"prediction, {steps} steps, temperature {plain}, voiced {voiced}"
                 write_row(name, at_temperature(steps, plain, voiced), "pitch")
         else:
             write_row(f"{part}, {steps} steps", train_and_score(part, steps), "pitch")
@@ -72,7 +80,7 @@ def config_of(taps: str, steps: int) -> RunConfig:
         skip_channels=128,
         hidden_channels=HIDDEN_CHANNELS[taps],
         sample_rate=8000,
-        local_conditioning=wd.LocalConditioningConfig(pitch_taps=taps),
+        local_conditioning=CONDITIONING[taps],
     )
     training = dataclasses.replace(TRAINING, steps=steps)
     return RunConfig(task=TASK, corpus=CORPUS, model=model, training=training)
@@ -195,9 +203,9 @@ def train_and_score(taps: str, steps: int) -> dict[str, object]:
 
 
 def at_temperature(steps: int, plain: float, voiced: float) -> dict[str, object]:
-    """Scores what the vocoder with taps at its input makes of recordings at a temperature of its own where voiced."""
-    model = wd.load(RUNS / f"pitch_input_{steps}")
-    chosen = spread(TASK.read(config_of("input", steps)).test, NUM_RESYNTHESISED)
+    """Scores what the vocoder with a linear prediction makes of recordings at a temperature of its own where voiced."""
+    model = wd.load(RUNS / f"pitch_prediction_{steps}")
+    chosen = spread(TASK.read(config_of("prediction", steps)).test, NUM_RESYNTHESISED)
     sounds = read_sounds(CORPUS, [item.path for item in chosen])
     codes = wd.generate(
         model,

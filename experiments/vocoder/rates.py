@@ -45,6 +45,9 @@ PARTS = {
     "griffin-lim-40-64": ("griffin-lim", 40, 64),
     "griffin-lim-20-64": ("griffin-lim", 20, 64),
     "griffin-lim-20-128": ("griffin-lim", 20, 128),
+    "prediction-40-64": ("prediction", 40, 64),
+    "prediction-20-64": ("prediction", 20, 64),
+    "prediction-20-128": ("prediction", 20, 128),
     "pitch-40-64": ("pitch", 40, 64),
     "pitch-20-64": ("pitch", 20, 64),
     "pitch-20-128": ("pitch", 20, 128),
@@ -70,7 +73,7 @@ def main(parts: Sequence[str]) -> None:
 
 
 def griffin(mel: MelConfig) -> dict[str, Any]:
-    corpus = VocoderTask(mel=mel).read(_config(mel, pitch=False))
+    corpus = VocoderTask(mel=mel).read(_config(mel, "griffin-lim"))
     chosen = spread(corpus.test, NUM_RESYNTHESISED)
     assert corpus.mel is not None
     started = time.perf_counter()
@@ -80,7 +83,7 @@ def griffin(mel: MelConfig) -> dict[str, Any]:
 
 def vocoder(part: str, mel: MelConfig, maker: str) -> dict[str, Any]:
     """Trains a vocoder, and scores what it makes of recordings."""
-    config = _config(mel, pitch=maker == "pitch")
+    config = _config(mel, maker)
     corpus = config.task.read(config)
     folder = RUNS / f"rates_{part}"
     result = train(config, folder, corpus=corpus, report=_print_progress)
@@ -107,7 +110,7 @@ def picture() -> None:
     sounds = {"recording": read_sounds(CORPUS, PICTURED)}
     for part, (maker, num_mels, hop) in PARTS.items():
         mel = MelConfig(num_mels=num_mels, fft_size=256, hop=hop)
-        config = _config(mel, pitch=maker == "pitch")
+        config = _config(mel, maker)
         corpus = config.task.read(config)
         by_path = {item.path: item for item in corpus.test}
         chosen = [by_path[path] for path in PICTURED]
@@ -128,11 +131,13 @@ def picture() -> None:
     wd.audio.save(HERE / "rates.flac", np.concatenate([sound for _, sound in pairs]), 8000)
 
 
-def _config(mel: MelConfig, *, pitch: bool) -> RunConfig:
+def _config(mel: MelConfig, maker: str) -> RunConfig:
+    order = 24 if maker == "prediction" else 0
+    local = wd.LocalConditioningConfig(linear_prediction=order)
     return RunConfig(
-        task=VocoderTask(mel=mel, pitch=pitch),
+        task=VocoderTask(mel=mel, pitch=maker in ("pitch", "prediction")),
         corpus=CORPUS,
-        model=MODELS["categorical"],
+        model=dataclasses.replace(MODELS["categorical"], local_conditioning=local),
         training=dataclasses.replace(TRAINING, steps=STEPS),
     )
 

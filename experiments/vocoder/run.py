@@ -55,6 +55,7 @@ MODELS = {
         residual_channels=64,
         skip_channels=128,
         hidden_channels=hidden_channels,
+        local_conditioning=wd.LocalConditioningConfig(),  # without a linear prediction
         sample_rate=8000,
     )
     for output, hidden_channels in HIDDEN_CHANNELS.items()

@@ -40,6 +40,12 @@ CONFIGS = {
     },
     "pitch at the input": {"pitch_taps": "input", "labels": LABELS},
     "pitch in the blocks": {"pitch_taps": "blocks", "cycles": 2, "kernel_size": 3},
+    "linear prediction": {"pitch_taps": "input", "linear_prediction": 5},
+    "linear prediction of one sample": {
+        "pitch_taps": "input",
+        "linear_prediction": 1,
+        "output": "logistic",
+    },
 }
 # Periods of 8 to 10 samples.
 MEL = MelConfig(num_mels=1, fft_size=64, hop=HOP).at(16000)
@@ -49,12 +55,17 @@ PITCH = PitchConfig(lowest_hz=1600, highest_hz=2000).at(16000)
 def make_model(changes, local=True):
     changes = dict(changes)
     upsampling = changes.pop("upsampling", "repeat")
-    taps = changes.pop("pitch_taps", "none")
-    features = LocalConditioningConfig(channels=6, upsampling=upsampling, pitch_taps=taps)
+    taps, order = changes.pop("pitch_taps", "none"), changes.pop("linear_prediction", 0)
+    features = LocalConditioningConfig(
+        channels=6, upsampling=upsampling, pitch_taps=taps, linear_prediction=order
+    )
     features = features.of(3, HOP, *(() if taps == "none" else (MEL, PITCH)))
     config = WaveNetConfig(**(SIZES | changes), local_conditioning=features if local else None)
     model = WaveNet(config, rngs=nnx.Rngs(0))
     model.output.kernel[...] *= 10.0  # far from uniform, as after training
+    if model.prediction is not None:
+        table = model.prediction.output_table
+        table[...] = jax.random.normal(KEY, table.shape)
     return model
 
 

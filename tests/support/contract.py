@@ -31,6 +31,7 @@ from wavedil.models import (
     WaveNet,
     WaveNetConfig,
 )
+from wavedil.models.linear_prediction import guess_of
 from wavedil.nn import (
     AtrousPyramid,
     AtrousWavelet,
@@ -59,7 +60,7 @@ from wavedil.pitch import PitchConfig
 
 BATCH_SIZE = 2
 # What comes with the signal, a value for each of its samples.
-AT_EVERY_SAMPLE = ("condition", "local", "dilation", "voicing")
+AT_EVERY_SAMPLE = ("condition", "local", "dilation", "voicing", "predictor")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +77,8 @@ class Case:
     labels: tuple[str, ...] = ()
     local: int | None = None
     """Channels of a WaveNet's local condition, which has a value at every sample too."""
+    predictor: int | None = None
+    """Coefficients of the linear prediction that it sees."""
     embedding: int | None = None
     """Channels of the embedding of a diffusion step, one for each signal."""
     noise_step: bool = False
@@ -250,8 +253,18 @@ def after_embedding(case: Case, x: Any, extras: dict[str, Any]) -> tuple[Callabl
     layer = case.layer()
     if case.channels is not None:
         return lambda x: layer(x, **extras), x
+    if case.predictor is None:
+        return lambda embedded: layer.after_entering(embedded, **extras), layer.enter(x)
+    given = dict(extras)
+    weights = given.pop("predictor")
+    before = jnp.zeros((len(x), case.predictor - 1))
 
-    return lambda embedded: layer.after_entering(embedded, **extras), layer.enter(x)
+    def both(entered: Any) -> Any:
+        # The amplitude of every sample beside its embedding.
+        guess = guess_of(entered[..., -1], weights, before)
+        return layer.after_entering(entered[..., :-1], guess=guess, **given)
+
+    return both, jnp.concatenate([layer.enter(x), layer.amplitudes(x)[..., None]], axis=-1)
 
 
 def assert_close(actual: Any, expected: Any, rtol: float = 1e-5, atol: float = 1e-5) -> None:
@@ -426,6 +439,7 @@ _PITCH = LocalConditioningConfig(channels=5).of(
     MelConfig(num_mels=3, fft_size=64, hop=4).at(16000),
     PitchConfig(lowest_hz=1600, highest_hz=2000).at(16000),
 )
+_PREDICTION = LocalConditioningConfig(channels=5, linear_prediction=4).of(3, 4, _PITCH.mel)
 _FAR = ContextStackConfig(factor=4, channels=6, dilations=(1, 2))
 _NEAR = ContextStackConfig(factor=3, kernel_size=3, dilations=(2,))
 _TWO_LABELS = {"digit": ("0", "1"), "speaker": ("a", "b", "c")}
@@ -578,6 +592,12 @@ LAYERS = {
         channels=None,
         local=_PITCH.channels,
         longest_lag=9,
+    ),
+    "wavenet with linear prediction": Case(
+        _wavenet(local_conditioning=_PREDICTION),
+        channels=None,
+        local=_PREDICTION.channels,
+        predictor=4,
     ),
     "wavenet with context": Case(_wavenet(context_stack=_FAR), channels=None, long=True),
     "wavenet with context and labels": Case(

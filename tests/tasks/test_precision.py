@@ -140,7 +140,7 @@ def test_a_model_in_bfloat16_follows_periods_that_bfloat16_does_not_have():
     model = wd.WaveNet(CASES["vocoder with pitch"][1], rngs=nnx.Rngs(0))
     weights = {name: leaf.astype(jnp.bfloat16) for name, leaf in named_weights(model).items()}
     model = with_weights(model, weights, "test")
-    local, dilation, voicing = model.conditioning.of_features(jnp.asarray(VOICED), 1500)
+    local, dilation, voicing, _ = model.conditioning.of_features(jnp.asarray(VOICED), 1500)
     np.testing.assert_array_equal(dilation, PERIOD - 1)
     assert local.dtype == voicing.dtype == jnp.bfloat16
 

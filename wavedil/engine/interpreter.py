@@ -5,6 +5,7 @@ from typing import Any
 from wavedil.engine import products
 from wavedil.engine.following import follow
 from wavedil.engine.pointwise import pointwise
+from wavedil.engine.prediction import guess
 from wavedil.engine.products import address, inlined, kernel
 from wavedil.engine.program import (
     A_AT,
@@ -54,6 +55,9 @@ def _interpreter(product: Any, blocks: bool) -> Any:
                 continue
             if op[KIND] == 2:
                 follow(op, buffers, now, arena, origin, rows)
+                continue
+            if op[KIND] == 3:
+                guess(op, buffers, now, numbers, arena, origin, rows)
                 continue
             at = (
                 address(buffers, now, op[OUT], op[OUT_AT], 0) + origin,

@@ -17,8 +17,8 @@ CONDITION, FRAME, SAMPLE = range(3)
 @Cached
 def draw_samples(
     first: int, count: int, program: Any, world: Any, arena: Any, scratch: Any, now: Any,
-    status: Any, table: Any, conditions: Any, pitch: Any, given: Any, noise: Any, restart: Any, family: Any,
-    tables: Any, guidance: Any, temperature: Any, work: Any, codes: Any, parameters: Any,
+    status: Any, table: Any, amplitudes: Any, conditions: Any, pitch: Any, predictor: Any, given: Any, noise: Any,
+    restart: Any, family: Any, tables: Any, guidance: Any, temperature: Any, work: Any, codes: Any, parameters: Any,
 ) -> None:  # fmt: skip
     """Draws the codes of `count` signals from number `first` on.
 
@@ -26,14 +26,17 @@ def draw_samples(
       first: The first signal.
       count: Signals, side by side.
       program: Sections, operators, inputs, buffers, weights and numbers.
-      world: Buffers of x, parameters, condition, frame and pitch; samples of a frame; numbers of a signal; silence.
+      world: Buffers of x, parameters, condition, frame, pitch, amplitudes and predictor; samples of a frame; numbers of
+        a signal; silence.
       arena: Every signal's buffers.
       scratch: As `Program.scratch`.
       now: [1 + signals, buffers]: where the newest samples lie, and for each signal where those of its frames do.
       status: [signals, 3].
       table: [levels + 1, in_channels]: every level as it enters, and NaN.
+      amplitudes: [levels + 1]: what every level means as sound, and NaN.
       conditions: [signals, 1 or time, channels].
       pitch: [signals, time, 2]: dilation and voicing.
+      predictor: [signals, time, order]: coefficients of the linear prediction.
       given: [signals, time]: codes, or below 0 where one is drawn.
       noise: [signals, time, numbers].
       restart: [signals, time]: whether a sound begins.
@@ -47,7 +50,7 @@ def draw_samples(
       parameters: [signals, time or 0, num_outputs], to be written.
     """
     sections, operators, inputs, buffers, weights, numbers = program
-    x, y, condition, frame, follows, factor, size, silence = world
+    x, y, condition, frame, follows, sound, predicts, factor, size, silence = world
     levels, in_channels, varying = len(table) - 1, table.shape[1], conditions.shape[1] > 1
     together, outputs, guided, far, near = guidance
     for t in range(given.shape[1]):
@@ -68,6 +71,11 @@ def draw_samples(
             if follows >= 0:
                 start = buffers[follows, 0] + signal * size
                 arena[start : start + 2] = pitch[signal, t]
+            if predicts >= 0:
+                arena[now[0, sound] + signal * size] = amplitudes[code]
+                start = buffers[predicts, 0] + signal * size
+                for k in range(predictor.shape[2]):
+                    arena[start + k] = predictor[signal, t, k]
             if condition >= 0:
                 start = buffers[condition, 0] + signal * size
                 channels = conditions.shape[2]

@@ -78,7 +78,20 @@ class Follow:
     part: int
 
 
-Operator = Product | Pointwise | Follow
+@dataclasses.dataclass(frozen=True)
+class Guess:
+    """out = row g of a table, with g = sum of a_k x[t - k], as mu-law values; between two rows on a straight line."""
+
+    out: int
+    x: int
+    """A buffer of one channel, the amplitudes."""
+    predictor: int
+    """A buffer of the coefficients that come with the sample."""
+    table: np.ndarray
+    """[points, size of out], from -1 to 1."""
+
+
+Operator = Product | Pointwise | Follow | Guess
 
 
 class Plan:

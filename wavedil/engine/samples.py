@@ -61,10 +61,13 @@ class Samples:
         levels = np.arange(config.levels, dtype=np.int32)
         entered = np.asarray(model.enter(jnp.asarray(levels))).astype(np.float32)
         self._table = np.concatenate([entered, np.full_like(entered[:1], np.nan)])
+        amplitudes = config.quantizer.decode(levels).astype(np.float32)
+        self._amplitudes = np.append(amplitudes, np.float32(np.nan))
         self._silence, self.num_outputs = config.quantizer.silence, model.distribution.num_outputs
         self._world = (
             *(self._made.x, self._made.parameters, self._made.condition, self._made.frame),
-            *(self._made.pitch, self._made.factor, program.signal_size, self._silence),
+            *(self._made.pitch, self._made.amplitudes, self._made.predictor),
+            *(self._made.factor, program.signal_size, self._silence),
         )
         self._arena = program.arena(num_signals)
         self._status = np.tile(np.array([self._silence, 0, 1]), (num_signals, 1))
@@ -104,7 +107,9 @@ class Samples:
         for _, _, _, now in self._groups:
             now[:] = self._program.start(len(now))
 
-    def outputs(self, conditions: Any, codes: np.ndarray, pitch: Any = None) -> np.ndarray:
+    def outputs(
+        self, conditions: Any, codes: np.ndarray, pitch: Any = None, predictor: Any = None
+    ) -> np.ndarray:
         """The outputs of the network [signals, time, num_outputs] after each of the next codes [signals, time]."""
         if not codes.shape[1]:
             return np.zeros((*codes.shape, self.num_outputs), np.float32)
@@ -112,7 +117,8 @@ class Samples:
         # The code after the last one is not known yet, and begins the next block.
         following = np.pad(codes[:, 1:], ((0, 0), (0, 1)))
         noise = np.zeros((*codes.shape, 1), np.float32)
-        return self.run(conditions, following, noise, pitch=pitch, parameters=True)[1]
+        signals = {"pitch": pitch, "predictor": predictor}
+        return self.run(conditions, following, noise, **signals, parameters=True)[1]
 
     def run(
         self,
@@ -121,6 +127,7 @@ class Samples:
         noise: np.ndarray,
         *,
         pitch: Any = None,
+        predictor: Any = None,
         restart: np.ndarray | None = None,
         temperature: np.ndarray | None = None,
         parameters: bool = False,
@@ -132,6 +139,7 @@ class Samples:
           given: [signals, time]: codes that are not drawn; below 0 where one is.
           noise: [signals, time, numbers], as `distribution.noise` draws it.
           pitch: [signals, time, 2]: dilation and voicing, of a model that follows the pitch.
+          predictor: [signals, time, order]: coefficients, of a model that sees a linear prediction.
           restart: [signals, time]: where a sound begins after silence; by default nowhere but at the first sample ever.
           temperature: [signals, time], as of `distribution.sample`; by default 1.
           parameters: Whether the outputs are wanted; else there are none.
@@ -141,7 +149,10 @@ class Samples:
         outputs = np.empty((shape[0], shape[1] if parameters else 0, self.num_outputs), np.float32)
         if conditions is None:
             conditions = np.zeros((shape[0], 1, 0), np.float32)
-        pitch = _as(np.zeros((*shape, 0)) if pitch is None else pitch, np.float32)
+        pitch, predictor = (
+            _as(np.zeros((*shape, 0)) if signal is None else signal, np.float32)
+            for signal in (pitch, predictor)
+        )
         restart = np.zeros(shape, bool) if restart is None else restart
         temperature = np.ones(shape) if temperature is None else temperature
         program = self._program
@@ -157,7 +168,17 @@ class Samples:
             first, count, scratch, now = self._groups[number]
             return (
                 *(first, count, packed, self._world, self._arena, scratch, now, self._status),
-                *(self._table, conditions, pitch, given, noise, restart, *self._family),
+                *(
+                    self._table,
+                    self._amplitudes,
+                    conditions,
+                    pitch,
+                    predictor,
+                    given,
+                    noise,
+                    restart,
+                ),
+                *self._family,
                 *(self._guidance, temperature, self._work[number], codes, outputs),
             )
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from wavedil.engine.plan import (
     Follow,
+    Guess,
     Part,
     Plan,
     Pointwise,
@@ -39,6 +40,10 @@ class WaveNetPlan:
     """How many."""
     pitch: int
     """Dilation and voicing of a sample."""
+    amplitudes: int
+    """A sample as sound."""
+    predictor: int
+    """The coefficients of the linear prediction of the sample after it."""
 
 
 def wavenet_plan(model: WaveNet) -> WaveNetPlan:
@@ -84,7 +89,15 @@ def wavenet_plan(model: WaveNet) -> WaveNetPlan:
         plan.add(Product(given, to_condition, np.zeros(plan.buffers[known].size), plus=known))
         joint = _known(plan, blocks, given)
     first = _first(plan, blocks)
-    plan.add(Product(first, inputs, bias))
+    amplitudes, predictor, guess, of_output = -1, -1, None, None
+    if model.prediction is not None:
+        order = model.config.prediction_order
+        amplitudes, predictor = plan.buffer(1, past=order - 1), plan.buffer(order)
+        guess, of_output = (
+            _guess(plan, table, amplitudes, predictor)
+            for table in (model.prediction.input_table, model.prediction.output_table)
+        )
+    plan.add(Product(first, inputs, bias, plus=guess))
     y = plan.buffer(skip_kernel.shape[1])
     _stack(plan, blocks, first, y, (skip_kernel, skip_bias), joint, pitch)
     plan.activate("relu", Part(y), Part(y))
@@ -93,10 +106,19 @@ def wavenet_plan(model: WaveNet) -> WaveNetPlan:
             continue
         inputs, bias = convolution(layer, y)
         y = plan.buffer(len(bias))
-        plan.add(Product(y, inputs, bias))
+        plan.add(Product(y, inputs, bias, plus=of_output if layer is model.output else None))
         if layer is model.hidden:
             plan.activate("relu", Part(y), Part(y))
-    return WaveNetPlan(plan, x, y, condition, frame, 0 if far is None else far.factor, pitch)
+    factor = 0 if far is None else far.factor
+    return WaveNetPlan(plan, x, y, condition, frame, factor, pitch, amplitudes, predictor)
+
+
+def _guess(plan: Plan, table: Any, amplitudes: int, predictor: int) -> int:
+    """What a table says of the linear prediction of the next sample."""
+    rows = as_float32(table[...])
+    out = plan.buffer(rows.shape[1])
+    plan.add(Guess(out, amplitudes, predictor, rows))
+    return out
 
 
 def _taps(plan: Plan, model: Any, x: int, pitch: int) -> tuple[Inputs, Inputs]:

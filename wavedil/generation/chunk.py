@@ -68,16 +68,23 @@ def condition_of(model: WaveNet, chunk: Chunk) -> tuple[Array | None, bool]:
     return condition.reshape(num_slots, num_samples, -1), True
 
 
-def pitch_of(model: WaveNet, chunk: Chunk) -> tuple[Array | None, Array | None]:
-    """Dilation and voicing of every sample [time, slots], of a model that follows the pitch."""
+def signals_of(model: WaveNet, chunk: Chunk) -> tuple[Array | None, Array | None, Array | None]:
+    """Dilation and voicing of every sample [time, slots], of a model that follows the pitch, and the coefficients of
+    the linear prediction [time, slots, order] of a model that sees one.
+    """
     if chunk.windows is None:
-        return None, None
+        return None, None, None
     num_slots, num_samples = chunk.times.shape
     windows = chunk.windows.reshape(-1, *chunk.windows.shape[2:])
-    dilation, voicing = model.conditioning.pitch(windows, num_samples // chunk.keys.shape[1])
-    if dilation is None or voicing is None:
-        return None, None
-    return dilation.reshape(num_slots, -1).T, voicing.reshape(num_slots, -1).T
+    hop = num_samples // chunk.keys.shape[1]
+    signals = *model.conditioning.pitch(windows, hop), model.conditioning.predictor(windows, hop)
+    dilation, voicing, predictor = (
+        None
+        if signal is None
+        else signal.reshape(num_slots, num_samples, *signal.shape[2:]).swapaxes(0, 1)
+        for signal in signals
+    )
+    return dilation, voicing, predictor
 
 
 def keys_of(chunk: Chunk) -> PRNGKeyArray:

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from wavedil.errors import UserError
 from wavedil.frames import BEYOND, num_frames
-from wavedil.generation.chunk import Chunk, Sounds, condition_of, keys_of, pitch_of
+from wavedil.generation.chunk import Chunk, Sounds, condition_of, keys_of, signals_of
 from wavedil.generation.engines import Engine
 from wavedil.generation.live import Compiled
 from wavedil.generation.slots import Timeline, assign_slots, timeline
@@ -242,7 +242,7 @@ def _draw(
 
     age = None if chunk.age is None else chunk.age.T
     varying = condition.swapaxes(0, 1) if condition is not None and local else None
-    now = Now(varying, *pitch_of(model, chunk))
+    now = Now(varying, *signals_of(model, chunk))
 
     def body(loop: Loop, given: tuple[PRNGKeyArray, Array, Array, Now, Any]) -> tuple[Loop, Array]:
         keys, codes, temperature, now, age = given

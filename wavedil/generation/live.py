@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from wavedil.engine import Samples, Weights
-from wavedil.generation.chunk import Chunk, condition_of, keys_of, pitch_of
+from wavedil.generation.chunk import Chunk, condition_of, keys_of, signals_of
 from wavedil.models.compilation import compiled
 from wavedil.models.wavenet import WaveNet
 
@@ -42,7 +42,7 @@ class Compiled:
 
     def draw(self, chunk: Chunk) -> Int[np.ndarray, "slots time"]:
         """The codes of the next chunk."""
-        condition, pitch, noise = self._surroundings(chunk)
+        condition, pitch, predictor, noise = self._surroundings(chunk)
         if self._before.shape[1]:
             silent = np.zeros((*self._before.shape, noise.shape[2]), np.float32)
             self._samples.run(condition, self._before, silent)
@@ -53,18 +53,22 @@ class Compiled:
             chunk.given,
             noise,
             pitch=pitch,
+            predictor=predictor,
             restart=restart,
             temperature=chunk.temperature,
         )
         return codes
 
 
-def _surroundings(model: WaveNet, chunk: Chunk) -> tuple[Any, Any, Array]:
-    """What a chunk is conditioned on, dilation and voicing of what follows the pitch, and the noise of the draws."""
+def _surroundings(model: WaveNet, chunk: Chunk) -> tuple[Any, Any, Any, Array]:
+    """What a chunk is conditioned on, dilation and voicing of what follows the pitch, the coefficients of the linear
+    prediction, and the noise of the draws.
+    """
     distribution: Any = model.distribution
     noise = jax.vmap(jax.vmap(lambda key: distribution.noise(key, (), jnp.float32)))
-    dilation, voicing = pitch_of(model, chunk)
+    dilation, voicing, predictor = signals_of(model, chunk)
     pitch = None
     if dilation is not None and voicing is not None:
         pitch = jnp.stack([dilation.T.astype(jnp.float32), voicing.T], axis=-1)
-    return condition_of(model, chunk)[0], pitch, noise(keys_of(chunk))
+    predictor = None if predictor is None else predictor.swapaxes(0, 1)
+    return condition_of(model, chunk)[0], pitch, predictor, noise(keys_of(chunk))

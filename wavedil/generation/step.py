@@ -24,7 +24,9 @@ class Loop(NamedTuple):
 
 def rings_of(model: WaveNet, state: dict[str, Any]) -> dict[str, Any]:
     """The state of a model as the loop keeps it, at position 0."""
-    kept = {name: state[name] for name in ("input", "stack", "pitch") if name in state}
+    kept = {
+        name: state[name] for name in ("input", "stack", "pitch", "prediction") if name in state
+    }
     rings = jax.tree.map(rings_from_state, kept)
     if model.conditioning.context_stack is not None:
         rings["context"] = context_from_state(model, state["context"])
@@ -32,7 +34,9 @@ def rings_of(model: WaveNet, state: dict[str, Any]) -> dict[str, Any]:
 
 
 class Now(NamedTuple):
-    """What comes with a sample: the local condition, and where the model follows the pitch, dilation and voicing."""
+    """What comes with a sample: the local condition, dilation and voicing where the model follows the pitch, and the
+    coefficients of its linear prediction.
+    """
 
     local: Any = None
     """Float [batch, channels], or None"""
@@ -40,6 +44,8 @@ class Now(NamedTuple):
     """Int [batch]"""
     voicing: Any = None
     """Float [batch]"""
+    predictor: Any = None
+    """Float [batch, order]"""
 
 
 def step_function(
@@ -102,6 +108,12 @@ def step_function(
             taps = _pitch_taps(model.pitch_input, seen, rings["pitch"], position, now, age)
             rings_after["pitch"] = write(rings["pitch"], seen, position)
             entered, given = with_taps(entered, given, taps)
+        guess = None
+        if model.prediction is not None:
+            amplitude = model.amplitudes(code)[:, None]
+            guess = _guess(amplitude, rings["prediction"], position, now.predictor, age)
+            rings_after["prediction"] = write(rings["prediction"], amplitude, position)
+            entered = model.prediction.with_input(entered, guess)
         x = entered
         known = [
             _past_taps(block.conv, ring, position, age)
@@ -137,7 +149,8 @@ def step_function(
                 write(ring, x, position)
                 for ring, x in zip(rings["pitch"], inputs[fixed:], strict=True)
             ]
-        return model.head(skip[:, None])[:, 0], rings_after
+        of_next = None if guess is None else guess[:, None]
+        return model.head(skip[:, None], of_next)[:, 0], rings_after
 
     return step
 
@@ -173,6 +186,15 @@ def _pitch_taps(
     past = _past_pitch_taps(conv, now.dilation, ring, position, now, age)
     kernel = conv.kernel[::-1].reshape(-1, conv.kernel.shape[3])
     return past @ kernel + x @ conv.newest[...]
+
+
+def _guess(amplitude: Array, ring: Array, position: Array, weights: Array, age: Any) -> Array:
+    """The linear prediction of the next sample, from the newest and those in the ring."""
+    past = delayed_samples(ring, 1, position)
+    if age is not None:
+        past = _own(past, np.arange(len(ring), 0, -1)[None], age)
+    seen = jnp.concatenate([past, amplitude], axis=1)
+    return (weights * seen[:, ::-1]).sum(axis=1)
 
 
 def _convolve(

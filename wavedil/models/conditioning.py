@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int, Num
 from wavedil.errors import UserError
 from wavedil.frames import num_frames
 from wavedil.models.embeddings import label_embedding, look_up
+from wavedil.models.linear_prediction import coefficients
 from wavedil.models.upsampler import FeatureUpsampler
 from wavedil.models.wavenet_config import INPUT_SPREAD, WaveNetConfig
 from wavedil.nn import ContextStack, Conv1d
@@ -198,25 +199,51 @@ class Conditioning(nnx.Module):
         local = self.config.local_conditioning
         if local is None or local.follows_pitch == "none":
             return None, None
-        hop, lookaround = local.sizes[1], local.lookaround_frames
-        frames = num_frames(num_samples, hop)
-        if features.shape[1] > frames:
-            features = features[:, lookaround : features.shape[1] - lookaround]
+        own = self._own_frames(features, num_samples)
         period, voicing = (
-            jnp.repeat(features[..., column], hop, axis=1)[:, :num_samples] for column in (-2, -1)
+            jnp.repeat(own[..., column], local.sizes[1], axis=1)[:, :num_samples]
+            for column in (-2, -1)
         )
         # One less, because the newest sample that is seen is the one before the predicted one.
         dilation = jnp.round(period).astype(jnp.int32) - 1
         return jnp.clip(dilation, INPUT_SPREAD + 1, self.config.longest_lag), voicing
 
-    def of_features(self, features: Any, num_samples: int) -> tuple[Any, Any, Any]:
-        """All that a call of the model is given of features: the local condition, the dilation and the voicing."""
+    def predictor(
+        self, features: Float[Array, "batch frames features"], num_samples: int
+    ) -> Float[Array, "batch time order"] | None:
+        """The coefficients of the linear prediction at every one of the samples; None for a model without.
+
+        Args:
+          features: As of `upsample`.
+          num_samples: Samples to make.
+        """
+        local, order = self.config.local_conditioning, self.config.prediction_order
+        if local is None or local.mel is None or not order:
+            return None
+        own = self._own_frames(features, num_samples)[..., : local.mel.num_mels]
+        weights = coefficients(own, local.mel, order)
+        return jnp.repeat(weights, local.sizes[1], axis=1)[:, :num_samples]
+
+    def of_features(self, features: Any, num_samples: int) -> tuple[Any, Any, Any, Any]:
+        """All that a call of the model is given of features: the local condition, the dilation, the voicing and the
+        coefficients of the linear prediction.
+        """
         if features is None:
-            return None, None, None
+            return None, None, None, None
         local = self.upsample(features, num_samples)
         dilation, voicing = self.pitch(features, num_samples)
         # Periods are whole numbers that bfloat16 does not have all of; how voiced a sample is it holds well enough.
-        return local, dilation, None if voicing is None else voicing.astype(local.dtype)
+        voicing = None if voicing is None else voicing.astype(local.dtype)
+        return local, dilation, voicing, self.predictor(features, num_samples)
+
+    def _own_frames(self, features: Array, num_samples: int) -> Array:
+        """The frames of the samples, without those on either side."""
+        local = self.config.local_conditioning
+        assert local is not None
+        around = local.lookaround_frames
+        if features.shape[1] > num_frames(num_samples, local.sizes[1]):
+            return features[:, around : features.shape[1] - around]
+        return features
 
     def require_features(self, given: bool) -> None:
         """Refuses features that are missing, or given to a model that takes none.

@@ -11,6 +11,8 @@ from wavedil.frames import num_frames
 from wavedil.mel import MelConfig
 from wavedil.pitch import PitchConfig
 
+_LONGEST_PREDICTION = 64
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LocalConditioningConfig(Config):
@@ -38,6 +40,9 @@ class LocalConditioningConfig(Config):
     pitch_taps: Literal["input", "blocks", "none"] = "input"
     """Where a model whose features carry pitch sees what was a period ago: at its input, in every block of the last
     cycle, or nowhere."""
+    linear_prediction: int = 0
+    """Samples of which a linear prediction of the next one is made, by coefficients that follow from mel spectra, and
+    which the model sees; 24 suits voices at 8 kHz. 0: none, and none where the features are no mel spectra."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -47,6 +52,11 @@ class LocalConditioningConfig(Config):
             hop=self.hop,
             channels=self.channels,
         )
+        if not 0 <= self.linear_prediction <= _LONGEST_PREDICTION:
+            raise UserError(
+                f"local_conditioning linear_prediction is {self.linear_prediction}, but it must be 0 to "
+                f"{_LONGEST_PREDICTION} samples; use 24, or 0 for none"
+            )
         fewest = 1 if self.upsampling == "repeat" else 0
         if self.lookaround_frames < fewest:
             raise UserError(
@@ -65,6 +75,11 @@ class LocalConditioningConfig(Config):
                 f"local_conditioning says {self.num_features} features every {self.hop} samples, but its mel settings "
                 f"give {given}{beside} every {mel.hop}; take num_features and hop from them"
             )
+
+    @property
+    def prediction_order(self) -> int:
+        """Samples of which a linear prediction is made; 0 where there is none."""
+        return 0 if self.mel is None else self.linear_prediction
 
     @property
     def follows_pitch(self) -> Literal["input", "blocks", "none"]:

@@ -10,25 +10,27 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from wavedil import distributions
-from wavedil.errors import Size, UserError
+from wavedil.errors import Size
 from wavedil.frames import BEYOND
 from wavedil.models.conditioning import Conditioning, Labels, Signal, label_tables
 from wavedil.models.embeddings import look_up, smooth_embedding
+from wavedil.models.entry import entered_by
+from wavedil.models.linear_prediction import LinearPrediction
 from wavedil.models.pitch_taps import pitch_entry, pitch_input, pitch_stack, with_taps
 from wavedil.models.wavenet_config import INPUT_SPREAD, WaveNetConfig
-from wavedil.nn import Conv1d, DilatedStack, door
+from wavedil.nn import Conv1d, DilatedStack
 from wavedil.nn.door import (
-    require_beside,
     require_parts,
-    require_signal,
     weights_dtype,
 )
-from wavedil.nn.dropout import keys_of, require_key
+from wavedil.nn.dropout import keys_of
 from wavedil.nn.gated_block import is_local
-from wavedil.nn.mask import inner, masked, require_mask
+from wavedil.nn.mask import inner, masked
 from wavedil.nn.pitch_conv import Dilation, Voicing
 from wavedil.ops.devices import split_alike
 from wavedil.receptive_field import ReceptiveField
+
+Predictor = Float[Array, "batch time order"]
 
 
 class WaveNet(nnx.Module):
@@ -50,6 +52,8 @@ class WaveNet(nnx.Module):
         input    a few numbers of every sample -> PitchConv1d -> the input of the stack, and the condition
         blocks   the convolutions of the last cycle follow the pitch (`PitchStack`)
 
+    and where they are mel spectra, a linear prediction of that sample (`LinearPrediction`), if the config says so.
+
     Args:
       config: Sizes, levels, output distribution and conditions.
       rngs: Source of the initial weights.
@@ -60,8 +64,9 @@ class WaveNet(nnx.Module):
       local:    [batch, time, local_conditioning.channels], as `conditioning.upsample` makes it; of a model without
                 features, None.
       dilation, voicing: [batch, time], as `conditioning.pitch` makes them of the features that carry pitch.
+      predictor: [batch, time, order], as `conditioning.predictor` makes it, of a model that sees a linear prediction.
       state:    {"input": ..., "stack": [...]}, arrays [batch, past, residual_channels], oldest sample first; with
-                a context stack also its own, "context", and with pitch "pitch".
+                a context stack also its own, "context", with pitch "pitch", and with a linear prediction "prediction".
 
     Raises:
       UserError: By `WaveNetConfig`, where sizes do not fit; when called, where features are missing, were not
@@ -122,6 +127,11 @@ class WaveNet(nnx.Module):
         self.pitch_entry = pitch_entry(config, rngs)
         self.pitch_input = pitch_input(config, rngs)
         self.pitch_stack = pitch_stack(config, rngs)
+        self.prediction = (
+            LinearPrediction(channels, self.distribution.num_outputs, rngs=rngs)
+            if config.prediction_order
+            else None
+        )
         if config.follows_pitch != "none":
             self.longest_lag = config.longest_lag
         self.spread = INPUT_SPREAD if config.follows_pitch == "input" else 0
@@ -139,12 +149,13 @@ class WaveNet(nnx.Module):
         local: Signal | None = None,
         dilation: Dilation | None = None,
         voicing: Voicing | None = None,
+        predictor: Predictor | None = None,
         *,
         mask: Bool[Array, "batch time"] | None = None,
         dropout_key: PRNGKeyArray | None = None,
     ) -> Float[Array, "batch time parameters"]:
         given: dict[str, Any] = {"mask": mask, "dropout_key": dropout_key}
-        x, *signals = self._enter(codes, local, dilation, voicing, **given)
+        x, *signals = entered_by(self, codes, local, dilation, voicing, predictor, **given)
         return self.after_entering(x, labels, *signals, **given)
 
     def after_entering(
@@ -154,11 +165,14 @@ class WaveNet(nnx.Module):
         local: Signal | None = None,
         dilation: Dilation | None = None,
         voicing: Voicing | None = None,
+        guess: Float[Array, "batch time"] | None = None,
         *,
         mask: Bool[Array, "batch time"] | None = None,
         dropout_key: PRNGKeyArray | None = None,
     ) -> Float[Array, "batch time parameters"]:
-        """The outputs of samples as `enter` makes them; the rest as in a call."""
+        """The outputs of samples as `enter` makes them, and of the linear prediction of each next one; the rest as in
+        a call.
+        """
         of_far, of_near, of_pitch = keys_of(dropout_key, 3)
         far = self.conditioning.context_stack
         pitch: Any = dilation, voicing
@@ -167,12 +181,14 @@ class WaveNet(nnx.Module):
         if self.pitch_entry is not None and self.pitch_input is not None:
             taps = self.pitch_input(self.pitch_entry(x), *pitch, mask=mask)
             entered, local = with_taps(entered, local, taps)
+        if self.prediction is not None and guess is not None:
+            entered = masked(self.prediction.with_input(entered, guess), mask)
         condition = self.conditioning(x.shape[0], labels, local, context, dropout_key=dropout_key)
         y, skip = self.stack(entered, condition, mask=mask, dropout_key=of_near)
         if self.pitch_stack is not None:
             given = {"mask": mask, "dropout_key": of_pitch}
             skip = skip + self.pitch_stack(y, pitch[0], pitch[1], condition, **given)[1]
-        return masked(self.head(skip), mask)
+        return masked(self.head(skip, guess), mask)
 
     def valid(
         self,
@@ -181,6 +197,7 @@ class WaveNet(nnx.Module):
         local: Signal | None = None,
         dilation: Dilation | None = None,
         voicing: Voicing | None = None,
+        predictor: Predictor | None = None,
         *,
         mask: Bool[Array, "batch mask_time"] | None = None,
         dropout_key: PRNGKeyArray | None = None,
@@ -194,6 +211,7 @@ class WaveNet(nnx.Module):
           local: As in a call.
           dilation: As in a call.
           voicing: As in a call.
+          predictor: As in a call.
           mask: False where there is no signal; see `Layer.valid`.
           dropout_key: As in a call.
           num_outputs: How many of the last samples have outputs; by default all after the first `past`.
@@ -201,8 +219,10 @@ class WaveNet(nnx.Module):
         far = self.conditioning.context_stack
         given: dict[str, Any] = {"mask": mask, "dropout_key": dropout_key}
         whole = num_outputs is None or not codes.shape[1]
-        signals = codes, local, dilation, voicing
-        x, local, dilation, voicing = self._enter(*signals, **given, valid=True, with_context=whole)
+        signals = codes, local, dilation, voicing, predictor
+        x, local, dilation, voicing, guess = entered_by(
+            self, *signals, **given, valid=True, with_context=whole
+        )
         of_far, of_near, of_pitch = keys_of(dropout_key, 3)
         num_samples = x.shape[1]
         count = num_samples - self.receptive_field.past if num_outputs is None else num_outputs
@@ -224,6 +244,10 @@ class WaveNet(nnx.Module):
             seen, *pitch, there = seen_by(self.pitch_input, near, x, dilation, voicing, mask)
             taps = self.pitch_input.valid(self.pitch_entry(seen), *pitch, mask=there)
             entered, local = with_taps(entered, local, taps)
+        if self.prediction is not None and guess is not None:
+            there = None if mask is None else mask[:, num_samples - near :]
+            entered = masked(self.prediction.with_input(entered, guess[:, -near:]), there)
+            guess = guess[:, num_samples - count :]
         condition = self.conditioning(
             codes.shape[0], labels, local, context, dropout_key=dropout_key
         )
@@ -236,7 +260,7 @@ class WaveNet(nnx.Module):
             given = {"mask": there, "dropout_key": of_pitch}
             more = self.pitch_stack.valid(y, pitch[0], pitch[1], condition, **given)[1]
             skip = _ending(skip, count) + more
-        return masked(self.head(skip), inner(mask, num_samples - count, skip))
+        return masked(self.head(skip, guess), inner(mask, num_samples - count, skip))
 
     def log_prob(
         self,
@@ -287,6 +311,9 @@ class WaveNet(nnx.Module):
         pitch = self.pitch_input or self.pitch_stack
         if pitch is not None:
             state["pitch"] = pitch.init_state(batch_size, dtype)
+        if self.prediction is not None:
+            shape = batch_size, self.config.prediction_order - 1, 1
+            state["prediction"] = jnp.zeros(shape, jnp.promote_types(dtype, jnp.float32))
         return state
 
     def step(
@@ -297,14 +324,23 @@ class WaveNet(nnx.Module):
         local: Signal | None = None,
         dilation: Dilation | None = None,
         voicing: Voicing | None = None,
+        predictor: Predictor | None = None,
     ) -> tuple[Float[Array, "batch time parameters"], dict[str, Any]]:
         pitch: Any
-        x, local, *pitch = self._enter(codes, local, dilation, voicing)
         far, context = self.conditioning.context_stack, None
         follows = self.pitch_input or self.pitch_stack
-        parts = "input", "stack", *(("context",) if far else ()), *(("pitch",) if follows else ())
-        require_parts(self, state, parts)
+        others = {"context": far, "pitch": follows, "prediction": self.prediction}
+        there = (name for name, part in others.items() if part is not None)
+        require_parts(self, state, ("input", "stack", *there))
+        before = state.get("prediction")
+        x, local, *pitch, guess = entered_by(
+            self, codes, local, dilation, voicing, predictor, before=before
+        )
         after: dict[str, Any] = {}
+        if before is not None:
+            newest = self.amplitudes(codes, before.dtype)[..., None]
+            seen = jnp.concatenate([before, newest], axis=1)
+            after["prediction"] = seen[:, seen.shape[1] - before.shape[1] :]
         if far is not None:
             context, after["context"] = far.step(x, state["context"])
         entered, after["input"] = self.input.step(x, state["input"])
@@ -312,6 +348,8 @@ class WaveNet(nnx.Module):
             seen = self.pitch_entry(x)
             taps, after["pitch"] = self.pitch_input.step(seen, state["pitch"], *pitch)
             entered, local = with_taps(entered, local, taps)
+        if self.prediction is not None and guess is not None:
+            entered = self.prediction.with_input(entered, guess)
         condition = self.conditioning(codes.shape[0], labels, local, context)
         (y, skip), after["stack"] = self.stack.step(entered, state["stack"], condition)
         if self.pitch_stack is not None:
@@ -319,63 +357,32 @@ class WaveNet(nnx.Module):
                 y, state["pitch"], pitch[0], pitch[1], condition
             )
             skip = skip + more
-        return self.head(skip), after
+        return self.head(skip, guess), after
 
     def enter(self, codes: Int[Array, "*samples"]) -> Float[Array, "*samples in_channels"]:
         """Codes as the input convolution takes them, embedded or as amplitudes; NaN for what is no level."""
         if self.config.input == "codes":
             return look_up(self.embedding[...], codes)
-        amplitudes = self.config.quantizer.decode(np.arange(self.config.levels))
-        return look_up(jnp.asarray(amplitudes, self.input.kernel.dtype)[:, None], codes)
+        return self.amplitudes(codes, self.input.kernel.dtype)[..., None]
 
-    def _enter(
-        self,
-        codes: Any,
-        local: Any,
-        dilation: Any,
-        voicing: Any,
-        *,
-        mask: Any = None,
-        dropout_key: Any = None,
-        valid: bool = False,
-        with_context: bool = False,
-    ) -> tuple[Array, Array | None, Array | None, Array | None]:
-        """Codes as they enter, and what comes with them; refuses what does not fit, as the door of every layer."""
-        shape, kind = tuple(jnp.shape(codes)), jnp.result_type(codes)
-        if len(shape) != 2 or not jnp.issubdtype(kind, jnp.integer):
-            raise UserError(
-                f"codes have shape {list(shape)} of {kind}, but WaveNet takes integers [batch, time]; "
-                "model.config.quantizer.encode makes them of sound"
-            )
-        require_mask("WaveNet", mask, codes, valid)
-        require_key(dropout_key)
-        config = self.config.local_conditioning
-        if local is not None and config is not None:
-            require_signal("WaveNet", "local", local, "channels", config.channels)
-            require_beside("WaveNet", local, codes)
-            local = jnp.asarray(local, weights_dtype(self, local))
-        x = masked(self.enter(codes).astype(weights_dtype(self, local)), mask)
-        if with_context:
-            x = door.with_context(self, x)
-        follows = self.config.follows_pitch != "none"
-        if (dilation is not None) != follows:
-            raise UserError(
-                "the model follows the pitch, but was given no dilation; give local, dilation and voicing as "
-                "model.conditioning.of_features(features, num_samples) makes them"
-                if follows
-                else "the model does not follow the pitch, but was given a dilation; leave it out"
-            )
-        if follows:
-            self.conditioning.require_features(local is not None)
-            dilation, voicing = door.enter_pitch(self, codes, x, dilation, voicing, mask)
-        return x, local, dilation, voicing
+    def amplitudes(
+        self, codes: Int[Array, "*samples"], dtype: DTypeLike = jnp.float32
+    ) -> Float[Array, "*samples"]:
+        """What codes mean as sound; NaN for what is no level."""
+        levels = self.config.quantizer.decode(np.arange(self.config.levels))
+        return look_up(jnp.asarray(levels, dtype)[:, None], codes)[..., 0]
 
     def head(
-        self, skip: Float[Array, "batch time skip_channels"]
+        self,
+        skip: Float[Array, "batch time skip_channels"],
+        guess: Float[Array, "batch time"] | None = None,
     ) -> Float[Array, "batch time parameters"]:
-        """The layers after the skip sum, which look at each sample by itself."""
+        """The layers after the skip sum, which look at each sample by itself, and at the guess of the next one."""
         x = jax.nn.relu(self.hidden(jax.nn.relu(skip)))
-        return self.output(x if self.bottleneck is None else self.bottleneck(x))
+        parameters = self.output(x if self.bottleneck is None else self.bottleneck(x))
+        if self.prediction is None or guess is None:
+            return parameters
+        return self.prediction.with_output(parameters, guess)
 
 
 def _ending(signal: Array, count: int) -> Array:

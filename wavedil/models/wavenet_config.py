@@ -176,6 +176,11 @@ class WaveNetConfig(Config):
         return "none" if self.local_conditioning is None else self.local_conditioning.follows_pitch
 
     @property
+    def prediction_order(self) -> int:
+        """Samples of which a linear prediction of the next one is made; 0 where there is none."""
+        return 0 if self.local_conditioning is None else self.local_conditioning.prediction_order
+
+    @property
     def longest_lag(self) -> int:
         """Most samples from the newest that is seen to the one a pitch period before the one that is predicted."""
         local = self.local_conditioning
@@ -190,7 +195,7 @@ class WaveNetConfig(Config):
     @property
     def entry_field(self) -> ReceptiveField:
         """What the layers before the stack see."""
-        field = ReceptiveField.conv(self.input_kernel_size)
+        field = ReceptiveField.conv(max(self.input_kernel_size, self.prediction_order))
         if self.follows_pitch != "input":
             return field
         return field.union(ReceptiveField.pitch_conv(self.longest_lag, spread=INPUT_SPREAD))

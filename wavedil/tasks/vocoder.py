@@ -17,6 +17,8 @@ from wavedil.tasks import sound
 from wavedil.training.config import TrainingConfig
 from wavedil.training.task import Example, Progress, RunConfig
 
+_CONDITIONING = LocalConditioningConfig(linear_prediction=24)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VocoderTask(Config):
@@ -51,7 +53,7 @@ class VocoderTask(Config):
             )
 
     def model(self) -> WaveNetConfig:
-        return WaveNetConfig(local_conditioning=LocalConditioningConfig())
+        return WaveNetConfig(local_conditioning=_CONDITIONING)
 
     def training(self) -> TrainingConfig:
         return TrainingConfig()
@@ -70,7 +72,7 @@ class VocoderTask(Config):
             raise UserError(
                 "the recordings have no features, which condition a vocoder; read them with mel or features_hop"
             )
-        local = model.local_conditioning or LocalConditioningConfig()
+        local = model.local_conditioning or _CONDITIONING
         local = local.of(corpus.num_features, corpus.hop, corpus.mel, corpus.pitch)
         model = sound.wavenet(model, corpus, local_conditioning=local)
         pitch = corpus.pitch is not None
