@@ -6,6 +6,7 @@
 Each row goes into results.json as it ends; a row that is interrupted goes on where it was.
 """
 
+import dataclasses
 import json
 import os
 import platform
@@ -29,14 +30,32 @@ DATA = Path(os.environ.get("WAVEDIL_DATA", HERE.parents[2] / "shared" / "data"))
 CORPUS = CorpusConfig(folder=str(DATA / "fsdd" / "recordings"), test=r"_[0-4]\.wav$")
 SAMPLE_RATE = 8000
 ORDERS = {"linear prediction, order 2": 2, "linear prediction, order 32": 32}
-# Twelve layers of three taps in all but the last, so that all but the last have equally many parameters.
-CYCLES = {
-    "WaveNet, undilated": ((1,), 12),
-    "WaveNet, dilations to 3": ((1, 3), 6),
-    "WaveNet, dilations to 9": ((1, 3, 9), 4),
-    "WaveNet, dilations to 27": ((1, 3, 9, 27), 3),
-    "WaveNet, dilations to 243": ((1, 3, 9, 27, 81, 243), 2),
-    "WaveNet, three cycles to 243": ((1, 3, 9, 27, 81, 243), 3),
+# What the past 30 ms do not hold, at a 32nd of the rate.
+FAR = wd.ContextStackConfig(factor=32, channels=32, dilations=(1, 2, 4, 8, 16))
+
+
+def _wavenet(dilations: tuple[int, ...], cycles: int, **settings: Any) -> wd.WaveNetConfig:
+    return wd.WaveNetConfig(
+        kernel_size=3,
+        dilations=dilations,
+        cycles=cycles,
+        residual_channels=64,
+        skip_channels=128,
+        sample_rate=SAMPLE_RATE,
+        **settings,
+    )
+
+
+# Twelve layers of three taps in all but the last two, so that those have equally many parameters; the context stack
+# costs a hundredth of the layers that it conditions.
+MODELS = {
+    "WaveNet, undilated": _wavenet((1,), 12),
+    "WaveNet, dilations to 3": _wavenet((1, 3), 6),
+    "WaveNet, dilations to 9": _wavenet((1, 3, 9), 4),
+    "WaveNet, dilations to 27": _wavenet((1, 3, 9, 27), 3),
+    "WaveNet, dilations to 243": _wavenet((1, 3, 9, 27, 81, 243), 2),
+    "WaveNet, context stack": _wavenet((1, 3, 9, 27), 3, context_stack=FAR),
+    "WaveNet, three cycles to 243": _wavenet((1, 3, 9, 27, 81, 243), 3),
 }
 TRAINING = TrainingConfig(
     steps=1500,
@@ -48,19 +67,25 @@ TRAINING = TrainingConfig(
     save_every=500,
     log_every=100,
 )
+# The largest fields again for six times as long.
+LONG = dataclasses.replace(TRAINING, steps=9000, evaluate_every=1500, save_every=1500)
+FAR_SIGHTED = list(MODELS)[3:]
+TRAINED = {name: (model, TRAINING) for name, model in MODELS.items()} | {
+    f"{name}, 9,000 steps": (MODELS[name], LONG) for name in FAR_SIGHTED
+}
 
 
 def main(names: list[str]) -> None:
     corpus = read_corpus(CORPUS)
     print(*corpus.describe(), sep="\n")
-    for name in names or ["histogram", "bigram", *ORDERS, *CYCLES]:
+    for name in names or ["histogram", "bigram", *ORDERS, *TRAINED]:
         write(name, row_of(name, corpus))
     draw(HERE / "bits_by_field.png")
 
 
 def row_of(name: str, corpus: Corpus) -> dict[str, Any]:
     """Bits per sample of every held-out sample, and how far back the model looks."""
-    if name in CYCLES:
+    if name in TRAINED:
         return wavenet(name, corpus)
     if name in ORDERS:
         bits = bits_per_sample(fit(corpus.train, ORDERS[name]), corpus.test)
@@ -72,17 +97,9 @@ def row_of(name: str, corpus: Corpus) -> dict[str, Any]:
 
 def wavenet(name: str, corpus: Corpus) -> dict[str, Any]:
     """Trains one WaveNet and scores it."""
-    dilations, cycles = CYCLES[name]
-    model = wd.WaveNetConfig(
-        kernel_size=3,
-        dilations=dilations,
-        cycles=cycles,
-        residual_channels=64,
-        skip_channels=128,
-        sample_rate=SAMPLE_RATE,
-    )
-    folder = HERE / "runs" / name.removeprefix("WaveNet, ").replace(" ", "-")
-    config = RunConfig(task=GeneratorTask(), corpus=CORPUS, model=model, training=TRAINING)
+    model, training = TRAINED[name]
+    folder = HERE / "runs" / name.removeprefix("WaveNet, ").replace(", ", "-").replace(" ", "-")
+    config = RunConfig(task=GeneratorTask(), corpus=CORPUS, model=model, training=training)
     result = train(config, folder, corpus=corpus, report=print_progress)
     if result.stopped_by:
         sys.exit(f"stopped by {result.stopped_by}; the same command goes on")
@@ -94,7 +111,7 @@ def wavenet(name: str, corpus: Corpus) -> dict[str, Any]:
         "test_samples": scores.num_samples,
         "parameters": trained.num_parameters,
         "layers": len(model.layer_dilations),
-        "steps": TRAINING.steps,
+        "steps": training.steps,
         "hardware": f"{os.cpu_count()} cores, {platform.machine()}, no accelerator",
     }
 
@@ -115,15 +132,23 @@ def draw(path: Path) -> None:
     """Bits per sample against the field."""
     results = json.loads(RESULTS.read_text())
     figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
-    kinds = {"WaveNets of 12 layers": list(CYCLES)[:-1], "linear prediction": list(ORDERS)}
-    for label, names in kinds.items():
+    layers = [
+        name for name in MODELS if name.startswith(("WaveNet, undilated", "WaveNet, dilations"))
+    ]
+    lines = {
+        "WaveNets of 12 layers, 1,500 steps": layers,
+        "the same, 9,000 steps": [f"{name}, 9,000 steps" for name in layers],
+        "linear prediction": list(ORDERS),
+    }
+    for label, names in lines.items():
         rows = [results[name] for name in names if name in results]
         fields = [row["past_ms"] for row in rows]
-        axes.plot(fields, [row["bits_per_sample"] for row in rows], "o-", label=label)
-    for name in ("bigram", list(CYCLES)[-1]):
-        if name in results:
-            row = results[name]
-            axes.plot(row["past_ms"], row["bits_per_sample"], "o", label=name)
+        if rows:
+            axes.plot(fields, [row["bits_per_sample"] for row in rows], "o-", label=label)
+    in_lines = {name for names in lines.values() for name in names} | {"histogram"}
+    for name in (name for name in results if name not in in_lines):
+        row = results[name]
+        axes.plot(row["past_ms"], row["bits_per_sample"], "o", label=name)
     axes.set(xscale="log", xlabel="receptive field (ms)", ylabel="bits per sample, held out")
     axes.legend(frameon=False)
     figure.savefig(path, dpi=120)

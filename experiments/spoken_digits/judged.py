@@ -6,10 +6,10 @@
     python experiments/spoken_digits/judged.py features     trains the first of two stages
     python experiments/spoken_digits/judged.py stages       features and a vocoder; guidance 1, 2 and 3
 
-The vocoder of the two stages is trained by `python experiments/vocoder/pitch.py prediction`. Each part trains what it needs
-and adds the rows that results.json lacks, under "judged"; one that is interrupted goes on where it was. `--sounds 4`
-draws fewer than 20 of each digit and speaker, `--steps 10` trains less, and `--folder FOLDER` keeps the results and
-runs of such a trial apart.
+The vocoder of copies and stages is trained by `python experiments/vocoder/pitch.py prediction`. Each part trains what
+it needs and adds the rows that results.json lacks, under "judged"; one that is interrupted goes on where it was.
+`--sounds 4` draws fewer than 20 of each digit and speaker, `--steps 10` trains less, and `--folder FOLDER` keeps the
+results and runs of such a trial apart.
 """
 
 import argparse
@@ -99,8 +99,8 @@ class Experiment:
         """The second of two stages."""
         if not self.vocoder_run.exists():
             raise SystemExit(
-                f"there is no vocoder in {self.vocoder_run}; train it (python experiments/vocoder/pitch.py prediction), "
-                "or say where one is (--vocoder RUN)"
+                f"there is no vocoder in {self.vocoder_run}; train it (python experiments/vocoder/pitch.py "
+                "prediction), or say where one is (--vocoder RUN)"
             )
         return wd.load(self.vocoder_run)
 
