@@ -10,7 +10,12 @@ from flax import nnx
 import wavedil as wd
 from wavedil import LocalConditioningConfig, UserError, WaveNet, WaveNetConfig
 from wavedil.mel import MelConfig, mel
-from wavedil.models.linear_prediction import LinearPrediction, coefficients, guess_of
+from wavedil.models.linear_prediction import (
+    LinearPrediction,
+    coefficients,
+    guess_of,
+    state_before,
+)
 from wavedil.mu_law import decode
 
 MEL = MelConfig(num_mels=40, fft_size=256, hop=64).at(8000)
@@ -46,13 +51,32 @@ def test_the_prediction_leaves_little_more_of_a_resonant_sound_than_the_noise_th
     sound = resonant_noise(8000)
     weights = np.asarray(coefficients(jnp.asarray(mel(sound, settings)), settings, 16))
     weights = np.repeat(weights, settings.hop, axis=0)[None, :8000]
-    before = jnp.zeros((1, 15))
-    guess = np.asarray(guess_of(jnp.asarray(sound[None]), jnp.asarray(weights), before))[0]
+    before = state_before(1, 16, None, jnp.float32)
+    guess, _ = guess_of(jnp.asarray(sound[None]), jnp.asarray(weights), None, None, before)
+    guess = np.asarray(guess)[0]
     residual = (sound[1:] - guess[:-1])[1000:].std()
     possible = scipy.signal.lfilter(VOICE, [1.0], sound)[1000:].std()
     assert possible < 0.45 * sound.std()
     # Above 3,000 Hz nothing is known where the bands end there.
     assert residual < (1.3 if settings.highest_hz == 4000 else 1.8) * possible
+
+
+def test_where_a_sound_is_voiced_the_residual_a_period_before_is_guessed_again():
+    # Pulses every 50 samples through the resonances: without the period each pulse comes as a surprise.
+    sound = scipy.signal.lfilter([1.0], VOICE, np.arange(4000) % 50 == 0).astype(np.float32)
+    weights = jnp.broadcast_to(jnp.asarray(-VOICE[1:], jnp.float32), (1, 4000, 4))
+    dilation = jnp.full((1, 4000), 49, jnp.int32)
+    before = state_before(1, 4, 60, jnp.float32)
+
+    def residual(voicing):
+        given = jnp.full((1, 4000), voicing, jnp.float32)
+        guess, _ = guess_of(jnp.asarray(sound[None]), weights, dilation, given, before)
+        return (sound[1:] - np.asarray(guess)[0, :-1])[200:]
+
+    np.testing.assert_allclose(residual(0.0)[:50].sum(), 1.0, atol=1e-3)
+    # Half of each pulse is guessed at its place, and a quarter on either side.
+    around = residual(1.0)[np.arange(-1, 2) + np.argmax(residual(0.0)[1:]) + 1]
+    np.testing.assert_allclose(around, [-0.25, 0.5, -0.25], atol=1e-3)
 
 
 def test_coefficients_solve_the_normal_equations_and_depend_on_no_level():

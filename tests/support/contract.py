@@ -31,7 +31,7 @@ from wavedil.models import (
     WaveNet,
     WaveNetConfig,
 )
-from wavedil.models.linear_prediction import guess_of
+from wavedil.models.linear_prediction import guess_of, state_before
 from wavedil.nn import (
     AtrousPyramid,
     AtrousWavelet,
@@ -257,11 +257,12 @@ def after_embedding(case: Case, x: Any, extras: dict[str, Any]) -> tuple[Callabl
         return lambda embedded: layer.after_entering(embedded, **extras), layer.enter(x)
     given = dict(extras)
     weights = given.pop("predictor")
-    before = jnp.zeros((len(x), case.predictor - 1))
+    before = state_before(len(x), case.predictor, case.longest_lag, jnp.float32)
+    pitch = given.get("dilation"), given.get("voicing")
 
     def both(entered: Any) -> Any:
         # The amplitude of every sample beside its embedding.
-        guess = guess_of(entered[..., -1], weights, before)
+        guess, _ = guess_of(entered[..., -1], weights, *pitch, before)
         return layer.after_entering(entered[..., :-1], guess=guess, **given)
 
     return both, jnp.concatenate([layer.enter(x), layer.amplitudes(x)[..., None]], axis=-1)
@@ -440,6 +441,7 @@ _PITCH = LocalConditioningConfig(channels=5).of(
     PitchConfig(lowest_hz=1600, highest_hz=2000).at(16000),
 )
 _PREDICTION = LocalConditioningConfig(channels=5, linear_prediction=4).of(3, 4, _PITCH.mel)
+_PITCH_PREDICTION = dataclasses.replace(_PITCH, linear_prediction=4)
 _FAR = ContextStackConfig(factor=4, channels=6, dilations=(1, 2))
 _NEAR = ContextStackConfig(factor=3, kernel_size=3, dilations=(2,))
 _TWO_LABELS = {"digit": ("0", "1"), "speaker": ("a", "b", "c")}
@@ -598,6 +600,13 @@ LAYERS = {
         channels=None,
         local=_PREDICTION.channels,
         predictor=4,
+    ),
+    "wavenet with linear prediction and pitch": Case(
+        _wavenet(local_conditioning=_PITCH_PREDICTION),
+        channels=None,
+        local=_PITCH.channels,
+        predictor=4,
+        longest_lag=9,
     ),
     "wavenet with context": Case(_wavenet(context_stack=_FAR), channels=None, long=True),
     "wavenet with context and labels": Case(

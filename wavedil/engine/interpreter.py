@@ -5,7 +5,7 @@ from typing import Any
 from wavedil.engine import products
 from wavedil.engine.following import follow
 from wavedil.engine.pointwise import pointwise
-from wavedil.engine.prediction import guess
+from wavedil.engine.prediction import look, predict
 from wavedil.engine.products import address, inlined, kernel
 from wavedil.engine.program import (
     A_AT,
@@ -57,7 +57,10 @@ def _interpreter(product: Any, blocks: bool) -> Any:
                 follow(op, buffers, now, arena, origin, rows)
                 continue
             if op[KIND] == 3:
-                guess(op, buffers, now, numbers, arena, origin, rows)
+                predict(op, buffers, now, arena, origin, rows)
+                continue
+            if op[KIND] == 4:
+                look(op, buffers, now, numbers, arena, origin, rows)
                 continue
             at = (
                 address(buffers, now, op[OUT], op[OUT_AT], 0) + origin,

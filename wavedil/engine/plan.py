@@ -79,19 +79,36 @@ class Follow:
 
 
 @dataclasses.dataclass(frozen=True)
-class Guess:
-    """out = row g of a table, with g = sum of a_k x[t - k], as mu-law values; between two rows on a straight line."""
+class Predict:
+    """out = s[t] + v (r[t - d - 1] + 2 r[t - d] + r[t - d + 1]) / 4, or without pitch s[t].
+
+    It is s[t] = sum of a_k x[t - k] and r[t] = x[t] - s[t - 1].
+    """
 
     out: int
     x: int
     """A buffer of one channel, the amplitudes."""
     predictor: int
     """A buffer of the coefficients that come with the sample."""
+    pitch: int = -1
+    """As of `Follow`."""
+    short: int = -1
+    """A buffer for s that remembers one sample."""
+    residual: int = -1
+    """A buffer for r that remembers one sample more than the longest dilation."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """out = row x of a table, as a mu-law value; between two rows on a straight line."""
+
+    out: int
+    x: int
     table: np.ndarray
     """[points, size of out], from -1 to 1."""
 
 
-Operator = Product | Pointwise | Follow | Guess
+Operator = Product | Pointwise | Follow | Predict | Look
 
 
 class Plan:

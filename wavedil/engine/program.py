@@ -16,12 +16,22 @@ from typing import Any, Literal
 import numpy as np
 
 from wavedil.engine.functions import POINTWISE
-from wavedil.engine.plan import Buffer, Follow, Guess, Operator, Part, Plan, Product, UnservedError
+from wavedil.engine.plan import (
+    Buffer,
+    Follow,
+    Look,
+    Operator,
+    Part,
+    Plan,
+    Predict,
+    Product,
+    UnservedError,
+)
 
 Weights = Literal["float32", "bfloat16", "int8"]
 # Columns of an operator's row; its kind is 0 for a product, 1 for what is done to each number by itself, 2 for what
-# follows the pitch, whose taps, spread and part are FUNCTION, FIRST and COUNT, and 3 for a linear prediction, whose
-# order and points are FUNCTION and COUNT.
+# follows the pitch, whose taps, spread and part are FUNCTION, FIRST and COUNT, 3 for a linear prediction, whose order,
+# longest lag, and buffers of s and pitch are SIZE, FUNCTION, FIRST and COUNT, and 4 for a table of COUNT points.
 KIND, OUT, OUT_AT, A, A_AT, B, B_AT, C, C_AT, SIZE, FUNCTION, FIRST, COUNT, WEIGHTS, NUMBERS = (
     range(15)
 )
@@ -155,11 +165,15 @@ class _Packed:
             taps, spread, part = operator.taps, operator.spread, operator.part
             of = operator.out, 0, operator.x, 0, operator.pitch, 0, 0, 0
             return [2, *of, size, taps, spread, part, 0, 0]
-        if isinstance(operator, Guess):
+        if isinstance(operator, Predict):
+            buffers, residual = self.layout.plan.buffers, max(operator.residual, 0)
+            order, longest = buffers[operator.predictor].size, buffers[residual].past
+            of = operator.out, 0, operator.x, 0, operator.predictor, 0, residual, 0
+            return [3, *of, order, longest, operator.short, operator.pitch, 0, 0]
+        if isinstance(operator, Look):
             points, size = operator.table.shape
-            order = self.layout.plan.buffers[operator.predictor].size
-            of = operator.out, 0, operator.x, 0, operator.predictor, 0, 0, 0
-            return [3, *of, size, order, 0, points, 0, self._add_numbers(operator.table)]
+            at = self._add_numbers(operator.table)
+            return [4, operator.out, 0, operator.x, 0, 0, 0, 0, 0, size, 0, 0, points, 0, at]
         layout, size = self.layout, self.layout.plan.buffers[operator.out.buffer].size
         numbers = 0
         if operator.numbers is not None:

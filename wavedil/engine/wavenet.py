@@ -7,10 +7,11 @@ import numpy as np
 
 from wavedil.engine.plan import (
     Follow,
-    Guess,
+    Look,
     Part,
     Plan,
     Pointwise,
+    Predict,
     Product,
     as_float32,
     convolution,
@@ -93,8 +94,9 @@ def wavenet_plan(model: WaveNet) -> WaveNetPlan:
     if model.prediction is not None:
         order = model.config.prediction_order
         amplitudes, predictor = plan.buffer(1, past=order - 1), plan.buffer(order)
+        predicted = _predicted(plan, model, amplitudes, predictor, pitch)
         guess, of_output = (
-            _guess(plan, table, amplitudes, predictor)
+            _looked_up(plan, table, predicted)
             for table in (model.prediction.input_table, model.prediction.output_table)
         )
     plan.add(Product(first, inputs, bias, plus=guess))
@@ -113,11 +115,22 @@ def wavenet_plan(model: WaveNet) -> WaveNetPlan:
     return WaveNetPlan(plan, x, y, condition, frame, factor, pitch, amplitudes, predictor)
 
 
-def _guess(plan: Plan, table: Any, amplitudes: int, predictor: int) -> int:
-    """What a table says of the linear prediction of the next sample."""
+def _predicted(plan: Plan, model: WaveNet, amplitudes: int, predictor: int, pitch: int) -> int:
+    """The linear prediction of the next sample."""
+    out, longest = plan.buffer(1), model.config.predicted_lag
+    if longest is None:
+        plan.add(Predict(out, amplitudes, predictor))
+        return out
+    short, residual = plan.buffer(1, past=1), plan.buffer(1, past=longest + 1)
+    plan.add(Predict(out, amplitudes, predictor, pitch, short, residual))
+    return out
+
+
+def _looked_up(plan: Plan, table: Any, x: int) -> int:
+    """What a table says of a number."""
     rows = as_float32(table[...])
     out = plan.buffer(rows.shape[1])
-    plan.add(Guess(out, amplitudes, predictor, rows))
+    plan.add(Look(out, x, rows))
     return out
 
 

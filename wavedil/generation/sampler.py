@@ -175,6 +175,8 @@ def state_bytes(config: WaveNetConfig, batch_size: int = 1) -> int:
     if config.follows_pitch == "input":
         numbers += (config.longest_lag + INPUT_SPREAD) * config.pitch_channels
     numbers += max(0, config.prediction_order - 1)
+    if config.predicted_lag is not None:
+        numbers += config.predicted_lag + 2
     if config.context_stack is not None:
         far = config.context_stack
         frames = (far.kernel_size - 1) * sum(far.layer_dilations) * far.channels

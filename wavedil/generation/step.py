@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Int
 
 from wavedil.generation.context import context_from_state, context_update
 from wavedil.generation.rings import delayed_samples, pitch_samples, rings_from_state, write
+from wavedil.models.linear_prediction import smoothed
 from wavedil.models.pitch_taps import with_taps
 from wavedil.models.wavenet import WaveNet
 
@@ -111,8 +112,9 @@ def step_function(
         guess = None
         if model.prediction is not None:
             amplitude = model.amplitudes(code)[:, None]
-            guess = _guess(amplitude, rings["prediction"], position, now.predictor, age)
-            rings_after["prediction"] = write(rings["prediction"], amplitude, position)
+            guess, rings_after["prediction"] = _guess(
+                amplitude, rings["prediction"], position, now, age
+            )
             entered = model.prediction.with_input(entered, guess)
         x = entered
         known = [
@@ -188,13 +190,29 @@ def _pitch_taps(
     return past @ kernel + x @ conv.newest[...]
 
 
-def _guess(amplitude: Array, ring: Array, position: Array, weights: Array, age: Any) -> Array:
-    """The linear prediction of the next sample, from the newest and those in the ring."""
-    past = delayed_samples(ring, 1, position)
+def _guess(
+    amplitude: Array, rings: dict[str, Array], position: Array, now: Now, age: Any
+) -> tuple[Array, dict[str, Array]]:
+    """The linear prediction of the next sample, from the newest and those in the rings; and the rings after."""
+    past = delayed_samples(rings["amplitudes"], 1, position)
     if age is not None:
-        past = _own(past, np.arange(len(ring), 0, -1)[None], age)
+        past = _own(past, np.arange(past.shape[1], 0, -1)[None], age)
     seen = jnp.concatenate([past, amplitude], axis=1)
-    return (weights * seen[:, ::-1]).sum(axis=1)
+    short = (now.predictor * seen[:, ::-1]).sum(axis=1)
+    after = {"amplitudes": write(rings["amplitudes"], amplitude, position)}
+    if "residuals" not in rings:
+        return short, after
+    before = rings["short"][0]
+    if age is not None:
+        before = _own(before, 1, age)
+    residual = amplitude - before
+    around = pitch_samples(rings["residuals"], now.dilation, 1, 1, position)
+    if age is not None:
+        ago = now.dilation[:, None] - np.array([[-1, 0, 1]], np.int32)
+        around = _own(around, ago, age)
+    after["short"] = write(rings["short"], short[:, None], position)
+    after["residuals"] = write(rings["residuals"], residual, position)
+    return short + now.voicing * smoothed(*around.T), after
 
 
 def _convolve(

@@ -7,7 +7,7 @@ from jax import lax
 from jaxtyping import Array
 
 from wavedil.errors import UserError
-from wavedil.models.linear_prediction import guess_of
+from wavedil.models.linear_prediction import State, guess_of, state_before
 from wavedil.nn import door
 from wavedil.nn.door import require_beside, require_signal, weights_dtype
 from wavedil.nn.dropout import require_key
@@ -27,11 +27,11 @@ def entered_by(
     dropout_key: Any = None,
     valid: bool = False,
     with_context: bool = False,
-    before: Array | None = None,
-) -> tuple[Array, Array | None, Array | None, Array | None, Array | None]:
+    before: State | None = None,
+) -> tuple[Array, Array | None, Array | None, Array | None, Array | None, State | None]:
     """Codes as they enter, and what comes with them; refuses what does not fit, as the door of every layer.
 
-    Of what predicts the next sample it makes that prediction, from the codes and the amplitudes before them.
+    Of what predicts the next sample it makes that prediction, given the state of it, and the state after.
     """
     shape, kind = tuple(jnp.shape(codes)), jnp.result_type(codes)
     if len(shape) != 2 or not jnp.issubdtype(kind, jnp.integer):
@@ -60,13 +60,15 @@ def entered_by(
     if follows:
         model.conditioning.require_features(local is not None)
         dilation, voicing = door.enter_pitch(model, codes, x, dilation, voicing, mask)
-    return x, local, dilation, voicing, _guess(model, codes, x, predictor, mask, before)
+    pitch = dilation, voicing
+    guess, after = _guess(model, codes, x, predictor, pitch, mask, before)
+    return x, local, dilation, voicing, guess, after
 
 
 def _guess(
-    model: Any, codes: Any, x: Array, predictor: Any, mask: Any, before: Array | None
-) -> Array | None:
-    """The linear prediction of the sample after each; None for a model without."""
+    model: Any, codes: Any, x: Array, predictor: Any, pitch: Any, mask: Any, before: State | None
+) -> tuple[Array | None, State | None]:
+    """The linear prediction of the sample after each, and the state after; None for a model without."""
     order = model.config.prediction_order
     if (predictor is not None) != (order > 0):
         raise UserError(
@@ -76,13 +78,14 @@ def _guess(
             else "the model sees no linear prediction, but was given a predictor; leave it out"
         )
     if not order:
-        return None
+        return None, None
     require_signal("WaveNet", "predictor", predictor, "order", order)
     require_beside("WaveNet", predictor, codes, "predictor")
     if not codes.shape[1]:
-        return split_alike(jnp.zeros(x.shape[:2], jnp.float32), x)
+        return split_alike(jnp.zeros(x.shape[:2], jnp.float32), x), before
     predictor = split_alike(jnp.asarray(predictor), x)
     amplitudes = masked(model.amplitudes(codes, predictor.dtype), mask)
     if before is None:
-        before = split_alike(jnp.zeros((len(codes), order - 1, 1), predictor.dtype), x)
-    return lax.stop_gradient(guess_of(amplitudes, predictor, before[..., 0]))
+        lag = model.config.predicted_lag
+        before = split_alike(state_before(len(codes), order, lag, predictor.dtype), x)
+    return lax.stop_gradient(guess_of(amplitudes, predictor, pitch[0], pitch[1], before))

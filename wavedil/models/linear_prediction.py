@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from wavedil.mel import MelConfig, filters
 from wavedil.models.embeddings import smooth_embedding
@@ -24,7 +24,12 @@ class LinearPrediction(nnx.Module):
     """What a network makes of a guess of the next sample.
 
         mel spectra -> power spectrum -> autocorrelation -> a_1 .. a_K            of every frame
-        g[t] = a_1 x[t] + a_2 x[t - 1] + ... + a_K x[t - K + 1]                   of sample t + 1, at t
+        s[t] = a_1 x[t] + a_2 x[t - 1] + ... + a_K x[t - K + 1]                   of sample t + 1, at t
+
+    and where features carry pitch, what that left a pitch period before, as far as the sound is voiced: with the
+    residual r[t] = x[t] - s[t - 1], the dilation d (one less than the period) and the voicing v,
+
+        g[t] = s[t] + v[t] (r[t - d - 1] + 2 r[t - d] + r[t - d + 1]) / 4
 
     Features say which frequencies a voice has; how that makes the next sample of those before it is what a network
     is slow to learn, and is known beforehand. The network learns what such a guess is worth by two tables over its
@@ -83,19 +88,57 @@ def coefficients(
     return _levinson(lags / lags[..., :1])
 
 
+State = dict[str, Float[Array, "batch past 1"]]
+"""What came before: amplitudes, the last s, and the residuals of a model whose features carry pitch."""
+
+
+def state_before(batch_size: int, order: int, longest_lag: int | None, dtype: Any) -> State:
+    """The state before any sample.
+
+    Args:
+      batch_size: Signals.
+      order: Samples that a prediction is made of.
+      longest_lag: The longest dilation; None for a model whose features carry no pitch.
+      dtype: Of floats.
+    """
+    past = {"amplitudes": order - 1}
+    if longest_lag is not None:
+        past |= {"short": 1, "residuals": longest_lag + 1}
+    return {name: jnp.zeros((batch_size, count, 1), dtype) for name, count in past.items()}
+
+
 def guess_of(
     amplitudes: Float[Array, "batch time"],
-    weights: Float[Array, "batch time_or_later order"],
-    before: Float[Array, "batch past"],
-) -> Float[Array, "batch time"]:
-    """The guess of each next sample, from the samples up to it and those before: g in `LinearPrediction`."""
+    weights: Float[Array, "batch time order"],
+    dilation: Int[Array, "batch time"] | None,
+    voicing: Float[Array, "batch time"] | None,
+    before: State,
+) -> tuple[Float[Array, "batch time"], State]:
+    """The guess of each next sample, g in `LinearPrediction`, and the state after the last one."""
     order, count = weights.shape[-1], amplitudes.shape[1]
-    seen = jnp.concatenate([before, amplitudes], axis=1)
-    ends = [order - 1 - lag for lag in range(order)]
-    return sum(
-        (weights[..., lag] * seen[:, end : end + count] for lag, end in enumerate(ends)),
-        start=jnp.zeros_like(amplitudes),
-    )
+    seen = jnp.concatenate([before["amplitudes"][..., 0], amplitudes], axis=1)
+    after = {"amplitudes": seen[:, seen.shape[1] - order + 1 :, None]}
+    short = jnp.zeros_like(amplitudes)
+    for lag in range(order):
+        end = order - 1 - lag
+        short = short + weights[..., lag] * seen[:, end : end + count]
+    if dilation is None or voicing is None:
+        return short, after
+    shorts = jnp.concatenate([before["short"][..., 0], short], axis=1)
+    residuals = jnp.concatenate([before["residuals"][..., 0], amplitudes - shorts[:, :-1]], axis=1)
+    past = before["residuals"].shape[1]
+    middle = jnp.arange(past, past + count, dtype=jnp.int32)[None] - dilation
+    around = [jnp.take_along_axis(residuals, middle + by, axis=1) for by in (-1, 0, 1)]
+    after |= {
+        "short": shorts[:, count:, None],
+        "residuals": residuals[:, count:, None],
+    }
+    return short + voicing.astype(short.dtype) * smoothed(*around), after
+
+
+def smoothed(earlier: Array, middle: Array, later: Array) -> Array:
+    """Of residuals around one period before: a period is rounded to samples."""
+    return (earlier + 2 * middle + later) / 4
 
 
 def _between_points(table: Array, guess: Array) -> Array:

@@ -15,7 +15,7 @@ from wavedil.frames import BEYOND
 from wavedil.models.conditioning import Conditioning, Labels, Signal, label_tables
 from wavedil.models.embeddings import look_up, smooth_embedding
 from wavedil.models.entry import entered_by
-from wavedil.models.linear_prediction import LinearPrediction
+from wavedil.models.linear_prediction import LinearPrediction, state_before
 from wavedil.models.pitch_taps import pitch_entry, pitch_input, pitch_stack, with_taps
 from wavedil.models.wavenet_config import INPUT_SPREAD, WaveNetConfig
 from wavedil.nn import Conv1d, DilatedStack
@@ -155,7 +155,7 @@ class WaveNet(nnx.Module):
         dropout_key: PRNGKeyArray | None = None,
     ) -> Float[Array, "batch time parameters"]:
         given: dict[str, Any] = {"mask": mask, "dropout_key": dropout_key}
-        x, *signals = entered_by(self, codes, local, dilation, voicing, predictor, **given)
+        x, *signals, _ = entered_by(self, codes, local, dilation, voicing, predictor, **given)
         return self.after_entering(x, labels, *signals, **given)
 
     def after_entering(
@@ -220,7 +220,7 @@ class WaveNet(nnx.Module):
         given: dict[str, Any] = {"mask": mask, "dropout_key": dropout_key}
         whole = num_outputs is None or not codes.shape[1]
         signals = codes, local, dilation, voicing, predictor
-        x, local, dilation, voicing, guess = entered_by(
+        x, local, dilation, voicing, guess, _ = entered_by(
             self, *signals, **given, valid=True, with_context=whole
         )
         of_far, of_near, of_pitch = keys_of(dropout_key, 3)
@@ -312,8 +312,9 @@ class WaveNet(nnx.Module):
         if pitch is not None:
             state["pitch"] = pitch.init_state(batch_size, dtype)
         if self.prediction is not None:
-            shape = batch_size, self.config.prediction_order - 1, 1
-            state["prediction"] = jnp.zeros(shape, jnp.promote_types(dtype, jnp.float32))
+            order, lag = self.config.prediction_order, self.config.predicted_lag
+            precise = jnp.promote_types(dtype, jnp.float32)
+            state["prediction"] = state_before(batch_size, order, lag, precise)
         return state
 
     def step(
@@ -333,14 +334,12 @@ class WaveNet(nnx.Module):
         there = (name for name, part in others.items() if part is not None)
         require_parts(self, state, ("input", "stack", *there))
         before = state.get("prediction")
-        x, local, *pitch, guess = entered_by(
+        x, local, *pitch, guess, predicted = entered_by(
             self, codes, local, dilation, voicing, predictor, before=before
         )
         after: dict[str, Any] = {}
-        if before is not None:
-            newest = self.amplitudes(codes, before.dtype)[..., None]
-            seen = jnp.concatenate([before, newest], axis=1)
-            after["prediction"] = seen[:, seen.shape[1] - before.shape[1] :]
+        if predicted is not None:
+            after["prediction"] = predicted
         if far is not None:
             context, after["context"] = far.step(x, state["context"])
         entered, after["input"] = self.input.step(x, state["input"])

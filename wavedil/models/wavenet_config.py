@@ -181,6 +181,12 @@ class WaveNetConfig(Config):
         return 0 if self.local_conditioning is None else self.local_conditioning.prediction_order
 
     @property
+    def predicted_lag(self) -> int | None:
+        """The longest lag of the residual that a linear prediction adds; None where there is none."""
+        follows = self.follows_pitch != "none" and self.prediction_order > 0
+        return self.longest_lag if follows else None
+
+    @property
     def longest_lag(self) -> int:
         """Most samples from the newest that is seen to the one a pitch period before the one that is predicted."""
         local = self.local_conditioning
@@ -196,6 +202,10 @@ class WaveNetConfig(Config):
     def entry_field(self) -> ReceptiveField:
         """What the layers before the stack see."""
         field = ReceptiveField.conv(max(self.input_kernel_size, self.prediction_order))
+        if self.predicted_lag is not None:
+            # Three residuals, each of a sample and of those that predicted it.
+            residuals = ReceptiveField.conv(self.prediction_order + 3)
+            field = field.union(residuals.then(ReceptiveField.delay(self.predicted_lag - 1)))
         if self.follows_pitch != "input":
             return field
         return field.union(ReceptiveField.pitch_conv(self.longest_lag, spread=INPUT_SPREAD))
