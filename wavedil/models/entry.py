@@ -9,7 +9,13 @@ from jaxtyping import Array
 from wavedil.errors import UserError
 from wavedil.models.linear_prediction import State, guess_of, state_before
 from wavedil.nn import door
-from wavedil.nn.door import require_beside, require_signal, weights_dtype
+from wavedil.nn.door import (
+    require_beside,
+    require_parts,
+    require_signal,
+    require_state,
+    weights_dtype,
+)
 from wavedil.nn.dropout import require_key
 from wavedil.nn.mask import masked, require_mask
 from wavedil.ops.devices import split_alike
@@ -85,7 +91,10 @@ def _guess(
         return split_alike(jnp.zeros(x.shape[:2], jnp.float32), x), before
     predictor = split_alike(jnp.asarray(predictor), x)
     amplitudes = masked(model.amplitudes(codes, predictor.dtype), mask)
+    begins = state_before(len(codes), order, model.config.predicted_lag, predictor.dtype)
     if before is None:
-        lag = model.config.predicted_lag
-        before = split_alike(state_before(len(codes), order, lag, predictor.dtype), x)
+        before = split_alike(begins, x)
+    require_parts(model, before, tuple(begins))
+    for name, part in begins.items():
+        require_state(model, before[name], part.shape)
     return lax.stop_gradient(guess_of(amplitudes, predictor, pitch[0], pitch[1], before))
