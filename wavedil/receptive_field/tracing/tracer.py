@@ -120,7 +120,7 @@ def _read(
     outputs = tracer.run_closed(jaxpr, [_signal(spec.shape, axis)])
     num_outputs = jax.tree.leaves(shapes)[0].shape[axes[0]]
     terms = _along_time(outputs, axes, num_outputs)
-    return Reading.of(spec.shape[axis], num_outputs, terms)
+    return Reading.of(spec.shape[axis], num_outputs, terms, jaxpr)
 
 
 def _spec(x: Any) -> jax.ShapeDtypeStruct:
