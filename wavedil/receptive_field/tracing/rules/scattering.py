@@ -15,6 +15,7 @@ from wavedil.receptive_field.tracing.domain.known import mask
 from wavedil.receptive_field.tracing.domain.sets import Set
 from wavedil.receptive_field.tracing.domain.value import Value
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
+from wavedil.receptive_field.tracing.jax_internals import opened
 from wavedil.receptive_field.tracing.rules.elementwise import either
 from wavedil.receptive_field.tracing.rules.gathering import (
     deciding,
@@ -75,7 +76,7 @@ def scatter(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     window, places = _windows(eqn, shape, updates.shape)
     values = []
     # Added updates leave the operand to be seen; only those that replace it cover it.
-    replaces = eqn.primitive.name == "scatter"
+    replaces = eqn.primitive.name == "scatter" and _is_second(eqn.params["update_jaxpr"])
     unknown = "scatter at indices that are not known here"
     if isinstance(operand, Value):
         covered = _covered(eqn, shape, known, window) if replaces else [None]
@@ -90,6 +91,14 @@ def scatter(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     if isinstance(indices, Value):
         values.append(indices.over(*range(len(indices.shape))))
     return either(values, shape)
+
+
+def _is_second(function: Any) -> bool:
+    """Whether a function of an element and its update is the update, as it is but for `x.at[i].apply(f)`."""
+    if function is None:
+        return True
+    jaxpr = opened(function)[0]
+    return jaxpr.outvars[0] is jaxpr.invars[1]
 
 
 def _windows(
