@@ -107,9 +107,6 @@ CASES: dict[str, Callable[[Any], Any]] = {
     "sparse product": lambda x: jnp.sum((x[:, None] + x[:, :, None]) * SPARSE[..., None], 2),
     "permutation": lambda x: PERMUTED @ x,
     "changed in place at known places": lambda x: x.at[:, AT[::2]].apply(jnp.sin),
-    "changed in place at places from the signal": lambda x: x.at[
-        :, (10 * x[0, :3, 0]).astype(int)
-    ].apply(jnp.sin),
     "sorted by known keys": lambda x: sorted_by_known_keys(x)[1][None, :, None],
     "read at known keys in their order": lambda x: x[:, sorted_by_known_keys(x)[0]],
     "circular filter": lambda x: filtered(x, jnp.fft.rfft(jnp.arange(1.0, 4), N)[:, None]),

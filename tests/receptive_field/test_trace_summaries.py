@@ -206,6 +206,24 @@ def test_attention_over_a_long_signal_is_judged_by_a_shorter_one() -> None:
     assert (field.past, field.future, field.causal) == (63, 0, True)
 
 
+def two_combs(x: Any) -> Any:
+    """y[t] = x[t] + y[t - 3], and z[t] = y[t] + z[t - 5]."""
+
+    def step(carry: Any, sample: Any) -> Any:
+        a, b = carry
+        y = sample + a[0]
+        z = y + b[0]
+        return (jnp.append(a[1:], y), jnp.append(b[1:], z)), z
+
+    return lax.scan(step, (jnp.zeros(3), jnp.zeros(5)), x[0, :, 0])[1][None, :, None]
+
+
+def test_a_recurrence_whose_increments_do_not_settle_grows_with_the_signal() -> None:
+    field = trace(two_combs, spec(100))
+    assert (field.past, field.future, field.causal) == (INF, 0, True)
+    assert any("do not settle" in bound for bound in field.upper_bounds)
+
+
 def ring(x: Any) -> Any:
     def step(carry: Any, sample: Any) -> Any:
         buffer, i = carry

@@ -70,8 +70,10 @@ def summary(reading: Reading, at_length: Callable[[int], Reading | None]) -> Sum
     # The middle of this signal does not show enough. A longer one does, unless the function does not
     # take it, or it is read less exactly.
     longer = at_length(_longer_than(reading))
-    if longer is None or not longer.parts or set(longer.upper_bounds) - set(reading.upper_bounds):
+    if longer is None or not longer.parts:
         return _alone(reading)
+    if set(longer.upper_bounds) - set(reading.upper_bounds):
+        return _alone(reading, may_grow=True)
     return _beside(reading, longer)
 
 
@@ -155,14 +157,20 @@ def _clock(reading: Reading, longer: Reading) -> Fraction:
     return Fraction(longer.num_inputs - reading.num_inputs, more)
 
 
-def _alone(reading: Reading) -> Summary:
-    """The function takes no other length: what most outputs follow stands.
+def _alone(reading: Reading, may_grow: bool = False) -> Summary:
+    """No other length says more, for the function takes none: what most outputs follow stands.
 
-    Where they follow nothing, a side that spans more than half of the signal is taken to grow with it.
+    Where they follow nothing, or may see more of a signal that is longer, a side that spans more than half of the
+    signal is taken to grow with it.
     """
     stride = Fraction(reading.num_inputs, reading.num_outputs)
     if reading.regular and (reading.stride == stride or all(reading.reached)):
-        return _ruled(reading, reading, reading.phases, reading.grows)
+        sides = zip(reading.grows, reading.reached, ends(reading.phases), strict=True)
+        past, future = (
+            grows or (may_grow and not reached and 2 * far > reading.num_inputs)
+            for grows, reached, far in sides
+        )
+        return _ruled(reading, reading, reading.phases, (past, future))
     past, future = (2 * far > reading.num_inputs for far in reading.extents(stride))
     return _unruled(reading, stride, (past, future))
 
