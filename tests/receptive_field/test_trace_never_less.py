@@ -33,6 +33,11 @@ def attention(mask: Any) -> Callable[[Any], Any]:
     return fn
 
 
+def penalized(x: Any, by: float = -1e4, mask: Any = CAUSAL) -> Any:
+    """The scores of all pairs, and about -10,000 outside of a mask."""
+    return scores(x) + np.where(mask, 0, by).astype(np.float32)
+
+
 def of_flax(mask: Any) -> Callable[[Any], Any]:
     module = nnx.MultiHeadAttention(
         num_heads=2, in_features=CHANNELS, decode=False, rngs=nnx.Rngs(0)
@@ -95,6 +100,19 @@ CASES: dict[str, Callable[[Any], Any]] = {
         )
         @ x
     ),
+    "mean over a penalty": lambda x: penalized(x).mean(-1)[..., None],
+    "least of a penalty": lambda x: penalized(x).min(-1)[..., None],
+    "squares over a penalty": lambda x: (penalized(x) ** 2).sum(-1)[..., None],
+    "product with a penalty": lambda x: penalized(x) @ x,
+    "a penalty itself": lambda x: penalized(x)[:, :, -1:],
+    "penalty scaled away": lambda x: jax.nn.softmax(penalized(x) / 1e4, -1) @ x,
+    "penalty taken back": lambda x: jax.nn.softmax(penalized(x) + 1e4, -1) @ x,
+    "penalty for all of a row": lambda x: (
+        jax.nn.softmax(penalized(x, mask=CAUSAL & (AT[:, None] != 5)), -1) @ x
+    ),
+    "filled, all of a row": lambda x: (
+        jax.nn.softmax(jnp.where(CAUSAL & (AT[:, None] != 5), scores(x), -1e9), -1) @ x
+    ),
     "multiplied after the softmax": lambda x: (
         (jax.nn.softmax(10 * scores(x), -1) * CAUSAL.astype(np.float32)) @ x
     ),
@@ -139,6 +157,24 @@ CASES: dict[str, Callable[[Any], Any]] = {
         40,
     ),
 }
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        lambda x: jax.nn.softmax(penalized(x), -1),
+        lambda x: jax.nn.softmax(penalized(x, -1e9) / 8, -1),
+        lambda x: jax.nn.softmax(penalized(x) + 0.1 * AT[:, None].astype(np.float32), -1),
+        lambda x: jax.nn.softmax(penalized(x, -1e9).astype(jnp.float16), -1).astype(np.float32),
+        lambda x: jax.nn.sigmoid(penalized(x)),
+        lambda x: jax.nn.relu(penalized(x)),
+    ],
+    ids=["softmax", "scaled", "shifted", "half precision", "sigmoid", "relu"],
+)
+def test_a_penalty_hides_what_nothing_is_left_of(weights: Callable[[Any], Any]) -> None:
+    field = trace(lambda x: weights(x) @ x, jax.ShapeDtypeStruct((1, N, CHANNELS), jnp.float32))
+    assert field.exact and field.causal
+    assert field.inputs(N - 1) == (*range(N),)
 
 
 @pytest.mark.parametrize("fn", CASES.values(), ids=CASES)

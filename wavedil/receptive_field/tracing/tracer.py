@@ -41,7 +41,7 @@ def trace(
     What counts is structure, not magnitude: x - x and 0 * x see x. Both cases of a `where` are
     seen, unless the mask is known without the signal; then only the one that is chosen. A known
     mask of two axes is followed as it is written in attention: in `where`, added (a number of
-    -10,000 or less counts as minus infinity), or multiplied; what it hides is not seen. So are known
+    -10,000 or less counts as minus infinity for a softmax), or multiplied; what it hides is not seen. So are known
     matrices by their nonzeros, and products of Fourier transforms by the taps of the filter.
 
     Every step that may say more than is seen, and never less, marks what it makes, and whatever is

@@ -21,15 +21,25 @@ from wavedil.receptive_field.tracing.rules.relations import affine
 def reduce(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     """Sums, products, extremes and their places: an output reads all indices of the reduced axes."""
     axes = eqn.params["dimensions" if "dimensions" in eqn.params else "axes"]
-    values = []
+    largest = eqn.primitive.name in ("reduce_max", "argmax")
+    values, known = [], None
     for value in inputs:
-        if isinstance(value, Value) and value.known is not None:
-            values.append(over_live(value, axes, value.known.live))
-        elif isinstance(value, Value):
+        if not isinstance(value, Value):
+            continue
+        value = value if largest else value.exactly_known
+        if value.known is None:
             values.append(value.over(*axes) if value.shape else value)
+            continue
+        # A maximum passes low numbers over, but where there are no others.
+        some = np.asarray(value.known.live.any(tuple(axes)))
+        if largest and value.known.low and np.isfinite(value.known.number) and not some.all():
+            known = replace(value.known, live=some)
+            value = value.exactly_known
+        live = np.ones((), bool) if value.known is None else value.known.live
+        values.append(over_live(value, axes, live))
     joined = together(values, eqn.outvars[0].aval.shape)
     if eqn.primitive.name not in ("argmax", "argmin"):
-        return joined
+        return replace(joined, known=known)
     return replace(joined, between=(0, inputs[0].shape[axes[0]] - 1))
 
 
