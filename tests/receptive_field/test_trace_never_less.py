@@ -128,6 +128,18 @@ CASES: dict[str, Callable[[Any], Any]] = {
     "sorted by known keys": lambda x: sorted_by_known_keys(x)[1][None, :, None],
     "read at known keys in their order": lambda x: x[:, sorted_by_known_keys(x)[0]],
     "circular filter": lambda x: filtered(x, jnp.fft.rfft(jnp.arange(1.0, 4), N)[:, None]),
+    "spectrum in single precision of a filter with a small tap": lambda x: filtered(
+        x, np.fft.rfft([1, 0, 0, 1e-5], N).astype(np.complex64)[:, None]
+    ),
+    "filters of different gains": lambda x: filtered(
+        x, jnp.fft.rfft(jnp.array([[1, 0], [0, 0], [0, 1e-6]]), N, axis=0)
+    )[..., 1:],
+    "real part of a complex filter": lambda x: (
+        jnp.fft.ifft(
+            jnp.fft.fft(x, axis=1) * np.where(AT < N // 2, 2, 0).astype(np.complex64)[:, None],
+            axis=1,
+        ).real
+    ),
     "square of a filter's spectrum": lambda x: of_spectrum(x, lambda s: s**2),
     "filter's spectrum times itself": lambda x: of_spectrum(x, lambda s: s * s),
     "conjugate of a filter's spectrum": lambda x: of_spectrum(x, jnp.conj),
@@ -175,6 +187,16 @@ def test_a_penalty_hides_what_nothing_is_left_of(weights: Callable[[Any], Any]) 
     field = trace(lambda x: weights(x) @ x, jax.ShapeDtypeStruct((1, N, CHANNELS), jnp.float32))
     assert field.exact and field.causal
     assert field.inputs(N - 1) == (*range(N),)
+
+
+@pytest.mark.parametrize("gain", [1e-6, 1e-9])
+def test_a_tap_of_a_filter_is_seen_however_small(gain: float) -> None:
+    def fn(x: Any) -> Any:
+        response = jnp.fft.rfft(jnp.array([[1.0], [0], [0], [gain]]), 2 * N, axis=0)
+        return jnp.fft.irfft(jnp.fft.rfft(x, 2 * N, axis=1) * response, 2 * N, axis=1)[:, :N]
+
+    field = trace(fn, jax.ShapeDtypeStruct((1, N, CHANNELS), jnp.float32))
+    assert field.taps == (-3, 0) and field.exact
 
 
 @pytest.mark.parametrize("fn", CASES.values(), ids=CASES)
