@@ -144,6 +144,17 @@ CASES: dict[str, Callable[[Any], Any]] = {
     "filter's spectrum times itself": lambda x: of_spectrum(x, lambda s: s * s),
     "conjugate of a filter's spectrum": lambda x: of_spectrum(x, jnp.conj),
     "filter's spectrum turned round and halved": lambda x: of_spectrum(x, lambda s: -s / 2),
+    "filter's spectrum, louder": lambda x: of_spectrum(x, lambda s: 2 * s),
+    "spectrum, louder": lambda x: filtered(x, jnp.complex64(2)),
+    "spectrum, louder and transposed": lambda x: jnp.fft.irfft(
+        (jnp.fft.rfft(x, axis=1) * jnp.complex64(2)).swapaxes(1, 2), N
+    ).swapaxes(1, 2),
+    "short-time spectra": lambda x: jnp.abs(
+        jax.scipy.signal.stft(x[0, :, 0], nperseg=4, noverlap=2)[2]
+    ).T[None],
+    "short-time spectra and back": lambda x: jax.scipy.signal.istft(
+        jax.scipy.signal.stft(x[0, :, 0], nperseg=4, noverlap=2)[2], nperseg=4, noverlap=2
+    )[1][None, :, None],
     "filtered by itself": lambda x: filtered(x, jnp.fft.rfft(x**2, axis=1)),
     "upper triangular": lambda x: jax.scipy.linalg.solve_triangular(LOWER.T, x[0])[None],
     "transposed triangular": lambda x: jax.scipy.linalg.solve_triangular(

@@ -176,7 +176,11 @@ def filtered_by(value: Value, factor: Seen, product: Value) -> Value:
     if array is None:
         return product
     spectrum = value.spectrum
-    response = compact(array) if spectrum.response is None else spectrum.response * compact(array)
+    # Of the spectrum's rank, with all frequencies: a single number is the response at each of them.
+    sizes = [n if i == spectrum.axis else 1 for i, n in enumerate(product.shape)]
+    response = compact(array) * np.ones(sizes, array.dtype)
+    if spectrum.response is not None:
+        response = spectrum.response * response
     return replace(product, spectrum=replace(spectrum, response=response))
 
 
