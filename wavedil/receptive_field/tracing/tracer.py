@@ -1,12 +1,12 @@
 """`trace`: from a function and the shape of its input to the field of its output."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any, get_args
 
 import jax
 
-from wavedil.errors import UserError
+from wavedil.errors import UserError, suggestion
 from wavedil.receptive_field.arguments import Function, output_axes, pure, require_axis
 from wavedil.receptive_field.arithmetic import ReceptiveField
 from wavedil.receptive_field.tracing.answer.field import TracedField
@@ -19,6 +19,7 @@ from wavedil.receptive_field.tracing.domain.sets import ZERO
 from wavedil.receptive_field.tracing.domain.terms import Term
 from wavedil.receptive_field.tracing.domain.value import Value, union_of
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen, Unknown
+from wavedil.receptive_field.tracing.jax_internals import primitive_names
 from wavedil.receptive_field.tracing.rules import LOOKING_AT_KNOWN, RULES, control
 
 
@@ -85,7 +86,7 @@ def trace(
         raise UserError(f"unknown is {unknown!r}; use 'error' or 'all'")
     spec = _spec(x)
     axis = require_axis(time_axis, spec.shape, "time_axis", "x")
-    if 0 in spec.shape:
+    if any(size < 1 for size in spec.shape):
         raise UserError(
             f"x has shape {spec.shape}, which holds no samples; make every size at least 1"
         )
@@ -103,7 +104,17 @@ def trace(
             return None
 
     reading = _read(fn, spec, axis, output_axis, unknown, rules)
+    _require_used(declared, primitive_names(reading.program))
     return TracedField.of(reading, summary(reading, at_length))
+
+
+def _require_used(declared: Mapping[str, ReceptiveField], names: Collection[str]) -> None:
+    for name in declared:
+        if name not in names:
+            raise UserError(
+                f"a field is declared for {name!r}, but the function has no primitive of this name; "
+                f"{suggestion(name, sorted(names))}"
+            )
 
 
 def _read(
