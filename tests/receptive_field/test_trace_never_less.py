@@ -125,6 +125,10 @@ CASES: dict[str, Callable[[Any], Any]] = {
     "sparse product": lambda x: jnp.sum((x[:, None] + x[:, :, None]) * SPARSE[..., None], 2),
     "permutation": lambda x: PERMUTED @ x,
     "changed in place at known places": lambda x: x.at[:, AT[::2]].apply(jnp.sin),
+    "padded with a sample": lambda x: lax.pad(x, x[0, 4, 0], ((0, 0, 0), (3, -1, 1), (0, 0, 0))),
+    "a sample around what is known": lambda x: lax.pad(
+        jnp.ones((1, 4, 1)), x[0, 4, 0], ((0, 0, 0), (2, 3, 0), (0, 0, 0))
+    ),
     "sorted by known keys": lambda x: sorted_by_known_keys(x)[1][None, :, None],
     "read at known keys in their order": lambda x: x[:, sorted_by_known_keys(x)[0]],
     "circular filter": lambda x: filtered(x, jnp.fft.rfft(jnp.arange(1.0, 4), N)[:, None]),
