@@ -20,7 +20,7 @@ from wavedil.receptive_field.tracing.domain.terms import Term
 from wavedil.receptive_field.tracing.domain.value import Value, union_of
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen, Unknown
 from wavedil.receptive_field.tracing.jax_internals import primitive_names
-from wavedil.receptive_field.tracing.rules import LOOKING_AT_KNOWN, RULES, control
+from wavedil.receptive_field.tracing.rules import LOOKING_AT_KNOWN, RULES, control, intervals
 
 
 def trace(
@@ -128,7 +128,7 @@ def _read(
     jaxpr, shapes = _jaxpr(fn, spec)
     axes = output_axes(shapes, output_axis)
     tracer = Interpreter(spec.shape[axis], rules, unknown, LOOKING_AT_KNOWN)
-    outputs = tracer.run_closed(jaxpr, [_signal(spec.shape, axis)])
+    outputs = tracer.run_closed(jaxpr, [_signal(spec, axis)])
     num_outputs = jax.tree.leaves(shapes)[0].shape[axes[0]]
     terms = _along_time(outputs, axes, num_outputs)
     return Reading.of(spec.shape[axis], num_outputs, terms, jaxpr)
@@ -169,15 +169,16 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0]
 
 
-def _signal(shape: tuple[int, ...], time_axis: int) -> Value:
+def _signal(spec: jax.ShapeDtypeStruct, time_axis: int) -> Value:
     """The input: index t of the axis of time sees input t."""
-    axes = new_axes(shape)
-    size = shape[time_axis]
+    axes = new_axes(spec.shape)
+    size = spec.shape[time_axis]
     # The rule holds before and after the signal too, so that it has no borders of its own; the window
     # (0, size) says which inputs there are.
     identity = AxisMap(size, (Piece(-INFINITY, INFINITY, Formula(1, 1, (ZERO,))),))
     maps = {factor.id: identity for factor in axes[time_axis]}
-    return Value(axes, (Term(maps, ZERO, (0, size)),))
+    between = intervals.of_type(spec.dtype, every=True)
+    return Value(axes, (Term(maps, ZERO, (0, size)),), between=between)
 
 
 def _along_time(outputs: list[Seen], axes: list[int], num_outputs: int) -> list[Term]:

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,7 +23,13 @@ from wavedil.receptive_field.tracing.domain.known import Known, mask, shortest, 
 from wavedil.receptive_field.tracing.domain.sets import plus
 from wavedil.receptive_field.tracing.domain.terms import Term, tidied, united
 
-Interval = tuple[float, float]
+
+class Interval(NamedTuple):
+    """Two numbers, and whether every one between them is taken, for some signal."""
+
+    low: float
+    high: float
+    every: bool = False
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class Value:
 
     Attributes:
       spectrum: What a Fourier transform is of.
-      between: Two numbers between which all elements lie, whatever the signal; None where no rule says so.
+      between: Between which numbers all elements lie, whatever the signal; None where no rule says so.
     """
 
     axes: Axes

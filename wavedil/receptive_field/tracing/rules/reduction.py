@@ -11,10 +11,11 @@ from wavedil.receptive_field.tracing.domain.axes import Factor, new_axes, new_ax
 from wavedil.receptive_field.tracing.domain.running import running_union
 from wavedil.receptive_field.tracing.domain.sets import ZERO
 from wavedil.receptive_field.tracing.domain.terms import Term, tidied
-from wavedil.receptive_field.tracing.domain.value import Value, union_of
+from wavedil.receptive_field.tracing.domain.value import Interval, Value, union_of
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen, because
+from wavedil.receptive_field.tracing.rules import intervals
 from wavedil.receptive_field.tracing.rules.elementwise import either, together
-from wavedil.receptive_field.tracing.rules.masking import over_live
+from wavedil.receptive_field.tracing.rules.masking import moving_axes, over_live
 from wavedil.receptive_field.tracing.rules.relations import affine
 
 
@@ -40,7 +41,11 @@ def reduce(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     joined = together(values, eqn.outvars[0].aval.shape)
     if eqn.primitive.name not in ("argmax", "argmin"):
         return replace(joined, known=known)
-    return replace(joined, between=(0, inputs[0].shape[axes[0]] - 1))
+    # Any of elements that the signal sets one by one may be the largest.
+    first = inputs[0]
+    free = isinstance(first, Value) and first.known is None and intervals.is_free(first)
+    every = free and set(axes) <= moving_axes(first)  # type: ignore[arg-type]
+    return replace(joined, between=Interval(0, first.shape[axes[0]] - 1, every))
 
 
 def cumulative(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:

@@ -23,6 +23,7 @@ from wavedil.receptive_field.tracing.rules.gathering import (
     read_any,
     read_anywhere,
     starts_of,
+    takes_all,
     unless_known,
     varying,
 )
@@ -40,9 +41,9 @@ def dynamic_update_slice(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> S
             None if place is None else np.isin(np.arange(n), np.arange(place[1], place[0] + size))
             for place, n, size in zip(starts, shape, sizes, strict=True)
         ]
-        values += _outside(unless_known(operand, eqn, indices, starts, sizes), covered)
+        values += _outside(unless_known(operand, eqn, indices, starts), covered)
     if isinstance(update, Value):
-        update = unless_known(update, eqn, indices, starts, sizes)
+        update = unless_known(update, eqn, indices, starts)
         for i, place in enumerate(starts):
             if place is None:
                 update = read_anywhere(update, i, shape[i])
@@ -89,6 +90,11 @@ def scatter(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
             updates = updates.because(unknown)
         values.append(_of_updates(eqn, updates, shape, known, window, places))
     if isinstance(indices, Value):
+        # All places count as written to, and by any update.
+        last = max(shape[d] - window[d] for d in range(len(shape)))
+        between = indices.between if takes_all(indices) else None
+        if between is None or between.low > 0 or between.high < last:
+            values = [value.because("scatter at indices from the signal") for value in values]
         values.append(indices.over(*range(len(indices.shape))))
     return either(values, shape)
 

@@ -89,14 +89,15 @@ def reverse(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
 
 def cut(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     """Output j reads start + stride j."""
-    value = _operand(inputs)
+    value = _operand(inputs).released()
+    between = value.between
     starts = eqn.params["start_indices"]
     strides = eqn.params["strides"] or (1,) * len(starts)
     shape = eqn.outvars[0].aval.shape
     for i, (start, stride, size) in enumerate(zip(starts, strides, shape, strict=True)):
         if size != value.shape[i] or start:
             value = value.read(i, affine(size, int(stride), int(start)))
-    return value
+    return replace(value, between=between)
 
 
 def split(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
