@@ -24,6 +24,12 @@ def functions(tmp_path, monkeypatch):
         "    def __call__(self, x):\n"
         "        return jnp.cumsum(2 * x, axis=0)\n"
         "scaled = Scaled()\n"
+        "def broken(x):\n"
+        "    raise RuntimeError('no power\\nat all')\n"
+        "def misspelt(x):\n"
+        "    return x.foo\n"
+        "def missing(x):\n"
+        "    return {}['weights']\n"
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(sys.modules, name, raising=False)
@@ -60,6 +66,15 @@ def test_what_a_functions_outputs_see_is_drawn(capsys, functions, tmp_path):
     assert picture.read_text().startswith("<?xml")
 
 
+def test_a_fault_of_the_tracer_is_not_said_to_be_the_functions(capsys, functions, monkeypatch):
+    def fault(*args, **settings):
+        raise ValueError("axes don't match array")
+
+    monkeypatch.setattr("wavedil.receptive_field.trace", fault)
+    with pytest.raises(ValueError, match="axes don't match"):
+        main(["rf", f"{functions}:smooth", "--input", "1,64,1"])
+
+
 def test_causality_is_an_exit_code(capsys, functions):
     assert main(["rf", f"{functions}:smooth", "--input", "1,64,1", "--check-causal"]) == 0
     assert main(["rf", f"{functions}:ahead", "--input", "1,64,1", "--check-causal"]) == 1
@@ -79,6 +94,11 @@ def test_causality_is_an_exit_code(capsys, functions):
         (["{}:smooth", "--input", "1,64,1", "--dtype", "float64"], "give one of bool, int8"),
         (["{}:smooth", "--input", "1,64,1", "--dtype", ""], "is no type of numbers"),
         (["{}:embedded", "--input", "1,64"], "does not take float32 of shape (1, 64): "),
+        (["{}:broken", "--input", "1,64,1"], "(1, 64, 1): RuntimeError: no power;"),
+        (["{}:misspelt", "--input", "1,64,1"], "AttributeError: "),
+        (["{}:missing", "--input", "1,64,1"], "KeyError: 'weights'"),
+        (["{}:smooth", "--input", "1,-3,1"], "every size at least 1"),
+        (["{}:smooth", "--input", "0,64,1"], "every size at least 1"),
         (["--dtype", "int32"], "is for a function"),
         (["{}:smooth", "--input", "1,64,1", "--kernel-size", "2"], "is what a function says"),
         (["{}:smooth", "--input", "1,64,1", "--tree"], "draws a stack"),

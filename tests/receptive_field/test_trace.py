@@ -226,6 +226,7 @@ def test_any_type_of_number(dtype) -> None:
         (lambda x: x, jnp.ones(()), {}, "single number"),
         (lambda x: x, [1.0, 2.0], {}, "x is list"),
         (lambda x: x, jnp.ones((1, 0, 3)), {}, "holds no samples"),
+        (lambda x: x, jax.ShapeDtypeStruct((1, -3, 1), jnp.float32), {}, "holds no samples"),
         (lambda x: x, X, {"unknown": "none"}, "unknown is 'none'"),
         (lambda x: x.sum(), X, {}, "output has no axis 1"),
         (lambda x: x, X, {"output_time_axis": 5}, "output has no axis 5"),
@@ -324,6 +325,11 @@ def test_a_field_may_be_declared_for_what_runs_elsewhere() -> None:
     assert (field.past, field.future, field.upper_bounds) == (3, 0, ())
     with pytest.raises(UserError, match="stride 2"):
         trace(on_the_host, X, declared={"pure_callback": ReceptiveField.conv(3, stride=2)})
+    with pytest.raises(UserError, match="holds 5, but a field must be a ReceptiveField"):
+        trace(on_the_host, X, declared={"pure_callback": 5})  # type: ignore[dict-item]
+    declared = {"pure_callback": ReceptiveField.conv(3), "pure_calback": ReceptiveField.conv(3)}
+    with pytest.raises(UserError, match=r"'pure_calback', but .* did you mean 'pure_callback'"):
+        trace(on_the_host, X, declared=declared)
 
 
 def test_exchanges_between_devices_on_a_mesh_of_one_leave_all_as_it_is() -> None:

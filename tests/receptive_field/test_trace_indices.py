@@ -12,6 +12,7 @@ from jax import lax
 from wavedil.receptive_field import trace
 
 N = 12
+AT = np.arange(N, dtype=np.float32)
 
 
 def chosen(x: Any, low: int, high: int) -> Any:
@@ -47,6 +48,21 @@ CASES: dict[str, Callable[[Any], Any]] = {
     ),
     "blocks": lambda x: lax.dynamic_slice(x, (4 * chosen(x, 0, 2),), (4,)),
     "anywhere": lambda x: lax.dynamic_slice(x, (x[0].astype(jnp.int32),), (4,)),
+    "one of two": lambda x: lax.dynamic_slice(x, (jnp.clip((x[0] > 2).astype(int), 0, 5),), (4,)),
+    "one of two, as a remainder": lambda x: lax.dynamic_slice(
+        x, (jnp.clip(x[0].astype(jnp.int32) % 2, 0, 5),), (4,)
+    ),
+    "one of a few that rounding leaves": lambda x: x[
+        jnp.clip(9 * jax.nn.sigmoid(x[0]), 2, 8).astype(jnp.int32)
+    ][None],
+    "every second": lambda x: x[2 * chosen(x, 1, 3)][None],
+    "the largest of some": lambda x: lax.dynamic_slice(
+        x, (jnp.argmax(jnp.where(AT < 2, x[0] * (AT - 0.5), -jnp.inf)),), (4,)
+    ),
+    "the largest of equal ones": lambda x: lax.dynamic_slice(
+        x, (jnp.argmax(jnp.broadcast_to(x[0], 6)),), (4,)
+    ),
+    "written to one of a few": lambda x: x.at[chosen(x, 2, 4)].set(x[9]),
     "a counter beyond what was clipped": lambda x: lax.dynamic_slice(
         x, (lax.fori_loop(0, 3, lambda _, i: i + 2, chosen(x, 0, 1)),), (2,)
     ),
@@ -79,6 +95,10 @@ def test_what_is_read_at_an_index_from_the_signal_is_what_some_signal_reads(fn: 
 @pytest.mark.parametrize("name", [name for name in CASES if name[0] == "s" or name[:6] == "update"])
 def test_an_index_that_is_clipped_makes_no_upper_bound(name: str) -> None:
     assert trace(CASES[name], jax.ShapeDtypeStruct((N,), jnp.float32), time_axis=0).exact
+
+
+def test_what_is_true_or_false_is_both() -> None:
+    assert trace(CASES["one of two"], jax.ShapeDtypeStruct((N,), jnp.float32), time_axis=0).exact
 
 
 def test_a_window_that_the_signal_moves_is_as_long_as_it_may_move() -> None:

@@ -33,6 +33,11 @@ def attention(mask: Any) -> Callable[[Any], Any]:
     return fn
 
 
+def penalized(x: Any, by: float = -1e4, mask: Any = CAUSAL) -> Any:
+    """The scores of all pairs, and about -10,000 outside of a mask."""
+    return scores(x) + np.where(mask, 0, by).astype(np.float32)
+
+
 def of_flax(mask: Any) -> Callable[[Any], Any]:
     module = nnx.MultiHeadAttention(
         num_heads=2, in_features=CHANNELS, decode=False, rngs=nnx.Rngs(0)
@@ -95,6 +100,19 @@ CASES: dict[str, Callable[[Any], Any]] = {
         )
         @ x
     ),
+    "mean over a penalty": lambda x: penalized(x).mean(-1)[..., None],
+    "least of a penalty": lambda x: penalized(x).min(-1)[..., None],
+    "squares over a penalty": lambda x: (penalized(x) ** 2).sum(-1)[..., None],
+    "product with a penalty": lambda x: penalized(x) @ x,
+    "a penalty itself": lambda x: penalized(x)[:, :, -1:],
+    "penalty scaled away": lambda x: jax.nn.softmax(penalized(x) / 1e4, -1) @ x,
+    "penalty taken back": lambda x: jax.nn.softmax(penalized(x) + 1e4, -1) @ x,
+    "penalty for all of a row": lambda x: (
+        jax.nn.softmax(penalized(x, mask=CAUSAL & (AT[:, None] != 5)), -1) @ x
+    ),
+    "filled, all of a row": lambda x: (
+        jax.nn.softmax(jnp.where(CAUSAL & (AT[:, None] != 5), scores(x), -1e9), -1) @ x
+    ),
     "multiplied after the softmax": lambda x: (
         (jax.nn.softmax(10 * scores(x), -1) * CAUSAL.astype(np.float32)) @ x
     ),
@@ -106,13 +124,41 @@ CASES: dict[str, Callable[[Any], Any]] = {
     "sparse matrix": lambda x: jnp.einsum("st,btc->bsc", SPARSE, delayed(x) + x),
     "sparse product": lambda x: jnp.sum((x[:, None] + x[:, :, None]) * SPARSE[..., None], 2),
     "permutation": lambda x: PERMUTED @ x,
+    "changed in place at known places": lambda x: x.at[:, AT[::2]].apply(jnp.sin),
+    "padded with a sample": lambda x: lax.pad(x, x[0, 4, 0], ((0, 0, 0), (3, -1, 1), (0, 0, 0))),
+    "a sample around what is known": lambda x: lax.pad(
+        jnp.ones((1, 4, 1)), x[0, 4, 0], ((0, 0, 0), (2, 3, 0), (0, 0, 0))
+    ),
     "sorted by known keys": lambda x: sorted_by_known_keys(x)[1][None, :, None],
     "read at known keys in their order": lambda x: x[:, sorted_by_known_keys(x)[0]],
     "circular filter": lambda x: filtered(x, jnp.fft.rfft(jnp.arange(1.0, 4), N)[:, None]),
+    "spectrum in single precision of a filter with a small tap": lambda x: filtered(
+        x, np.fft.rfft([1, 0, 0, 1e-5], N).astype(np.complex64)[:, None]
+    ),
+    "filters of different gains": lambda x: filtered(
+        x, jnp.fft.rfft(jnp.array([[1, 0], [0, 0], [0, 1e-6]]), N, axis=0)
+    )[..., 1:],
+    "real part of a complex filter": lambda x: (
+        jnp.fft.ifft(
+            jnp.fft.fft(x, axis=1) * np.where(AT < N // 2, 2, 0).astype(np.complex64)[:, None],
+            axis=1,
+        ).real
+    ),
     "square of a filter's spectrum": lambda x: of_spectrum(x, lambda s: s**2),
     "filter's spectrum times itself": lambda x: of_spectrum(x, lambda s: s * s),
     "conjugate of a filter's spectrum": lambda x: of_spectrum(x, jnp.conj),
     "filter's spectrum turned round and halved": lambda x: of_spectrum(x, lambda s: -s / 2),
+    "filter's spectrum, louder": lambda x: of_spectrum(x, lambda s: 2 * s),
+    "spectrum, louder": lambda x: filtered(x, jnp.complex64(2)),
+    "spectrum, louder and transposed": lambda x: jnp.fft.irfft(
+        (jnp.fft.rfft(x, axis=1) * jnp.complex64(2)).swapaxes(1, 2), N
+    ).swapaxes(1, 2),
+    "short-time spectra": lambda x: jnp.abs(
+        jax.scipy.signal.stft(x[0, :, 0], nperseg=4, noverlap=2)[2]
+    ).T[None],
+    "short-time spectra and back": lambda x: jax.scipy.signal.istft(
+        jax.scipy.signal.stft(x[0, :, 0], nperseg=4, noverlap=2)[2], nperseg=4, noverlap=2
+    )[1][None, :, None],
     "filtered by itself": lambda x: filtered(x, jnp.fft.rfft(x**2, axis=1)),
     "upper triangular": lambda x: jax.scipy.linalg.solve_triangular(LOWER.T, x[0])[None],
     "transposed triangular": lambda x: jax.scipy.linalg.solve_triangular(
@@ -138,6 +184,34 @@ CASES: dict[str, Callable[[Any], Any]] = {
         40,
     ),
 }
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        lambda x: jax.nn.softmax(penalized(x), -1),
+        lambda x: jax.nn.softmax(penalized(x, -1e9) / 8, -1),
+        lambda x: jax.nn.softmax(penalized(x) + 0.1 * AT[:, None].astype(np.float32), -1),
+        lambda x: jax.nn.softmax(penalized(x, -1e9).astype(jnp.float16), -1).astype(np.float32),
+        lambda x: jax.nn.sigmoid(penalized(x)),
+        lambda x: jax.nn.relu(penalized(x)),
+    ],
+    ids=["softmax", "scaled", "shifted", "half precision", "sigmoid", "relu"],
+)
+def test_a_penalty_hides_what_nothing_is_left_of(weights: Callable[[Any], Any]) -> None:
+    field = trace(lambda x: weights(x) @ x, jax.ShapeDtypeStruct((1, N, CHANNELS), jnp.float32))
+    assert field.exact and field.causal
+    assert field.inputs(N - 1) == (*range(N),)
+
+
+@pytest.mark.parametrize("gain", [1e-6, 1e-9])
+def test_a_tap_of_a_filter_is_seen_however_small(gain: float) -> None:
+    def fn(x: Any) -> Any:
+        response = jnp.fft.rfft(jnp.array([[1.0], [0], [0], [gain]]), 2 * N, axis=0)
+        return jnp.fft.irfft(jnp.fft.rfft(x, 2 * N, axis=1) * response, 2 * N, axis=1)[:, :N]
+
+    field = trace(fn, jax.ShapeDtypeStruct((1, N, CHANNELS), jnp.float32))
+    assert field.taps == (-3, 0) and field.exact
 
 
 @pytest.mark.parametrize("fn", CASES.values(), ids=CASES)

@@ -157,6 +157,73 @@ def test_a_loop_too_long_to_follow_is_judged_by_a_shorter_one() -> None:
     assert any("scatter at indices" in bound for bound in field.upper_bounds)
 
 
+def ahead(x: Any, by: int) -> Any:
+    return jnp.pad(x, ((0, 0), (0, by), (0, 0)))[:, by:]
+
+
+def window_attention(x: Any) -> Any:
+    at = jnp.arange(x.shape[1])
+    late = at[:, None] - at
+    scores = jnp.where((late >= 0) & (late < 64), x @ x.swapaxes(1, 2), -jnp.inf)
+    return jax.nn.softmax(scores, -1) @ x
+
+
+HIDDEN: dict[str, tuple[Any, ...]] = {
+    "a copy from ahead": (lambda x: written_in_place(x) + ahead(x, 200), 16000, 200),
+    "a convolution behind it": (
+        lambda x: lax.conv_general_dilated(
+            written_in_place(x), jnp.ones((2, 1, 1)), (1,), [(0, 512)], rhs_dilation=(512,),
+            dimension_numbers=("NHC", "HIO", "NHC"),
+        ), 16000, 512,
+    ),
+    "known places behind it": (
+        lambda x: jnp.take(
+            written_in_place(x), jnp.arange(x.shape[1]) + 300, axis=1, mode="fill", fill_value=0
+        ), 16000, 300,
+    ),
+    "turned round by less than it is long": (
+        lambda x: jnp.roll(written_in_place(x), -300, 1), 16000, 300,
+    ),
+    "as many steps ahead": (
+        lambda x: lax.fori_loop(0, 50, lambda i, y: ahead(y, 9), written_in_place(x)), 16000, 450,
+    ),
+    "ahead of attention that is too long": (
+        lambda x: window_attention(x) + ahead(x, 3000), 16000, 3000,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", HIDDEN.values(), ids=HIDDEN)
+def test_what_the_end_of_a_shorter_signal_hides_is_seen(case: tuple[Any, ...]) -> None:
+    fn, num_samples, future = case
+    field = trace(fn, spec(num_samples))
+    assert field.future >= future and not field.causal, str(field)
+    assert field.past >= (63 if fn is HIDDEN["ahead of attention that is too long"][0] else INF)
+
+
+def test_attention_over_a_long_signal_is_judged_by_a_shorter_one() -> None:
+    field = trace(window_attention, spec(16000))
+    assert (field.past, field.future, field.causal) == (63, 0, True)
+
+
+def two_combs(x: Any) -> Any:
+    """y[t] = x[t] + y[t - 3], and z[t] = y[t] + z[t - 5]."""
+
+    def step(carry: Any, sample: Any) -> Any:
+        a, b = carry
+        y = sample + a[0]
+        z = y + b[0]
+        return (jnp.append(a[1:], y), jnp.append(b[1:], z)), z
+
+    return lax.scan(step, (jnp.zeros(3), jnp.zeros(5)), x[0, :, 0])[1][None, :, None]
+
+
+def test_a_recurrence_whose_increments_do_not_settle_grows_with_the_signal() -> None:
+    field = trace(two_combs, spec(100))
+    assert (field.past, field.future, field.causal) == (INF, 0, True)
+    assert any("do not settle" in bound for bound in field.upper_bounds)
+
+
 def ring(x: Any) -> Any:
     def step(carry: Any, sample: Any) -> Any:
         buffer, i = carry

@@ -47,16 +47,8 @@ def report(options: FunctionOptions) -> int:
 
     function = _imported(options.name)
     x = jax.ShapeDtypeStruct(_shape(options.shape), _dtype(options.dtype))
-    try:
-        traced = trace(function, x, time_axis=options.time_axis)
-    except UserError:
-        raise
-    except (TypeError, ValueError) as error:
-        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise UserError(
-            f"{options.name} does not take {options.dtype} of shape {x.shape}: {first}; "
-            "give what it takes by --input and --dtype"
-        ) from error
+    _require_taken(function, x, options)
+    traced = trace(function, x, time_axis=options.time_axis)
     fields = {"traced": traced}
     if options.probe:
         fields["probed"] = _probed(function, x, options.time_axis, traced)
@@ -87,9 +79,9 @@ def _imported(name: str) -> Any:
         sys.path.insert(0, "")
     try:
         found: Any = importlib.import_module(module)
-    except ImportError as error:
+    except Exception as error:  # whatever the module does while it is imported
         raise UserError(
-            f"cannot import {module}: {error}; run this where `python -c 'import {module}'` works"
+            f"cannot import {module}: {_first_line(error)}; run this where `python -c 'import {module}'` works"
         ) from error
     for attribute in path.split("."):
         if not hasattr(found, attribute):
@@ -102,13 +94,48 @@ def _imported(name: str) -> Any:
     return found
 
 
+def _require_taken(function: Any, x: Any, options: FunctionOptions) -> None:
+    """Raises UserError where the function itself fails; what fails afterwards is no fault of its own."""
+    import jax
+
+    from wavedil.receptive_field.arguments import pure
+
+    # `trace` has words of its own for some of JAX's errors.
+    worded = (
+        jax.errors.ConcretizationTypeError,
+        jax.errors.NonConcreteBooleanIndexError,
+        jax.errors.UnexpectedTracerError,
+    )
+    try:
+        jax.eval_shape(pure(function), x)
+    except (UserError, *worded):
+        return
+    except Exception as error:
+        raise UserError(
+            f"{options.name} does not take {options.dtype} of shape {x.shape}: {_first_line(error)}; "
+            "give what it takes by --input and --dtype"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    """What an error says first; its kind too, where that is not that a type or a value is wrong."""
+    lines = str(error).strip().splitlines()
+    kind = type(error).__name__
+    if isinstance(error, (TypeError, ValueError, ImportError)) and lines:
+        return lines[0]
+    return ": ".join([kind, *lines[:1]])
+
+
 def _shape(text: str) -> tuple[int, ...]:
     try:
-        return tuple(int(size) for size in text.replace(" ", "").rstrip(",").split(","))
+        shape = tuple(int(size) for size in text.replace(" ", "").rstrip(",").split(","))
     except ValueError:
         raise UserError(
             f"input {text!r} is no shape; write its sizes with commas, such as 1,16000,1"
         ) from None
+    if min(shape) < 1:
+        raise UserError(f"input {text!r} holds no samples; make every size at least 1")
+    return shape
 
 
 def _dtype(name: str) -> Any:

@@ -188,6 +188,8 @@ def _fft(params: Any, array: np.ndarray) -> np.ndarray:
         params["fft_type"].name, np.fft.irfftn
     )
     lengths = params["fft_lengths"]
+    # In double precision, and left so: it tells small taps of a filter from rounding.
+    array = array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
     return function(array, lengths, tuple(range(array.ndim - len(lengths), array.ndim)))
 
 

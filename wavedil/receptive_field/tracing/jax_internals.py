@@ -39,6 +39,14 @@ def inner_jaxprs(eqn: Any) -> Iterable[Any]:
     return jaxprs_in_params(eqn.params) if function is None else [opened(function)[0]]
 
 
+def primitive_names(jaxpr: Any) -> set[str]:
+    """The primitives of a function, and of all that it calls."""
+    names = set()
+    for eqn in opened(jaxpr)[0].eqns:
+        names |= {eqn.primitive.name, *(n for j in inner_jaxprs(eqn) for n in primitive_names(j))}
+    return names
+
+
 def opened(jaxpr: Any) -> tuple[Any, list[Any]]:
     """A jaxpr and the values of its constants."""
     return getattr(jaxpr, "jaxpr", jaxpr), getattr(jaxpr, "consts", [])

@@ -1,12 +1,12 @@
 """`trace`: from a function and the shape of its input to the field of its output."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any, get_args
 
 import jax
 
-from wavedil.errors import UserError
+from wavedil.errors import UserError, suggestion
 from wavedil.receptive_field.arguments import Function, output_axes, pure, require_axis
 from wavedil.receptive_field.arithmetic import ReceptiveField
 from wavedil.receptive_field.tracing.answer.field import TracedField
@@ -19,7 +19,8 @@ from wavedil.receptive_field.tracing.domain.sets import ZERO
 from wavedil.receptive_field.tracing.domain.terms import Term
 from wavedil.receptive_field.tracing.domain.value import Value, union_of
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen, Unknown
-from wavedil.receptive_field.tracing.rules import LOOKING_AT_KNOWN, RULES, control
+from wavedil.receptive_field.tracing.jax_internals import primitive_names
+from wavedil.receptive_field.tracing.rules import LOOKING_AT_KNOWN, RULES, control, intervals
 
 
 def trace(
@@ -41,7 +42,7 @@ def trace(
     What counts is structure, not magnitude: x - x and 0 * x see x. Both cases of a `where` are
     seen, unless the mask is known without the signal; then only the one that is chosen. A known
     mask of two axes is followed as it is written in attention: in `where`, added (a number of
-    -10,000 or less counts as minus infinity), or multiplied; what it hides is not seen. So are known
+    -10,000 or less counts as minus infinity for a softmax), or multiplied; what it hides is not seen. So are known
     matrices by their nonzeros, and products of Fourier transforms by the taps of the filter.
 
     Every step that may say more than is seen, and never less, marks what it makes, and whatever is
@@ -85,7 +86,7 @@ def trace(
         raise UserError(f"unknown is {unknown!r}; use 'error' or 'all'")
     spec = _spec(x)
     axis = require_axis(time_axis, spec.shape, "time_axis", "x")
-    if 0 in spec.shape:
+    if any(size < 1 for size in spec.shape):
         raise UserError(
             f"x has shape {spec.shape}, which holds no samples; make every size at least 1"
         )
@@ -103,7 +104,17 @@ def trace(
             return None
 
     reading = _read(fn, spec, axis, output_axis, unknown, rules)
+    _require_used(declared, primitive_names(reading.program))
     return TracedField.of(reading, summary(reading, at_length))
+
+
+def _require_used(declared: Mapping[str, ReceptiveField], names: Collection[str]) -> None:
+    for name in declared:
+        if name not in names:
+            raise UserError(
+                f"a field is declared for {name!r}, but the function has no primitive of this name; "
+                f"{suggestion(name, sorted(names))}"
+            )
 
 
 def _read(
@@ -117,10 +128,10 @@ def _read(
     jaxpr, shapes = _jaxpr(fn, spec)
     axes = output_axes(shapes, output_axis)
     tracer = Interpreter(spec.shape[axis], rules, unknown, LOOKING_AT_KNOWN)
-    outputs = tracer.run_closed(jaxpr, [_signal(spec.shape, axis)])
+    outputs = tracer.run_closed(jaxpr, [_signal(spec, axis)])
     num_outputs = jax.tree.leaves(shapes)[0].shape[axes[0]]
     terms = _along_time(outputs, axes, num_outputs)
-    return Reading.of(spec.shape[axis], num_outputs, terms)
+    return Reading.of(spec.shape[axis], num_outputs, terms, jaxpr)
 
 
 def _spec(x: Any) -> jax.ShapeDtypeStruct:
@@ -158,15 +169,16 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0]
 
 
-def _signal(shape: tuple[int, ...], time_axis: int) -> Value:
+def _signal(spec: jax.ShapeDtypeStruct, time_axis: int) -> Value:
     """The input: index t of the axis of time sees input t."""
-    axes = new_axes(shape)
-    size = shape[time_axis]
+    axes = new_axes(spec.shape)
+    size = spec.shape[time_axis]
     # The rule holds before and after the signal too, so that it has no borders of its own; the window
     # (0, size) says which inputs there are.
     identity = AxisMap(size, (Piece(-INFINITY, INFINITY, Formula(1, 1, (ZERO,))),))
     maps = {factor.id: identity for factor in axes[time_axis]}
-    return Value(axes, (Term(maps, ZERO, (0, size)),))
+    between = intervals.of_type(spec.dtype, every=True)
+    return Value(axes, (Term(maps, ZERO, (0, size)),), between=between)
 
 
 def _along_time(outputs: list[Seen], axes: list[int], num_outputs: int) -> list[Term]:

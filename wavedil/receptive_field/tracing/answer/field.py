@@ -138,8 +138,9 @@ class TracedField:
         of 24 inputs that are the even samples and then the odd ones have no stride of 2.
         """
         return not any(
-            self._sees_future(piece, window)
-            for seen, window in self._summary.judged.parts
+            self._sees_future(piece, window, reading.num_outputs)
+            for reading in self._summary.judged
+            for seen, window in reading.parts
             for piece in seen.pieces
         )
 
@@ -185,8 +186,8 @@ class TracedField:
             )
         return self._summary.phases
 
-    def _sees_future(self, piece: Piece, window: tuple[int, int]) -> bool:
-        low, high = max(piece.low, 0), min(piece.high, self._summary.judged.num_outputs)
+    def _sees_future(self, piece: Piece, window: tuple[int, int], num_outputs: int) -> bool:
+        low, high = max(piece.low, 0), min(piece.high, num_outputs)
         f = piece.formula
         if low >= high:
             return False

@@ -2,9 +2,9 @@
 
 import functools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import cast
+from typing import Any, cast
 
 from wavedil.receptive_field.arithmetic import own_input, shortest_cycle
 from wavedil.receptive_field.tracing.answer.interior import (
@@ -36,6 +36,8 @@ class Reading:
       parts: Maps from outputs to inputs, and the inputs that there are; their union is meant.
       grows: Whether a rule knows that the field grows with the signal, into the past and into the future.
       upper_bounds: The places where the answer may be more than is seen.
+      certain: Those of the parts that are what is seen, no more.
+      program: The function's jaxpr at this length.
     """
 
     num_inputs: int
@@ -43,9 +45,13 @@ class Reading:
     parts: tuple[Part, ...]
     grows: tuple[bool, bool] = (False, False)
     upper_bounds: tuple[str, ...] = ()
+    certain: tuple[Part, ...] = ()
+    program: Any = field(default=None, repr=False, compare=False)
 
     @classmethod
-    def of(cls, num_inputs: int, num_outputs: int, terms: Sequence[Term]) -> "Reading":
+    def of(
+        cls, num_inputs: int, num_outputs: int, terms: Sequence[Term], program: Any = None
+    ) -> "Reading":
         """The reading of terms over no factor but output time."""
         parts = []
         for term in terms:
@@ -55,7 +61,15 @@ class Reading:
             parts.append((maps[0].plus_set(term.base) if maps else constant, term.window))
         grows = (any(t.grows[0] for t in terms), any(t.grows[1] for t in terms))
         bounds = sorted({f"{w.what}{w.line or ''}" for term in terms for w in term.widened})
-        return cls(num_inputs, num_outputs, tuple(parts), grows, tuple(bounds))
+        certain = (part for term, part in zip(terms, parts, strict=True) if not term.widened)
+        return cls(
+            num_inputs, num_outputs, tuple(parts), grows, tuple(bounds), tuple(certain), program
+        )
+
+    @property
+    def without_bounds(self) -> "Reading":
+        """The reading of the parts alone that are what is seen."""
+        return replace(self, parts=self.certain, grows=(False, False), upper_bounds=())
 
     def inputs(self, t: int) -> Set:
         """The inputs that output t sees."""

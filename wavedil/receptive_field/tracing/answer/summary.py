@@ -16,12 +16,15 @@ from fractions import Fraction
 from wavedil.receptive_field.arithmetic import own_input
 from wavedil.receptive_field.taps import Taps
 from wavedil.receptive_field.tracing.answer.interior import following
+from wavedil.receptive_field.tracing.answer.likeness import reach
 from wavedil.receptive_field.tracing.answer.reading import Phases, Reading, Sides, ends
 from wavedil.receptive_field.tracing.domain.sets import Set, shifted, within
 
 # A multiple of it has the same remainder for most strides, on which "same" padding depends.
 _COMMON_MULTIPLE = 180
 _SMALL_MULTIPLE = 30
+# Samples may be moved over so much of a shorter signal that stands for a longer one.
+_MOST_MOVED = 0.5
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ class Summary:
       extents: How far before and after input `stride t` outputs see, where that is bounded.
       phases: The offsets of outputs 0, 1, ... up to where they repeat; None if there are none in common.
       interior: The outputs that follow the rule.
-      judged: The signal that says it: a shorter one where this one is read as an upper bound.
+      judged: The readings that say what outputs see: where this signal's is an upper bound, a shorter one's, and
+        of this one what is no bound.
     """
 
     stride: Fraction
@@ -42,28 +46,34 @@ class Summary:
     extents: Sides
     phases: Phases | None
     interior: range
-    judged: Reading
+    judged: tuple[Reading, ...]
 
 
 def summary(reading: Reading, at_length: Callable[[int], Reading | None]) -> Summary:
     """Judges a signal, and a longer one if need be, which `at_length` reads if the function takes its length."""
     if not reading.parts:
         stride = Fraction(reading.num_inputs, reading.num_outputs)
-        return Summary(stride, (False, False), (0, 0), (None,), range(reading.num_outputs), reading)
+        return Summary(
+            stride, (False, False), (0, 0), (None,), range(reading.num_outputs), (reading,)
+        )
     # An upper bound may be a matter of length: loops and masks are read exactly up to a size. A shorter
-    # signal that is read with fewer bounds answers for this one.
+    # signal that is read with fewer bounds answers for this one, where its ends hide nothing.
     for length in _shorter_than(reading) if reading.upper_bounds else ():
         shorter = at_length(length)
         fewer = shorter and len(shorter.upper_bounds) < len(reading.upper_bounds)
-        if shorter is not None and shorter.parts and fewer:
-            return _stretched(summary(shorter, at_length), shorter, reading)
+        if shorter is not None and shorter.parts and fewer and _stands_for(shorter, reading):
+            found = summary(shorter, at_length)
+            if _holds(found, reading):
+                return _stretched(found, shorter, reading)
     if reading.sure:
         return _ruled(reading, reading, reading.phases, reading.grows)
     # The middle of this signal does not show enough. A longer one does, unless the function does not
     # take it, or it is read less exactly.
     longer = at_length(_longer_than(reading))
-    if longer is None or not longer.parts or set(longer.upper_bounds) - set(reading.upper_bounds):
+    if longer is None or not longer.parts:
         return _alone(reading)
+    if set(longer.upper_bounds) - set(reading.upper_bounds):
+        return _alone(reading, may_grow=True)
     return _beside(reading, longer)
 
 
@@ -87,11 +97,30 @@ def _shorter_than(reading: Reading) -> Iterator[int]:
             yield length
 
 
+def _stands_for(shorter: Reading, reading: Reading) -> bool:
+    """Whether the function does the same to a shorter signal, and moves no sample over much of it."""
+    lengths = reading.num_inputs, shorter.num_inputs
+    return reach(reading.program, shorter.program, lengths) <= _MOST_MOVED
+
+
+def _holds(found: Summary, reading: Reading) -> bool:
+    """Whether what a shorter signal says holds all that is no bound in this one."""
+    certain = reading.without_bounds
+    if not certain.parts:
+        return True
+    extents = zip(certain.extents(found.stride), found.extents, found.unbounded, strict=True)
+    return all(unbounded or far <= most for far, most, unbounded in extents)
+
+
 def _stretched(shorter: Summary, source: Reading, reading: Reading) -> Summary:
     """The summary of a shorter signal that is read exactly, for a longer one that is not: borders stay as wide."""
     after = source.num_outputs - shorter.interior.stop
     inside = range(shorter.interior.start, reading.num_outputs - after)
-    return replace(shorter, interior=inside if shorter.interior else range(0))
+    return replace(
+        shorter,
+        interior=inside if shorter.interior else range(0),
+        judged=(*shorter.judged, reading.without_bounds),
+    )
 
 
 def _beside(reading: Reading, longer: Reading) -> Summary:
@@ -128,14 +157,20 @@ def _clock(reading: Reading, longer: Reading) -> Fraction:
     return Fraction(longer.num_inputs - reading.num_inputs, more)
 
 
-def _alone(reading: Reading) -> Summary:
-    """The function takes no other length: what most outputs follow stands.
+def _alone(reading: Reading, may_grow: bool = False) -> Summary:
+    """No other length says more, for the function takes none: what most outputs follow stands.
 
-    Where they follow nothing, a side that spans more than half of the signal is taken to grow with it.
+    Where they follow nothing, or may see more of a signal that is longer, a side that spans more than half of the
+    signal is taken to grow with it.
     """
     stride = Fraction(reading.num_inputs, reading.num_outputs)
     if reading.regular and (reading.stride == stride or all(reading.reached)):
-        return _ruled(reading, reading, reading.phases, reading.grows)
+        sides = zip(reading.grows, reading.reached, ends(reading.phases), strict=True)
+        past, future = (
+            grows or (may_grow and not reached and 2 * far > reading.num_inputs)
+            for grows, reached, far in sides
+        )
+        return _ruled(reading, reading, reading.phases, (past, future))
     past, future = (2 * far > reading.num_inputs for far in reading.extents(stride))
     return _unruled(reading, stride, (past, future))
 
@@ -154,7 +189,7 @@ def _ruled(
             return shifted(phases[t % len(phases)], own_input(stride, t))
 
         inside = _following(reading, expected)
-    return Summary(stride, unbounded, ends(phases), phases, inside, reading)
+    return Summary(stride, unbounded, ends(phases), phases, inside, (reading,))
 
 
 def _unruled(reading: Reading, stride: Fraction, grown: tuple[bool, bool]) -> Summary:
@@ -173,7 +208,7 @@ def _unruled(reading: Reading, stride: Fraction, grown: tuple[bool, bool]) -> Su
     inside = reading.run if most and any(unbounded) else range(0)
     if not inside and any(unbounded):
         inside = _following(reading, expected)
-    return Summary(stride, unbounded, (past, future), None, inside, reading)
+    return Summary(stride, unbounded, (past, future), None, inside, (reading,))
 
 
 def _following(reading: Reading, expected: Callable[[int], Set]) -> range:

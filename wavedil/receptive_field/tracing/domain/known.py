@@ -8,6 +8,9 @@ Such an element sees nothing, and a product with a zero lets nothing through. So
     weights @ values          so query q reads the values of the keys of row q of the mask alone
 
 sees what the mask lets it see: the sum over keys is a composition with the relation query -> keys.
+
+With -10,000 added in place of minus infinity the elements outside are only about that number, and see the signal. An
+exponential makes 0 of them all the same, and a maximum passes them over; a mean, say, sees them.
 """
 
 from dataclasses import dataclass
@@ -23,6 +26,8 @@ from wavedil.receptive_field.tracing.evaluation import compact
 # A number of this or less that is added to a score, or stands for one, counts as minus infinity: -10,000 is the
 # smallest in use, for half precision.
 MINUS_INFINITY = -1e4
+# So much of it must be left after scores have been scaled and shifted: exp(-1000) is 0 in double precision too.
+_STILL_LOW = -1e3
 # A relation of more rows than these that follow no formula is none.
 _MAX_ROWS = 512
 _MAX_PERIOD = 64
@@ -35,10 +40,17 @@ class Known:
     Attributes:
       live: Of the array's rank, with size 1 along the axes that do not matter.
       number: What all other elements are.
+      about: Whether they are only about that number, which counts as minus infinity, and do see what the terms say.
     """
 
     live: np.ndarray
     number: float
+    about: bool = False
+
+    @property
+    def low(self) -> bool:
+        """Whether the number, and something of the signal added to it, counts as minus infinity."""
+        return self.number <= (_STILL_LOW if self.about else MINUS_INFINITY)
 
 
 def varying_axes(array: np.ndarray) -> list[int]:

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,7 +23,13 @@ from wavedil.receptive_field.tracing.domain.known import Known, mask, shortest, 
 from wavedil.receptive_field.tracing.domain.sets import plus
 from wavedil.receptive_field.tracing.domain.terms import Term, tidied, united
 
-Interval = tuple[float, float]
+
+class Interval(NamedTuple):
+    """Two numbers, and whether every one between them is taken, for some signal."""
+
+    low: float
+    high: float
+    every: bool = False
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class Value:
 
     Attributes:
       spectrum: What a Fourier transform is of.
-      between: Two numbers between which all elements lie, whatever the signal; None where no rule says so.
+      between: Between which numbers all elements lie, whatever the signal; None where no rule says so.
     """
 
     axes: Axes
@@ -57,9 +64,15 @@ class Value:
         return replace(self, terms=tuple(term.because(what) for term in self.terms))
 
     def released(self) -> "Value":
-        """The same array, whose terms say all; a mask of several axes cannot be said and makes an upper bound."""
+        """The same array, whose terms say all; a mask of several axes cannot be said and makes an upper bound.
+
+        So does one of elements that see something: the terms may have been said to hide what they see.
+        """
         if self.known is None:
             return self
+        if self.known.about:
+            alone = Value(self.axes, self.terms)
+            return alone.because("numbers that count as minus infinity for a softmax alone")
         live, alone = shortest(self.known.live), Value(self.axes, self.terms)
         varying = varying_axes(live)
         if len(varying) > 1:
@@ -67,6 +80,11 @@ class Value:
         if not varying:
             return alone if live.all() else Value(self.axes, ())
         return alone.restricted(varying[0], mask(live.reshape(-1)))
+
+    @property
+    def exactly_known(self) -> "Value":
+        """The same array, without numbers of which it is known only about what they are."""
+        return self.released() if self.known is not None and self.known.about else self
 
     def single(self, *which: int) -> "Value":
         """The same array, with no more than one factor to each of these axes."""

@@ -15,11 +15,11 @@ from wavedil.receptive_field.tracing.rules import (
     windows,
 )
 
-# Primitives whose rules look at the numbers that are known of a value.
+# Primitives whose rules look at the numbers that are known of a value, or between which it lies.
 LOOKING_AT_KNOWN = {
     *CALLS,
     *elementwise.RULES,
-    *"broadcast_in_dim dot_general reshape select_n squeeze transpose".split(),
+    *"broadcast_in_dim dot_general reshape select_n slice squeeze transpose".split(),
     *"reduce_sum reduce_max reduce_min reduce_prod reduce_and reduce_or argmax argmin".split(),
 } - {"optimization_barrier"}
 

@@ -32,6 +32,10 @@ def expanded(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
 
 def declared(field: ReceptiveField) -> Rule:
     """The rule of a primitive whose field is given: along every axis along which its inputs see different times."""
+    if not isinstance(field, ReceptiveField):
+        raise UserError(
+            f"declared holds {field!r}, but a field must be a ReceptiveField; use ReceptiveField(past=3, future=0)"
+        )
     if field.stride != 1:
         raise UserError(
             f"a declared field has stride {field.stride}, but only stride 1 can be declared"

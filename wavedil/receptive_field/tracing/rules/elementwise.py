@@ -8,7 +8,7 @@ import numpy as np
 
 from wavedil.receptive_field.tracing.constants import Constant
 from wavedil.receptive_field.tracing.domain.axes import Axes, Axis, new_axes, new_axis
-from wavedil.receptive_field.tracing.domain.known import MINUS_INFINITY, Known, mask
+from wavedil.receptive_field.tracing.domain.known import Known, mask
 from wavedil.receptive_field.tracing.domain.value import Value, union_of
 from wavedil.receptive_field.tracing.evaluation import compact
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen, released
@@ -148,13 +148,13 @@ def _masked(eqn: Any, inputs: list[Seen]) -> Seen | None:
         return Constant(value.shape, None)
     fill = other.number if isinstance(other, Constant) else None
     number = float("nan") if fill is None else float(fill)
-    if value.known is not None:
-        equal = number == value.known.number
-        if equal or max(number, value.known.number) <= MINUS_INFINITY:
-            live = live & value.known.live
-        else:
+    filled = Known(live, number)
+    if value.known is not None and bool((live & ~value.known.live).any()):
+        both = masking.joined([filled, value.known])
+        if both is None:
             value = value.released()
-    return replace(value, known=Known(live, number), between=None)
+        filled = both or filled
+    return replace(value, known=filled, between=None)
 
 
 def _where(value: Value, chosen: np.ndarray) -> Value | None:

@@ -185,6 +185,7 @@ def _regular(term: Term, trip: int, num_inputs: int) -> Term | None:
         )
     first = term.base.first if term.base.first > 0 else term.base.first - num_inputs
     last = term.base.last if term.base.last <= 0 else term.base.last + num_inputs
+    term = term.growing(past=first < term.base.first, future=last > term.base.last)
     return tidied(replace(term, maps=maps, base=Taps.between(first, last)))
 
 

@@ -3,7 +3,8 @@
     inverse(transform(x padded) * transform(kernel padded))      output t sees x at t - lag, for every lag of the kernel
 
 A spectrum remembers the signal that it is of and what it has been multiplied with; the inverse transform of that is
-the kernel, up to rounding. Every other inverse is said to see all.
+the kernel, up to rounding: of single precision where the program gives the spectrum, else of double. Every other
+inverse is said to see all.
 """
 
 from dataclasses import replace
@@ -19,9 +20,9 @@ from wavedil.receptive_field.tracing.evaluation import MAX_ELEMENTS
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.rules.reduction import mixed
 
-# A transform rounds by about so many units of precision of its largest number; taps of a kernel that ends stand
-# out from that by another factor.
-_ROUNDING = 64 * np.finfo(np.float32).eps
+# Rounding of a spectrum puts about one unit of precision into every lag, of the kernel's norm over the square root of
+# the length; here are some. Taps of a kernel that ends stand out from that by another factor.
+_ROUNDING = 8
 _STANDS_OUT = 100
 
 
@@ -52,29 +53,44 @@ def _filtered(spectrum: Spectrum, length: int) -> Value | None:
     if not (half or response.shape[axis] == length) or response.size > MAX_ELEMENTS:
         return None
     inverse = np.fft.irfft if half else np.fft.ifft
-    kernel = np.abs(inverse(response, length, axis=axis))
-    kernel = np.moveaxis(kernel, axis, 0).reshape(length, -1).max(1)
-    rounding = kernel.max() * _ROUNDING
-    lags = np.flatnonzero(kernel > rounding)
-    # A kernel that decays has taps below rounding: up to half of the circle, where the other half is free.
-    ends = bool((kernel[lags] > _STANDS_OUT * rounding).all())
-    if not ends:
-        free = lags.max() < length // 2
-        lags = np.arange(length // 2 if free else length)
+    kernel = np.moveaxis(inverse(response, length, axis=axis), axis, 0).reshape(length, -1)
+    # Each channel has its own gain, and so its own rounding.
+    rounding = _ROUNDING * np.finfo(response.dtype).eps * np.linalg.norm(kernel, axis=0)
+    taps = np.abs(kernel) > rounding / np.sqrt(length)
+    if not taps.any():
+        return None
+    reason = None
+    lags = np.flatnonzero(taps.any(1))
+    if not (taps <= (np.abs(kernel) > _STANDS_OUT * rounding / np.sqrt(length))).all():
+        # A kernel that decays has taps below rounding: up to half of the circle, where the other half is free.
+        reason = "a filter whose taps fall below rounding"
+        lags = np.arange(length // 2 if lags.max() < length // 2 else length)
+    elif (taps != taps[:, :1]).any():
+        reason = "a filter of other taps in other channels"
+    elif (parts := _real_and_imaginary(kernel, rounding / np.sqrt(length))) is not None:
+        reason = parts
     # A lag is read back from where it is, or from the other end of the circle.
     tapped = np.zeros(length, bool)
     tapped[-lags] = True
     back = of_bits(0, int.from_bytes(np.packbits(tapped, bitorder="little").tobytes(), "little"))
-    parts = [
+    reads = [
         spectrum.signal.read(axis, AxisMap.of(length, 1, [shifted(back, by)]))
         for by in (-length, 0)
     ]
-    value = union_of([part.each(lambda term: [trimmed(term)]) for part in parts])
+    value = union_of([part.each(lambda term: [trimmed(term)]) for part in reads])
     past = lags.max() if lags.max() < length else 0
     grows = bool(2 * past >= length - 2)
     terms = tuple(term.growing(past=grows, future=False) for term in value.terms)
     value = Value(value.axes, terms)
-    return value if ends else value.because("a filter whose taps fall below rounding")
+    return value if reason is None else value.because(reason)
+
+
+def _real_and_imaginary(kernel: np.ndarray, rounding: np.ndarray) -> str | None:
+    """Why the real part of what is filtered may see less than all of it: the kernel's real part has fewer taps."""
+    real, imaginary = np.abs(kernel.real) > rounding, np.abs(kernel.imag) > rounding
+    if not imaginary.any() or (real == imaginary).all():
+        return None
+    return "a filter whose real and imaginary parts have different taps"
 
 
 RULES: dict[str, Rule] = {"fft": transform}

@@ -11,20 +11,23 @@ from wavedil.receptive_field.tracing.constants import Constant
 from wavedil.receptive_field.tracing.domain.axes import Axis, Factor, new_axes, new_axis
 from wavedil.receptive_field.tracing.domain.axis_map import AxisMap
 from wavedil.receptive_field.tracing.domain.terms import Term, united
-from wavedil.receptive_field.tracing.domain.value import Interval, Value, union_of, with_axis
+from wavedil.receptive_field.tracing.domain.value import Value, union_of, with_axis
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.rules.elementwise import either
 from wavedil.receptive_field.tracing.rules.relations import listed
 
+# The first and the last start of a slice.
+Starts = tuple[int, int]
 
-def starts_of(index: Seen, size: int, num_read: int) -> Interval | None:
+
+def starts_of(index: Seen, size: int, num_read: int) -> Starts | None:
     """The first and the last start that a slice may have, as JAX clamps it; None where the one start is not known."""
     last = size - num_read
     # A slice of all there is can start nowhere else.
     if last == 0:
         return 0, 0
     if isinstance(index, Value):
-        first_and_last = index.between or (0, last)
+        first_and_last = index.between[:2] if index.between else (0, last)
     elif index.numpy is None:
         return None
     else:
@@ -41,7 +44,7 @@ def dynamic_slice(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     sizes = value.shape
     starts = [starts_of(*triple) for triple in zip(indices, sizes, shape, strict=True)]
     if isinstance(value, Value):
-        value = unless_known(value, eqn, indices, starts, shape)
+        value = unless_known(value, eqn, indices, starts)
         for i, place in enumerate(starts):
             if place is None:
                 value = read_anywhere(value, i, shape[i])
@@ -51,25 +54,29 @@ def dynamic_slice(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     return either([*values, *deciding(indices, starts)], shape)
 
 
-def from_any(starts: Interval, size: int) -> AxisMap:
+def from_any(starts: Starts, size: int) -> AxisMap:
     """Output j reads start + j of every start."""
-    return AxisMap.of(size, 1, [Taps.between(*map(int, starts))])
+    return AxisMap.of(size, 1, [Taps.between(*starts)])
 
 
 def unless_known(
     value: Value,
     eqn: Any,
     indices: Sequence[Seen],
-    starts: Sequence[Interval | None],
-    sizes: Sequence[int],
+    starts: Sequence[Starts | None],
 ) -> Value:
     """An upper bound for a slice whose place is one that is not known, or may be one of a few that are not known."""
-    for index, place, size in zip(indices, starts, sizes, strict=True):
+    for index, place in zip(indices, starts, strict=True):
         if place is None:
             return value.because(f"{eqn.primitive.name} at an index that is not known here")
-        if place[0] < place[1] and size > 1 and isinstance(index, Value) and not index.between:
+        if place[0] < place[1] and isinstance(index, Value) and not takes_all(index):
             return value.because(f"{eqn.primitive.name} at an index from the signal")
     return value
+
+
+def takes_all(index: Value) -> bool:
+    """Whether an index is each of the numbers between which it lies, for some signal."""
+    return index.between is not None and index.between.every
 
 
 def read_anywhere(value: Value, i: int, size: int) -> Value:
@@ -77,7 +84,7 @@ def read_anywhere(value: Value, i: int, size: int) -> Value:
     return Value(with_axis(value.axes, i, new_axis(size)), value.terms_over(value.axes[i]))
 
 
-def deciding(indices: Sequence[Seen], starts: Sequence[Interval | None]) -> list[Value]:
+def deciding(indices: Sequence[Seen], starts: Sequence[Starts | None]) -> list[Value]:
     """The indices that may say one start or another: every element sees them."""
     return [
         index
@@ -137,6 +144,8 @@ def _of_operand(
                 placed[places[0]].append(value.axes[d])
         elif known is None:
             place = starts_of(indices, size, sizes[d]) or (0, size - sizes[d])
+            if isinstance(indices, Value) and place[0] < place[1] and not takes_all(indices):
+                value = value.because("gather at indices from the signal")
             value = value.read(d, from_any(place, sizes[d]))
             if places:
                 placed[places[0]].append(value.axes[d])

@@ -1,6 +1,6 @@
 """How numbers that are known whatever the signal go through operations: masks and what they hide."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,14 @@ from wavedil.receptive_field.tracing.domain.value import Value
 from wavedil.receptive_field.tracing.evaluation import ELEMENTWISE, compact
 from wavedil.receptive_field.tracing.interpreter import Seen
 
+# A zero decides what these make, whatever the other operand is.
+_DECIDED_BY_ZERO = {"mul", "div", "and"}
+# Numbers that count as minus infinity still do after these, if enough is left of them.
+_KEEPING_LOW = set(
+    """add add_any clamp convert_element_type copy div max min mul reduce_precision stop_gradient sub""".split()
+)
+_DECIDED = {*_DECIDED_BY_ZERO, "add", "add_any", "sub"}
+
 TOO_LARGE = "a known array that is too large to look for zeros in"
 
 
@@ -33,46 +41,66 @@ def moving_axes(value: Value) -> set[int]:
 def of_result(eqn: Any, inputs: Sequence[Seen]) -> Known | None:
     """What is known of the elements of an elementwise operation's result."""
     name = eqn.primitive.name
-    regions = []
-    for place, operand in enumerate(inputs):
-        live, own = _known_of(name, place, operand, inputs)
-        if live is not None:
-            regions.append((live, _absorbed(name, place, own)))
-    if not regions:
-        return None
-    number = regions[0][1]
-    if number is not None and all(other == number for _, other in regions):
-        live = regions[0][0]
-        for other, _ in regions[1:]:
-            live = live & other
-        return Known(live, number)
     values = [value for value in inputs if isinstance(value, Value)]
-    if len(values) == 1 and values[0].known is not None:
-        return Known(values[0].known.live, _computed(eqn, inputs))
-    return None
+    numbers = [value.number for value in inputs if isinstance(value, Constant)]
+    alone = values[0].known if len(values) == 1 else None
+    if alone is not None and None not in numbers:
+        return _of_number(eqn, inputs, alone)
+    found = [_absorbed(name, place, known, inputs) for place, known in _knowns(name, inputs)]
+    both = joined([known for known in found if known is not None])
+    if both is None and alone is not None and not alone.about:
+        return Known(alone.live, float("nan"))
+    return both
 
 
-def _known_of(
-    name: str, place: int, operand: Seen, inputs: Sequence[Seen]
-) -> tuple[np.ndarray | None, float]:
-    """Where an operand is not known to be one number, and that number."""
-    if isinstance(operand, Value):
-        return (None, 0) if operand.known is None else (operand.known.live, operand.known.number)
-    others = [value for value in inputs if isinstance(value, Value)]
-    numbers = [n for n in (0.0, -np.inf, np.inf) if _absorbed(name, place, n) is not None]
-    if not numbers or all(value.known is None and not moving_axes(value) for value in others):
-        return None, 0
-    array = operand.numpy
-    if array is None or array.dtype.kind not in "biuf":
-        return None, 0
-    array = compact(array)
-    for number in numbers:
-        hidden = array == 0 if number == 0 else np.sign(number) * array >= -MINUS_INFINITY
+def joined(found: Sequence[Known]) -> Known | None:
+    """The elements that are known to be any of several numbers, all of which are one or count as minus infinity."""
+    if not found:
+        return None
+    numbers = {known.number for known in found}
+    if len(numbers) > 1 and not all(known.low for known in found):
+        return None
+    live = found[0].live
+    for known in found[1:]:
+        live = live & known.live
+    return Known(live, max(numbers), len(numbers) > 1 or any(known.about for known in found))
+
+
+def _of_number(eqn: Any, inputs: Sequence[Seen], known: Known) -> Known | None:
+    """What an operation on one array and on known numbers makes of the number that is known of it."""
+    number = _computed(eqn, inputs, known.number)
+    if not known.about:
+        return Known(known.live, number)
+    # What an exponential makes of half of the number, and of twice as much, is 0: so it is of all about it.
+    others = {_computed(eqn, inputs, known.number * factor) for factor in (0.5, 1, 2)}
+    if others == {number}:
+        return Known(known.live, number)
+    still = Known(known.live, number, about=True)
+    return still if eqn.primitive.name in _KEEPING_LOW and still.low else None
+
+
+def _knowns(name: str, inputs: Sequence[Seen]) -> Iterable[tuple[int, Known]]:
+    """The operands of which some elements are known to be a number that may decide what the result is."""
+    for place, operand in enumerate(inputs):
+        if isinstance(operand, Value):
+            if operand.known is not None:
+                yield place, operand.known
+            continue
+        others = [value for value in inputs if isinstance(value, Value)]
+        if all(value.known is None and not moving_axes(value) for value in others):
+            continue
+        array = operand.numpy if name in _DECIDED else None
+        if array is None or array.dtype.kind not in "biuf":
+            continue
+        array = compact(array)
+        low = array <= MINUS_INFINITY if (name, place) != ("sub", 1) else -array <= MINUS_INFINITY
+        hidden = array == 0 if name in _DECIDED_BY_ZERO else low
         if hidden.any():
             live = shortest(~hidden)
             if len(varying_axes(live)) > 1 or others[0].known is not None:
-                return live, number
-    return None, 0
+                numbers = array[hidden]
+                closest = numbers.min() if (name, place) == ("sub", 1) else numbers.max()
+                yield place, Known(live, float(closest))
 
 
 def hides_too_much(value: Value, factor: Seen) -> bool:
@@ -85,34 +113,57 @@ def hides_too_much(value: Value, factor: Seen) -> bool:
     )
 
 
-def _absorbed(name: str, place: int, number: float) -> float | None:
-    """What an operation makes of a number, whatever its other operand is; None if that depends on it."""
-    zero, lowest = number == 0, number <= MINUS_INFINITY
-    if (
-        (name == "mul" and zero)
-        or (name == "div" and place == 0 and zero)
-        or (name == "and" and zero)
-    ):
-        return 0.0
-    if lowest and (name == "add" or (name == "sub" and place == 0)):
-        return -np.inf
-    if number >= -MINUS_INFINITY and name == "sub" and place == 1:
-        return -np.inf
-    return None
+def _absorbed(name: str, place: int, known: Known, inputs: Sequence[Seen]) -> Known | None:
+    """What an operation makes of elements that are known, whatever its other operand is; None if that depends on it."""
+    if known.number == 0 and name in _DECIDED_BY_ZERO and (name, place) != ("div", 1):
+        return Known(known.live, 0.0)
+    if name not in _KEEPING_LOW or len(inputs) != 2:
+        return None
+    other = inputs[1 - place]
+    if (name, place) == ("sub", 1):
+        known = replace(known, number=-known.number)
+    if not known.low:
+        return None
+    if isinstance(other, Constant):
+        return _of_array(name, place, known, other)
+    if name not in ("add", "add_any", "sub"):
+        return None
+    live = known.live
+    # What is low of both says nothing of the difference: a row of a mask that hides all, and its maximum.
+    if name == "sub" and other.known is not None and other.known.low:
+        live = live | ~other.known.live
+    return Known(live, known.number, known.about or np.isfinite(known.number))
 
 
-def _computed(eqn: Any, inputs: Sequence[Seen]) -> float:
+def _of_array(name: str, place: int, known: Known, other: Constant) -> Known | None:
+    """What is left of low numbers, scaled or shifted by a known array of numbers."""
+    array = other.numpy
+    if array is None or array.dtype.kind not in "biuf" or not array.size:
+        return None
+    low, high = float(compact(array).min()), float(compact(array).max())
+    number = known.number
+    if name in ("mul", "div") and (low <= 0 or place == 1):
+        return None
+    with np.errstate(all="ignore"):
+        number = {
+            "mul": number * low,
+            "div": number / (high or 1),
+            "sub": number + high if place else number - low,
+        }.get(name, number + high)
+    about = Known(known.live, number, about=True)
+    return about if about.low else None
+
+
+def _computed(eqn: Any, inputs: Sequence[Seen], known: float) -> float:
     """What an operation makes of a known number and of constants; not a number where that is not one."""
     function = ELEMENTWISE.get(eqn.primitive.name)
     numbers = []
     for operand, var in zip(inputs, eqn.invars, strict=True):
-        if isinstance(operand, Value):
-            number = np.asarray(operand.known.number if operand.known else np.nan)
-        else:
-            number = np.asarray(np.nan) if operand.number is None else operand.number
-        if function is None or var.aval.dtype.kind not in "biuf" or np.isnan(number):
+        own = np.asarray(known) if isinstance(operand, Value) else operand.number
+        if function is None or own is None or var.aval.dtype.kind not in "biuf" or np.isnan(own):
             return float("nan")
-        numbers.append(number.astype(var.aval.dtype))
+        with np.errstate(all="ignore"):
+            numbers.append(own.astype(var.aval.dtype))
     with np.errstate(all="ignore"):
         return float(function(eqn.params, *numbers))  # type: ignore[misc]
 
@@ -125,7 +176,11 @@ def filtered_by(value: Value, factor: Seen, product: Value) -> Value:
     if array is None:
         return product
     spectrum = value.spectrum
-    response = compact(array) if spectrum.response is None else spectrum.response * compact(array)
+    # Of the spectrum's rank, with all frequencies: a single number is the response at each of them.
+    sizes = [n if i == spectrum.axis else 1 for i, n in enumerate(product.shape)]
+    response = compact(array) * np.ones(sizes, array.dtype)
+    if spectrum.response is not None:
+        response = spectrum.response * response
     return replace(product, spectrum=replace(spectrum, response=response))
 
 

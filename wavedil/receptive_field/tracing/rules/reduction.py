@@ -11,26 +11,41 @@ from wavedil.receptive_field.tracing.domain.axes import Factor, new_axes, new_ax
 from wavedil.receptive_field.tracing.domain.running import running_union
 from wavedil.receptive_field.tracing.domain.sets import ZERO
 from wavedil.receptive_field.tracing.domain.terms import Term, tidied
-from wavedil.receptive_field.tracing.domain.value import Value, union_of
+from wavedil.receptive_field.tracing.domain.value import Interval, Value, union_of
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen, because
+from wavedil.receptive_field.tracing.rules import intervals
 from wavedil.receptive_field.tracing.rules.elementwise import either, together
-from wavedil.receptive_field.tracing.rules.masking import over_live
+from wavedil.receptive_field.tracing.rules.masking import moving_axes, over_live
 from wavedil.receptive_field.tracing.rules.relations import affine
 
 
 def reduce(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     """Sums, products, extremes and their places: an output reads all indices of the reduced axes."""
     axes = eqn.params["dimensions" if "dimensions" in eqn.params else "axes"]
-    values = []
+    largest = eqn.primitive.name in ("reduce_max", "argmax")
+    values, known = [], None
     for value in inputs:
-        if isinstance(value, Value) and value.known is not None:
-            values.append(over_live(value, axes, value.known.live))
-        elif isinstance(value, Value):
+        if not isinstance(value, Value):
+            continue
+        value = value if largest else value.exactly_known
+        if value.known is None:
             values.append(value.over(*axes) if value.shape else value)
+            continue
+        # A maximum passes low numbers over, but where there are no others.
+        some = np.asarray(value.known.live.any(tuple(axes)))
+        if largest and value.known.low and np.isfinite(value.known.number) and not some.all():
+            known = replace(value.known, live=some)
+            value = value.exactly_known
+        live = np.ones((), bool) if value.known is None else value.known.live
+        values.append(over_live(value, axes, live))
     joined = together(values, eqn.outvars[0].aval.shape)
     if eqn.primitive.name not in ("argmax", "argmin"):
-        return joined
-    return replace(joined, between=(0, inputs[0].shape[axes[0]] - 1))
+        return replace(joined, known=known)
+    # Any of elements that the signal sets one by one may be the largest.
+    first = inputs[0]
+    free = isinstance(first, Value) and first.known is None and intervals.is_free(first)
+    every = free and set(axes) <= moving_axes(first)  # type: ignore[arg-type]
+    return replace(joined, between=Interval(0, first.shape[axes[0]] - 1, every))
 
 
 def cumulative(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:

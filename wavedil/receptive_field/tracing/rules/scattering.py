@@ -15,6 +15,7 @@ from wavedil.receptive_field.tracing.domain.known import mask
 from wavedil.receptive_field.tracing.domain.sets import Set
 from wavedil.receptive_field.tracing.domain.value import Value
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
+from wavedil.receptive_field.tracing.jax_internals import opened
 from wavedil.receptive_field.tracing.rules.elementwise import either
 from wavedil.receptive_field.tracing.rules.gathering import (
     deciding,
@@ -22,6 +23,7 @@ from wavedil.receptive_field.tracing.rules.gathering import (
     read_any,
     read_anywhere,
     starts_of,
+    takes_all,
     unless_known,
     varying,
 )
@@ -39,9 +41,9 @@ def dynamic_update_slice(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> S
             None if place is None else np.isin(np.arange(n), np.arange(place[1], place[0] + size))
             for place, n, size in zip(starts, shape, sizes, strict=True)
         ]
-        values += _outside(unless_known(operand, eqn, indices, starts, sizes), covered)
+        values += _outside(unless_known(operand, eqn, indices, starts), covered)
     if isinstance(update, Value):
-        update = unless_known(update, eqn, indices, starts, sizes)
+        update = unless_known(update, eqn, indices, starts)
         for i, place in enumerate(starts):
             if place is None:
                 update = read_anywhere(update, i, shape[i])
@@ -75,7 +77,7 @@ def scatter(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     window, places = _windows(eqn, shape, updates.shape)
     values = []
     # Added updates leave the operand to be seen; only those that replace it cover it.
-    replaces = eqn.primitive.name == "scatter"
+    replaces = eqn.primitive.name == "scatter" and _is_second(eqn.params["update_jaxpr"])
     unknown = "scatter at indices that are not known here"
     if isinstance(operand, Value):
         covered = _covered(eqn, shape, known, window) if replaces else [None]
@@ -88,8 +90,21 @@ def scatter(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
             updates = updates.because(unknown)
         values.append(_of_updates(eqn, updates, shape, known, window, places))
     if isinstance(indices, Value):
+        # All places count as written to, and by any update.
+        last = max(shape[d] - window[d] for d in range(len(shape)))
+        between = indices.between if takes_all(indices) else None
+        if between is None or between.low > 0 or between.high < last:
+            values = [value.because("scatter at indices from the signal") for value in values]
         values.append(indices.over(*range(len(indices.shape))))
     return either(values, shape)
+
+
+def _is_second(function: Any) -> bool:
+    """Whether a function of an element and its update is the update, as it is but for `x.at[i].apply(f)`."""
+    if function is None:
+        return True
+    jaxpr = opened(function)[0]
+    return jaxpr.outvars[0] is jaxpr.invars[1]
 
 
 def _windows(

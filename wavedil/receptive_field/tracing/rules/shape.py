@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from wavedil.receptive_field.tracing.constants import Constant
-from wavedil.receptive_field.tracing.domain.axes import new_axis
+from wavedil.receptive_field.tracing.domain.axes import new_axes, new_axis
+from wavedil.receptive_field.tracing.domain.known import mask
 from wavedil.receptive_field.tracing.domain.value import Value, union_of
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.rules.elementwise import either
@@ -88,14 +89,15 @@ def reverse(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
 
 def cut(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     """Output j reads start + stride j."""
-    value = _operand(inputs)
+    value = _operand(inputs).released()
+    between = value.between
     starts = eqn.params["start_indices"]
     strides = eqn.params["strides"] or (1,) * len(starts)
     shape = eqn.outvars[0].aval.shape
     for i, (start, stride, size) in enumerate(zip(starts, strides, shape, strict=True)):
         if size != value.shape[i] or start:
             value = value.read(i, affine(size, int(stride), int(start)))
-    return value
+    return replace(value, between=between)
 
 
 def split(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
@@ -121,12 +123,26 @@ def pad(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     """Output j reads (j - low) / (interior + 1); the padding is one number."""
     value, filler = inputs
     shape = eqn.outvars[0].aval.shape
+    fillers = _filled(eqn, filler, value.shape) if isinstance(filler, Value) else []
     if isinstance(value, Value):
         for i, (low, high, interior) in enumerate(eqn.params["padding_config"]):
             # In the padding (j - low) lies outside of the axis, where nothing is seen; a negative padding cuts.
             if low or high or interior:
                 value = value.read(i, affine(shape[i], 1, -int(low), int(interior) + 1))
-    return either([value, filler], shape) if isinstance(filler, Value) else value
+    return either([value, *fillers], shape) if fillers else value
+
+
+def _filled(eqn: Any, filler: Value, sizes: Sequence[int]) -> list[Value]:
+    """The filler, where an index along one axis or another is none of the operand's."""
+    shape = eqn.outvars[0].aval.shape
+    everywhere = Value(new_axes(shape), filler.terms)
+    parts = []
+    for i, (low, _, interior) in enumerate(eqn.params["padding_config"]):
+        place, between = np.divmod(np.arange(shape[i]) - low, interior + 1)
+        outside = (place < 0) | (place >= sizes[i]) | (between > 0)
+        if outside.any():
+            parts.append(everywhere.restricted(i, mask(outside)))
+    return parts
 
 
 def concatenate(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:

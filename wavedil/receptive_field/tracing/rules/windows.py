@@ -111,6 +111,7 @@ def _of_kernel(eqn: Any, signal_shape: Sequence[int], kernel: Value) -> Value:
 
 def dot(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     """An output reads all indices of contracted axes; batch axes come first, then the left's, then the right's."""
+    inputs = [v.exactly_known if isinstance(v, Value) else v for v in inputs]
     contracted, batch = eqn.params["dimension_numbers"]
     num_outputs, num_batch = len(eqn.outvars[0].aval.shape), len(batch[0])
     # Where each axis of an operand lies among the output's, and then the contracted ones:
