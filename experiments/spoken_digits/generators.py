@@ -54,6 +54,8 @@ PAIRS: list[Pair] = [
 ]
 # Sounds of one stage drawn at once.
 _BATCH_SIZE = 60
+# Of the vocoder of two stages, where a sound is voiced.
+_VOICED_TEMPERATURE = 0.6
 # No recording is as long.
 _MOST_SECONDS = 3
 
@@ -150,7 +152,7 @@ def samples(model: wd.WaveNet, lengths: Mapping[Pair, Sequence[int]]) -> Draw:
 def stages(model: wd.FeatureNet, vocoder: wd.WaveNet) -> Draw:
     """Two stages: a model draws frames, and with them the length, and a vocoder makes sound of them.
 
-    The temperature is that of both; the likelihood is that of the frames.
+    The temperature is that of both, but where a sound is voiced; the likelihood is that of the frames.
     """
 
     def draw(labels: Labels, seed: int, temperature: float, guidance: float) -> Drawn:
@@ -165,7 +167,14 @@ def stages(model: wd.FeatureNet, vocoder: wd.WaveNet) -> Draw:
             guidance=guidance,
         )
         known = known_labels(vocoder, labels)
-        codes = wd.generate(vocoder, seed, features=frames, labels=known, temperature=temperature)
+        codes = wd.generate(
+            vocoder,
+            seed,
+            features=frames,
+            labels=known,
+            temperature=temperature,
+            voiced_temperature=_VOICED_TEMPERATURE,
+        )
         counts = [len(rows) * model.config.hop for rows in frames]
         items = [
             Recording("", np.zeros(count, np.uint16), given, rows)
