@@ -1,5 +1,6 @@
 """`trace` on all outputs together: past, future, stride, causal and interior, where these are hard to find."""
 
+import functools
 import math
 from collections.abc import Callable
 from fractions import Fraction
@@ -306,3 +307,42 @@ def test_whole_numbers_of_any_kind_are_axes_and_outputs() -> None:
             field.inputs(t)
         with pytest.raises(UserError, match="does not exist"):
             probe(lambda x: x, spec()).inputs(t)
+
+
+def every(x: Any, period: int, by: int) -> Any:
+    """Some samples, and in place of the others those some time before, in a circle."""
+    kept = np.arange(x.shape[1]) % period == 0
+    return jnp.where(kept[None, :, None], x, jnp.roll(x, by, 1))
+
+
+STEPS = (
+    lambda x, a, b: every(x, a + 1, b),
+    lambda x, a, b: jnp.concatenate([x[:, a:], x[:, :b]], 1),
+    lambda x, a, b: lax.pad(x, 0.0, ((0, 0, 0), (a, -b, a % 3), (0, 0, 0))),
+    lambda x, a, b: x[:, :: -(a % 2) - 1] + jnp.roll(x, b, 1)[:, :: a % 2 + 1],
+    lambda x, a, b: lax.reduce_window(
+        x, -np.inf, lax.max, (1, a, 1), (1, b % 2 + 1, 1), ((0, 0), (a, 0), (0, 0))
+    ),
+)
+# Whose output 3 once counted as an interior one, though it sees what comes in around the circle.
+CIRCLE = (12, (0, 3, 3), (1, 1, 3), (0, 1, 3))
+RANDOM = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize(
+    "composition",
+    [
+        CIRCLE,
+        *((12 + 4 * i % 16, *RANDOM.integers(1, 5, (3, 3)).tolist()) for i in range(24)),
+    ],
+)
+def test_interior_outputs_see_what_their_rule_says(composition: Any) -> None:
+    num_samples, *steps = composition
+    field = trace(
+        lambda x: functools.reduce(lambda y, s: STEPS[s[0]](y, s[1], s[2]), steps, x),
+        spec(num_samples),
+    )
+    phases = field.phases if field.interior and math.inf not in (field.past, field.future) else ()
+    for t in field.interior if phases else ():
+        inputs = [int(field.stride * t // 1) + tap for tap in phases[t % len(phases)]]
+        assert field.inputs(t) == tuple(s for s in inputs if 0 <= s < num_samples), str(field)

@@ -1,12 +1,13 @@
 """The interior of a traced output: the outputs that see inputs by the same formulas, and which formulas these are."""
 
 import itertools
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
 from wavedil.receptive_field.tracing.domain.axis_map import AxisMap
-from wavedil.receptive_field.tracing.domain.formula import Formula
-from wavedil.receptive_field.tracing.domain.sets import Set, union, within
+from wavedil.receptive_field.tracing.domain.formula import INFINITY, Formula
+from wavedil.receptive_field.tracing.domain.sets import Set, difference, union, within
 
 # A formula, and the first input that there is and the first that there is not any more.
 Windowed = tuple[Formula, tuple[int, int]]
@@ -32,7 +33,43 @@ def interior(parts: Sequence[Part], num_outputs: int) -> tuple[range, tuple[Wind
     def follows(t: int) -> bool:
         return seen_at(parts, t) == union(within(f.at(t), *window) for f, window in inside)
 
+    for left in set(formulas) - set(inside):
+        run = alike([left], [], run)
     return following(follows, run, num_outputs), inside
+
+
+def alike(ours: Sequence[Windowed], theirs: Sequence[Windowed], run: range) -> range:
+    """The outputs around the middle of a run at which two unions of formulas of one rate say the same.
+
+    What only one of them says moves by a constant step with the output. It disturbs nothing as long as it is
+    outside of the window, and it comes in at one end of the run or the other:
+
+        t - 5 and t + 7, of 12 inputs      outputs 0 .. 4 see t + 7
+        t - 5                              the same from output 5 on
+    """
+    formulas = [formula for formula, _ in (*ours, *theirs)]
+    period = math.lcm(*(formula.period for formula in formulas))
+    step = formulas[0].advance * (period // formulas[0].period)
+    # Between two bounds of any windows the same formulas count.
+    bounds = sorted({bound for _, window in (*ours, *theirs) for bound in window})
+    first, end = run.start, run.stop
+    for t in period_around((run.start + run.stop) // 2, period, run):
+        for low, high in itertools.pairwise(bounds):
+            one, other = (
+                union(f.at(t) for f, window in side if window[0] <= low and high <= window[1])
+                for side in (ours, theirs)
+            )
+            apart = difference(one, other)
+            if within(apart, low, high) is not None:
+                return range(0)
+            below, above = within(apart, -INFINITY, low), within(apart, high, INFINITY)
+            # So many periods further on it comes up from below, and so many before down from above.
+            up = -((below.last - low) // abs(step)) if step and below is not None else None
+            down = (above.first - high) // abs(step) + 1 if step and above is not None else None
+            after, before = (up, down) if step > 0 else (down, up)
+            end = end if after is None else min(end, t + after * period)
+            first = first if before is None else max(first, t - before * period + 1)
+    return range(first, end)
 
 
 def following(follows: Callable[[int], bool], run: range, num_outputs: int) -> range:

@@ -80,6 +80,11 @@ class Reading:
         return interior(self.parts, self.num_outputs)
 
     @property
+    def formulas(self) -> tuple[Windowed, ...]:
+        """The formulas that the outputs of the run follow."""
+        return self._interior[1]
+
+    @property
     def run(self) -> range:
         """The longest run of outputs that follow the same formulas."""
         return self._interior[0]

@@ -9,15 +9,17 @@ One question decides: what do the outputs in the middle see, of this signal and 
 A signal in whose middle outputs see all that they ever would, well inside of it, needs no second look.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from wavedil.receptive_field.arithmetic import own_input
 from wavedil.receptive_field.taps import Taps
-from wavedil.receptive_field.tracing.answer.interior import following
+from wavedil.receptive_field.tracing.answer.interior import alike, following
 from wavedil.receptive_field.tracing.answer.likeness import reach
 from wavedil.receptive_field.tracing.answer.reading import Phases, Reading, Sides, ends
+from wavedil.receptive_field.tracing.domain.formula import Formula
 from wavedil.receptive_field.tracing.domain.sets import Set, shifted, within
 
 # A multiple of it has the same remainder for most strides, on which "same" padding depends.
@@ -188,7 +190,13 @@ def _ruled(
         def expected(t: int) -> Set:
             return shifted(phases[t % len(phases)], own_input(stride, t))
 
-        inside = _following(reading, expected)
+        run = reading.run
+        if reading.regular and reading.stride == stride:
+            # One formula for the phases, whose period makes an integer of what own inputs move by.
+            period = math.lcm(len(phases), stride.denominator)
+            rule = Formula(period, int(stride * period), tuple(map(expected, range(period))))
+            run = alike(reading.formulas, [(rule, (0, reading.num_inputs))], run)
+        inside = _following(reading, expected, run)
     return Summary(stride, unbounded, ends(phases), phases, inside, (reading,))
 
 
@@ -207,17 +215,17 @@ def _unruled(reading: Reading, stride: Fraction, grown: tuple[bool, bool]) -> Su
     most = 2 * len(reading.run) > reading.num_outputs
     inside = reading.run if most and any(unbounded) else range(0)
     if not inside and any(unbounded):
-        inside = _following(reading, expected)
+        inside = _following(reading, expected, reading.run)
     return Summary(stride, unbounded, (past, future), None, inside, (reading,))
 
 
-def _following(reading: Reading, expected: Callable[[int], Set]) -> range:
+def _following(reading: Reading, expected: Callable[[int], Set], run: range) -> range:
     """The outputs around the middle that see what is expected of them."""
 
     def follows(t: int) -> bool:
         return reading.inputs(t) == within(expected(t), 0, reading.num_inputs)
 
     if reading.regular:
-        return following(follows, reading.run, reading.num_outputs)
+        return following(follows, run, reading.num_outputs)
     middle = reading.num_outputs // 2
     return following(follows, range(middle, middle + 1), reading.num_outputs)
