@@ -108,3 +108,31 @@ def test_a_window_that_the_signal_moves_is_as_long_as_it_may_move() -> None:
 
     field = trace(fn, jax.ShapeDtypeStruct((10_000,), jnp.float32), time_axis=0)
     assert field.inputs(5000) == (0, *range(4997, 5003))
+
+
+@pytest.mark.parametrize("num_samples", [100, 2000])
+def test_an_irregular_order_is_listed_and_one_too_long_is_an_upper_bound(num_samples: int) -> None:
+    order = np.random.default_rng(0).permutation(num_samples)
+    signal = jax.ShapeDtypeStruct((1, num_samples, 1), jnp.float32)
+    read = trace(lambda x: x[:, order] + x[:, order[0]][:, None], signal)
+    written = trace(lambda x: jnp.zeros_like(x).at[:, order].set(x), signal)
+    assert read.exact == written.exact == (num_samples == 100)
+    for t in range(0, num_samples, num_samples // 50):
+        seen = {int(order[t]), int(order[0])}, {int(np.flatnonzero(order == t)[0])}
+        for field, inputs in zip((read, written), seen, strict=True):
+            assert set(field.inputs(t)) == inputs if field.exact else inputs <= set(field.inputs(t))
+
+
+def test_long_frames_are_added_up_where_they_were() -> None:
+    starts = np.arange(16)[:, None] * 50
+    places = starts + np.where(np.arange(256) < 200, np.arange(256), np.arange(256) + 3)
+
+    def summed(x: jax.Array) -> jax.Array:
+        frames = x[:, places].cumsum(2)
+        return jnp.zeros_like(x).at[:, places].add(frames)
+
+    field = trace(summed, jax.ShapeDtypeStruct((1, 1020, 1), jnp.float32))
+    assert field.exact
+    for t in range(0, 1020, 17):
+        frames = [frame[frame <= t] for frame in places if t in frame]
+        assert set(field.inputs(t)) == set(np.concatenate([*frames, []]).astype(int).tolist())

@@ -212,7 +212,9 @@ def _unruled(reading: Reading, stride: Fraction, grown: tuple[bool, bool]) -> Su
         last = reading.num_inputs - 1 if unbounded[1] else min(reading.num_inputs - 1, own + future)
         return Taps.between(first, last) if first <= last else None
 
-    most = 2 * len(reading.run) > reading.num_outputs
+    # What stays and is listed output by output is no rule.
+    rule = all(f.advance or f.period == 1 for f, _ in reading.formulas)
+    most = rule and 2 * len(reading.run) > reading.num_outputs
     inside = reading.run if most and any(unbounded) else range(0)
     if not inside and any(unbounded):
         inside = _following(reading, expected, reading.run)

@@ -14,7 +14,7 @@ from wavedil.receptive_field.tracing.domain.terms import Term, united
 from wavedil.receptive_field.tracing.domain.value import Value, union_of, with_axis
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.rules.elementwise import either
-from wavedil.receptive_field.tracing.rules.relations import listed
+from wavedil.receptive_field.tracing.rules.relations import IRREGULAR, coarse, listed
 
 # The first and the last start of a slice.
 Starts = tuple[int, int]
@@ -153,6 +153,8 @@ def _of_operand(
             starts = known[..., numbers.start_index_map.index(d)]
             # All reads of an axis as one long list of indices, which is then folded into frames and places.
             moving, flat, valid, inner = _flat_indices(starts, sizes[d], size, drops)
+            if coarse(flat, valid):
+                value = value.because(IRREGULAR)
             value = read_any(value, d, listed(flat, None if valid.all() else valid), len(flat))
             value, axes = _unfolded(value, d, inner)
             # A slice of one index has no axis to unfold, but may keep its place in the output.

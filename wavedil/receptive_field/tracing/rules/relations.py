@@ -12,6 +12,12 @@ from wavedil.receptive_field.tracing.domain.formula import Formula, Piece
 from wavedil.receptive_field.tracing.domain.known import true_runs
 from wavedil.receptive_field.tracing.domain.sets import Set
 
+# Runs of a constant step in a list of indices without a pattern, beyond which each index is written out.
+_MAX_RUNS = 32
+# Of more of these than this it is said only between which ones they lie.
+_MAX_LISTED = 1024
+IRREGULAR = "more irregular indices than are listed"
+
 
 @functools.cache
 def affine(size: int, scale: int, offset: int, divisor: int = 1) -> AxisMap:
@@ -53,7 +59,7 @@ def constant(size: int, index: int) -> AxisMap:
 
 
 def listed(indices: np.ndarray, valid: np.ndarray | None = None) -> list[AxisMap]:
-    """Output j reads `indices[j]`, if that is valid: gather.
+    """Output j reads `indices[j]`, if that is valid: gather. An upper bound if these are `coarse`.
 
     Regular steps become one formula: patterns that repeat with a constant advance, as of frames
     that overlap, and runs of a constant step. Frames at the borders may be none of the pattern.
@@ -61,6 +67,12 @@ def listed(indices: np.ndarray, valid: np.ndarray | None = None) -> list[AxisMap
     indices = indices.astype(np.int64)
     size = len(indices)
     valid = np.ones(size, bool) if valid is None else valid
+    if coarse(indices, valid):
+        between = Taps.between(int(indices[valid].min()), int(indices[valid].max()))
+        return [AxisMap.of(size, 0, [between])]
+    if irregular(indices, valid):
+        reads = zip(indices.tolist(), valid.tolist(), strict=True)
+        return [AxisMap.of(size, 0, [Taps(index, 1) if there else None for index, there in reads])]
     found = _pattern(indices, valid)
     if found is None:
         return overlaid(size, _runs(indices, valid))
@@ -76,6 +88,18 @@ def listed(indices: np.ndarray, valid: np.ndarray | None = None) -> list[AxisMap
     around = [*_runs(indices, before), *_runs(indices, after)] if len(inside) < size else []
     rows = [row for piece in around for row in _cut_at(piece, period)]
     return overlaid(size, [*rows, repeated])
+
+
+def irregular(indices: np.ndarray, valid: np.ndarray) -> bool:
+    """Whether indices have so many steps and no pattern, as a permutation has, that they are better listed."""
+    bends = np.diff(indices.astype(np.int64)[valid], n=2)
+    many = int(np.count_nonzero(bends)) > 2 * _MAX_RUNS
+    return many and _pattern(indices, valid) is None
+
+
+def coarse(indices: np.ndarray, valid: np.ndarray) -> bool:
+    """Whether irregular indices are too many to be listed; what is said of them is an upper bound."""
+    return len(indices) > _MAX_LISTED and irregular(indices, valid)
 
 
 def _cut_at(piece: Piece, period: int) -> list[Piece]:

@@ -12,7 +12,6 @@ from wavedil.receptive_field.tracing.domain.axes import Axis, Terms, new_axis
 from wavedil.receptive_field.tracing.domain.axis_map import AxisMap, overlaid
 from wavedil.receptive_field.tracing.domain.formula import Formula, Piece
 from wavedil.receptive_field.tracing.domain.known import mask
-from wavedil.receptive_field.tracing.domain.sets import Set
 from wavedil.receptive_field.tracing.domain.value import Value
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.jax_internals import opened
@@ -27,7 +26,13 @@ from wavedil.receptive_field.tracing.rules.gathering import (
     unless_known,
     varying,
 )
-from wavedil.receptive_field.tracing.rules.relations import affine, listed
+from wavedil.receptive_field.tracing.rules.relations import (
+    IRREGULAR,
+    affine,
+    coarse,
+    irregular,
+    listed,
+)
 
 
 def dynamic_update_slice(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
@@ -186,6 +191,8 @@ def _of_updates(
         flat = (starts[pick][..., None] + np.arange(window[d])).reshape(-1)
         written = np.repeat(valid[pick].reshape(-1), window[d])
         joined = tuple(itertools.chain(*(left.pop(scattered[i]) for i in moving), own))
+        if coarse(flat, written):
+            terms = tuple(t.because(IRREGULAR) for t in terms)
         # A write of update j to index i is a read by index i of update j.
         reads = inverted(flat, written, shape[d])
         placed = read_any(Value((joined,), terms), 0, reads, shape[d])
@@ -200,7 +207,14 @@ def _over(terms: Terms, *gone: Axis) -> Terms:
 
 
 def inverted(indices: np.ndarray, valid: np.ndarray, size: int) -> list[AxisMap]:
-    """Index i reads every j for which `indices[j]` is i."""
+    """Index i reads every j for which `indices[j]` is i. An upper bound if these are `coarse`."""
+    if coarse(indices, valid):
+        return [AxisMap.of(size, 0, [Taps.between(0, len(indices) - 1)])]
+    if irregular(indices, valid):
+        readers: list[list[int]] = [[] for _ in range(size)]
+        for j in np.flatnonzero(valid & (indices >= 0) & (indices < size)).tolist():
+            readers[indices[j]].append(j)
+        return [AxisMap.of(size, 0, [Taps.at(each) if each else None for each in readers])]
     listing = [p for m in listed(indices, valid) for p in m.pieces]
     patterns = [p for p in listing if p.formula.period > 1 and p.formula.advance > 0]
     pieces = [piece for pattern in patterns for piece in _pattern_inverted(pattern)]
@@ -227,21 +241,32 @@ def inverted(indices: np.ndarray, valid: np.ndarray, size: int) -> list[AxisMap]
 
 
 def _pattern_inverted(pattern: Piece) -> list[Piece]:
-    """A piece for each place of a pattern that repeats, as frames that overlap are added up.
+    """Pieces for the places of a pattern that repeats, as frames that overlap are added up.
 
     Place r of cycle q is written to `i = advance q + first`, so index i reads `period q + r` where such a q exists:
-    a formula whose period is the advance, and whose advance is the period.
+    a formula whose period is the advance, and whose advance is the period. Places of the same `first // advance`
+    and the same cycles are read at different residues of i, and share a piece:
+
+        frames of 4 every 2, place    0 1 | 2 3        two pieces, for the two frames that overlap
     """
-    f, pieces = pattern.formula, []
+    f = pattern.formula
+    sets: dict[range, list[list[int]]] = {}
     for place, written in enumerate(f.sets):
         low, high = -(-(pattern.low - place) // f.period), (pattern.high - 1 - place) // f.period
         if written is None or low > high:
             continue
-        sets: list[Set] = [None] * f.advance
-        sets[written.first % f.advance] = Taps(place - f.period * (written.first // f.advance), 1)
-        first, last = (f.advance * q + written.first for q in (low, high))
-        pieces.append(Piece(first, last + 1, Formula(f.advance, f.period, tuple(sets))))
-    return pieces
+        ahead, residue = divmod(written.first, f.advance)
+        cycles = range(low + ahead, high + ahead + 1)
+        reads = sets.setdefault(cycles, [[] for _ in range(f.advance)])
+        reads[residue].append(place - f.period * ahead)
+    return [
+        Piece(
+            f.advance * cycles.start,
+            f.advance * cycles.stop,
+            Formula(f.advance, f.period, tuple(Taps.at(each) if each else None for each in reads)),
+        )
+        for cycles, reads in sets.items()
+    ]
 
 
 def _constant_steps(piece: Piece) -> list[Piece]:
