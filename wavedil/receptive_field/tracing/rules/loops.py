@@ -8,6 +8,7 @@ scanned has the trip as a factor beside its own axes, and what is carried into t
 `fixpoint` says how that is solved.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,7 +25,8 @@ from wavedil.receptive_field.tracing.rules.shape import stacked
 
 # Trips whose indices and decisions are known are run one by one, and increments are gone through, as long as they
 # have no more equations, and carry no more pieces, than this in all: about a second.
-_MAX_WORK = 20_000
+_MAX_WORK = 24_000
+_MAX_INCREMENTS = 3_000  # of increments that no delay line needs; a trace asks for several lengths
 _PIECE = 4  # what a piece costs, in equations
 # Increments that grow, and rounds of a while, after which they are taken to do so for ever.
 _MAX_ROUNDS = 48
@@ -133,7 +135,13 @@ def _solved(
     blank = [*map(_blank, constants)], [*map(_blank, slices)]
     seen_before: dict[Any, int] = {fixpoint.places(increments[0], trips): 0}
     growing = guesses = 0
-    for n in range(1, _MAX_WORK // (1 + _num_equations(body))):
+    work, equations = 0, 1 + _num_equations(body)
+    # A delay line has handed all on after as many trips as it holds samples.
+    held = sum(max(value.shape, default=1) for value in start)
+    for n in itertools.count(1):
+        work += equations + _weight(increments[-1])
+        if n * equations > _MAX_WORK or (n > 2 * held and work > _MAX_INCREMENTS):
+            break
         handed_on = tracer.run_closed(body, [*blank[0], *increments[-1], *blank[1]])[: len(start)]
         moved = [fixpoint.without_outside(fixpoint.next_trip(value, trips)) for value in handed_on]
         increments.append([*map(fixpoint.like, names, moved)])
