@@ -74,9 +74,9 @@ def test_where_a_sound_is_voiced_the_residual_a_period_before_is_guessed_again()
         return (sound[1:] - np.asarray(guess)[0, :-1])[200:]
 
     np.testing.assert_allclose(residual(0.0)[:50].sum(), 1.0, atol=1e-3)
-    # Half of each pulse is guessed at its place, and a quarter on either side.
+    # A quarter of each pulse is guessed at its place, and an eighth on either side.
     around = residual(1.0)[np.arange(-1, 2) + np.argmax(residual(0.0)[1:]) + 1]
-    np.testing.assert_allclose(around, [-0.25, 0.5, -0.25], atol=1e-3)
+    np.testing.assert_allclose(around, [-0.125, 0.75, -0.125], atol=1e-3)
 
 
 def test_coefficients_solve_the_normal_equations_and_depend_on_no_level():

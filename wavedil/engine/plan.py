@@ -80,7 +80,7 @@ class Follow:
 
 @dataclasses.dataclass(frozen=True)
 class Predict:
-    """out = s[t] + v (r[t - d - 1] + 2 r[t - d] + r[t - d + 1]) / 4, or without pitch s[t].
+    """out = s[t] + v (r[t - d - 1] + 2 r[t - d] + r[t - d + 1]) / 8, or without pitch s[t].
 
     It is s[t] = sum of a_k x[t - k] and r[t] = x[t] - s[t - 1].
     """

@@ -29,7 +29,7 @@ def predict(op: Any, buffers: Any, now: Any, arena: Any, origin: int, rows: int)
                 earlier = arena[address(buffers, now, op[C], 0, lag + 1) + move]
                 middle = arena[address(buffers, now, op[C], 0, lag) + move]
                 later = arena[address(buffers, now, op[C], 0, lag - 1) + move]
-                guess += arena[given + 1] * (earlier + 2.0 * middle + later) * 0.25
+                guess += arena[given + 1] * (earlier + 2.0 * middle + later) * 0.125
             else:
                 guess = value * math.nan
         arena[address(buffers, now, op[OUT], 0, 0) + move] = guess

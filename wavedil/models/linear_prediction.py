@@ -26,10 +26,12 @@ class LinearPrediction(nnx.Module):
         mel spectra -> power spectrum -> autocorrelation -> a_1 .. a_K            of every frame
         s[t] = a_1 x[t] + a_2 x[t - 1] + ... + a_K x[t - K + 1]                   of sample t + 1, at t
 
-    and where features carry pitch, what that left a pitch period before, as far as the sound is voiced: with the
-    residual r[t] = x[t] - s[t - 1], the dilation d (one less than the period) and the voicing v,
+    and where features carry pitch, half of what that left a pitch period before, as far as the sound is voiced: with
+    the residual r[t] = x[t] - s[t - 1], the dilation d (one less than the period) and the voicing v,
 
-        g[t] = s[t] + v[t] (r[t - d - 1] + 2 r[t - d] + r[t - d + 1]) / 4
+        g[t] = s[t] + v[t] (r[t - d - 1] + 2 r[t - d] + r[t - d + 1]) / 8
+
+    All of it makes sounds that grow louder with every period, of what a network draws wrongly.
 
     Features say which frequencies a voice has; how that makes the next sample of those before it is what a network
     is slow to learn, and is known beforehand. The network learns what such a guess is worth by two tables over its
@@ -137,8 +139,8 @@ def guess_of(
 
 
 def smoothed(earlier: Array, middle: Array, later: Array) -> Array:
-    """Of residuals around one period before: a period is rounded to samples."""
-    return (earlier + 2 * middle + later) / 4
+    """Half of the residuals around one period before: a period is rounded to samples."""
+    return (earlier + 2 * middle + later) / 8
 
 
 def _between_points(table: Array, guess: Array) -> Array:
