@@ -200,6 +200,22 @@ def test_known_matrices_and_filters_are_followed_by_their_nonzeros(fn: Any) -> N
     assert_exact(fn, by="change")
 
 
+@pytest.mark.parametrize("num_taps", [1, 2, 4, 16, 64])
+def test_the_spectrum_of_a_filter_that_is_held_in_single_precision_has_its_taps(
+    num_taps: int,
+) -> None:
+    # Above what rounding of 32,000 frequencies may put elsewhere.
+    taps = np.random.default_rng(0).uniform(0.1, 1, num_taps).astype(np.float32)
+    response = np.asarray(jnp.fft.rfft(taps, 32_000))[None, :, None]
+
+    def filtered(x: Any) -> Any:
+        product = jnp.fft.rfft(x, 32_000, axis=1) * response
+        return jnp.fft.irfft(product, 32_000, axis=1)[:, : x.shape[1]]
+
+    field = trace(filtered, spec(16_000))
+    assert (field.past, field.future, field.upper_bounds) == (num_taps - 1, 0, ())
+
+
 def overlap_add(x: Any, size: int = 4, hop: int = 3) -> Any:
     """Frames are changed by themselves and added up where they overlap, which is a frame at each sample."""
     places = jnp.arange((x.shape[1] - size) // hop + 1)[:, None] * hop + jnp.arange(size)

@@ -202,6 +202,21 @@ def test_what_the_end_of_a_shorter_signal_hides_is_seen(case: tuple[Any, ...]) -
     assert field.past >= (63 if fn is HIDDEN["ahead of attention that is too long"][0] else INF)
 
 
+@pytest.mark.parametrize(
+    "fn",
+    [
+        lambda x: jnp.concatenate([written_in_place(x)] * (x.shape[1] // 10), axis=2)[..., :1],
+        lambda x: jnp.split(written_in_place(x), x.shape[1] // 10, axis=1)[0],
+    ],
+)
+def test_a_function_that_is_another_one_at_another_length_is_not_judged_by_it(
+    fn: Callable[[Any], Any],
+) -> None:
+    traced = trace(fn, jax.ShapeDtypeStruct((1, 2000, 1), jnp.float32))
+    assert traced.upper_bounds
+    assert math.inf in (traced.past, traced.future)
+
+
 def test_attention_over_a_long_signal_is_judged_by_a_shorter_one() -> None:
     field = trace(window_attention, spec(16000))
     assert (field.past, field.future, field.causal) == (63, 0, True)

@@ -10,7 +10,7 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from wavedil.mel import MelConfig, filters
+from wavedil.mel import MelConfig, filters, sizes
 from wavedil.models.embeddings import smooth_embedding
 from wavedil.ops.devices import rows_of
 
@@ -182,7 +182,7 @@ def _constants(settings: MelConfig, order: int) -> tuple[np.ndarray, np.ndarray,
     known = np.flatnonzero(sums)
     nearest = np.abs(np.arange(len(sums))[:, None] - known).argmin(axis=1)
     shares = (bands / np.where(sums, sums, 1))[:, known[nearest]]
-    fft_size = 2 * (len(sums) - 1) if settings.fft_size is None else settings.fft_size
+    _, fft_size, _ = sizes(settings)
     lags = np.arange(order + 1)
     cosines = np.cos(2 * np.pi * np.outer(np.arange(len(sums)), lags) / fft_size)
     cosines[1 : (fft_size + 1) // 2] *= 2

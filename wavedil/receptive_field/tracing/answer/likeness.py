@@ -35,11 +35,18 @@ _LEFT_OVER = 2
 def reach(long: Any, short: Any, lengths: Lengths) -> float:
     """Over how much of the short signal the function moves samples at most; infinite where it is another function."""
     (a, own), (b, other) = opened(long), opened(short)
-    names, other_names = ([eqn.primitive.name for eqn in jaxpr.eqns] for jaxpr in (a, b))
-    if names != other_names or len(own) != len(other):
+    if _kinds(a) != _kinds(b) or len(own) != len(other):
         return math.inf
     held = sum(_of_array(x, y, lengths) for x, y in zip(own, other, strict=True))
     return held + sum(_of_equation(e, f, lengths) for e, f in zip(a.eqns, b.eqns, strict=True))
+
+
+def _kinds(jaxpr: Any) -> list[Any]:
+    """What its equations do, with how many functions, to how many arrays of how many axes."""
+    return [
+        (eqn.primitive.name, len(list(_functions(eqn))), [*map(len, _shapes(eqn))])
+        for eqn in jaxpr.eqns
+    ]
 
 
 def _of_array(long: Any, short: Any, lengths: Lengths) -> float:

@@ -20,8 +20,8 @@ from wavedil.receptive_field.tracing.evaluation import MAX_ELEMENTS
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.rules.reduction import mixed
 
-# Rounding of a spectrum puts about one unit of precision into every lag, of the kernel's norm over the square root of
-# the length; here are some. Taps of a kernel that ends stand out from that by another factor.
+# Rounding of a spectrum puts about one unit of precision into every lag for each halving of the length, of the kernel's
+# norm over the square root of the length; here are some. Taps of a kernel that ends stand out by another factor.
 _ROUNDING = 8
 _STANDS_OUT = 100
 
@@ -53,21 +53,24 @@ def _filtered(spectrum: Spectrum, length: int) -> Value | None:
     if not (half or response.shape[axis] == length) or response.size > MAX_ELEMENTS:
         return None
     inverse = np.fft.irfft if half else np.fft.ifft
-    kernel = np.moveaxis(inverse(response, length, axis=axis), axis, 0).reshape(length, -1)
+    # In double precision whatever the response is given in, so that none is lost here.
+    precise = response.astype(np.complex128)
+    kernel = np.moveaxis(inverse(precise, length, axis=axis), axis, 0).reshape(length, -1)
     # Each channel has its own gain, and so its own rounding.
-    rounding = _ROUNDING * np.finfo(response.dtype).eps * np.linalg.norm(kernel, axis=0)
-    taps = np.abs(kernel) > rounding / np.sqrt(length)
+    units = _ROUNDING * np.log2(max(2, length)) * np.finfo(response.dtype).eps
+    rounding = units * np.linalg.norm(kernel, axis=0) / np.sqrt(length)
+    taps = np.abs(kernel) > rounding
     if not taps.any():
         return None
     reason = None
     lags = np.flatnonzero(taps.any(1))
-    if not (taps <= (np.abs(kernel) > _STANDS_OUT * rounding / np.sqrt(length))).all():
+    if not (taps <= (np.abs(kernel) > _STANDS_OUT * rounding)).all():
         # A kernel that decays has taps below rounding: up to half of the circle, where the other half is free.
         reason = "a filter whose taps fall below rounding"
         lags = np.arange(length // 2 if lags.max() < length // 2 else length)
     elif (taps != taps[:, :1]).any():
         reason = "a filter of other taps in other channels"
-    elif (parts := _real_and_imaginary(kernel, rounding / np.sqrt(length))) is not None:
+    elif (parts := _real_and_imaginary(kernel, rounding)) is not None:
         reason = parts
     # A lag is read back from where it is, or from the other end of the circle.
     tapped = np.zeros(length, bool)
