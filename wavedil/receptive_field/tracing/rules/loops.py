@@ -25,7 +25,7 @@ from wavedil.receptive_field.tracing.rules.shape import stacked
 
 # Trips whose indices and decisions are known are run one by one, and increments are gone through, as long as they
 # have no more equations, and carry no more pieces, than this in all: about a second.
-_MAX_WORK = 24_000
+_MAX_WORK = 20_000
 _MAX_INCREMENTS = 3_000  # of increments that no delay line needs; a trace asks for several lengths
 _PIECE = 4  # what a piece costs, in equations
 # Increments that grow, and rounds of a while, after which they are taken to do so for ever.
