@@ -121,14 +121,26 @@ def _formula(rows: list[Set], num_columns: int) -> Formula | None:
 def mask(where: np.ndarray) -> AxisMap:
     """{0} at the indices where a mask is true."""
     size = len(where)
-    # A stride keeps every n-th index: one short period rather than a piece for each.
+    if not where.any():
+        return AxisMap(size, ())
+    here = Formula(1, 0, (ZERO,))
+    # A stride keeps every n-th index, but for some at the ends: one short period rather than a piece for each.
+    middle = where[size // 4 : size - size // 4]
     for period in range(1, min(size // 2, 64) + 1):
-        if (where[period:] == where[:-period]).all():
-            here = [ZERO if true else None for true in where[:period]]
-            return AxisMap.of(size, 0, here) if where.any() else AxisMap(size, ())
-    here_alone = Formula(1, 0, (ZERO,))
+        if 2 * period <= len(middle) and (middle[period:] == middle[:-period]).all():
+            runs = true_runs(where[period:] == where[:-period])
+            low, high = runs[(runs[:, 0] <= size // 4).sum() - 1].tolist()
+            high += period
+            if (low, high) == (0, size):
+                return AxisMap.of(size, 0, [ZERO if true else None for true in where[:period]])
+            residues = np.roll(where[low : low + period], low % period)
+            sets = tuple(ZERO if true else None for true in residues)
+            parts = [Piece(low, high, Formula(period, 0, sets))] if residues.any() else []
+            before = [Piece(a, b, here) for a, b in true_runs(where[:low]).tolist()]
+            after = [Piece(high + a, high + b, here) for a, b in true_runs(where[high:]).tolist()]
+            return AxisMap(size, (*before, *parts, *after))
     runs = true_runs(where).tolist()
-    return AxisMap(size, tuple(Piece(low, high, here_alone) for low, high in runs))
+    return AxisMap(size, tuple(Piece(low, high, here) for low, high in runs))
 
 
 def true_runs(where: np.ndarray) -> np.ndarray:

@@ -33,6 +33,8 @@ class Running(NamedTuple):
 
 # A running sum that no formula describes is written out index by index up to this many.
 _MAX_WRITTEN_OUT = 4096
+# So many inputs of a formula are followed one by one.
+_MAX_SINGLE = 64
 
 
 def running_union(seen: AxisMap, window: Window | None) -> Iterator[Running]:
@@ -66,25 +68,40 @@ def _running_in(
     f = piece.formula
     low, high = max(piece.low, 0), min(piece.high, size)
     direction = (f.advance < 0) - (f.advance > 0)
-    # From the shortest answer to the longest. A constant set stays as it is. A moving one becomes "this
+    # From the shortest answer to the longest. Sets that do not move come to an end. Moving ones become "this
     # and all before", which is right if the formula holds before the piece too, or if a smaller window
     # hides what it says there. Else single offsets may have such a window, or it is written out;
     # what is too long even for that is an upper bound.
-    if f.advance == 0 and f.period == 1:
-        yield Piece(low, high, f), window, 0, True
+    if f.advance == 0 and f.period <= _MAX_WRITTEN_OUT:
+        # After a period nothing more comes.
+        all_seen = low + f.period - 1
+        if low < all_seen:
+            yield _written_out(f, low, min(all_seen, high)), window, 0, True
+        if all_seen < high:
+            yield Piece(all_seen, high, Formula(1, 0, (union(f.sets),))), window, 0, True
     elif piece.low == -INFINITY:
         yield Piece(low, high, _all_before(f, size)), window, direction, True
     elif window is not None and (cut := _cut(piece, size, window)) is not None:
         yield Piece(low, high, _all_before(f, size)), cut, direction, True
-    elif window is not None and f.period == 1 and len(f.sets[0].offsets) <= 64:  # type: ignore[union-attr]
-        for offset in f.sets[0].offsets:  # type: ignore[union-attr]
-            alone = Piece(piece.low, piece.high, Formula(1, f.advance, (Taps(offset, 1),)))
-            yield from _running_in(alone, size, window)
+    elif window is not None and 1 < len(single := list(_single(f))) <= _MAX_SINGLE:
+        for alone in single:
+            yield from _running_in(Piece(piece.low, piece.high, alone), size, window)
     elif high - low <= _MAX_WRITTEN_OUT:
         yield _written_out(f, low, high), window, 0, True
     else:  # more than what it sees, never less
         everything = Piece(low, high, f).all_seen
         yield Piece(low, high, Formula(1, 0, (everything,))), window, direction, False
+
+
+def _single(f: Formula) -> Iterator[Formula]:
+    """The formulas of one input for every index of one residue, whose union is meant."""
+    if sum(0 if seen is None else seen.bits.bit_count() for seen in f.sets) > _MAX_SINGLE:
+        return
+    for residue, seen in enumerate(f.sets):
+        for offset in () if seen is None else seen.offsets:
+            sets: list[Set] = [None] * f.period
+            sets[residue] = Taps(offset, 1)
+            yield Formula.of(f.advance, sets)
 
 
 def _all_before(f: Formula, size: int) -> Formula:

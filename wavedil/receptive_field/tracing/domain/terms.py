@@ -140,7 +140,16 @@ def trimmed(term: Term) -> Term | None:
     low = sum(seen.bounds[0] for seen in term.maps.values())
     high = sum(seen.bounds[1] for seen in term.maps.values())
     base = within(term.base, term.window[0] - high, term.window[1] - low)
-    return None if base is None else tidied(replace(term, base=base))
+    if base is None:
+        return None
+    maps = dict(term.maps)
+    for id, seen in term.maps.items():
+        # What the others and the base can move into the window; a map of one formula has no garbage.
+        if len(seen.pieces) > 1:
+            first = base.first + sum(m.bounds[0] for other, m in maps.items() if other != id)
+            last = base.last + sum(m.bounds[1] for other, m in maps.items() if other != id)
+            maps[id] = seen.trimmed(term.window[0] - last, term.window[1] - first)
+    return tidied(replace(term, maps=maps, base=base))
 
 
 def united(terms: Iterable[Term | None]) -> tuple[Term, ...]:
