@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from wavedil.receptive_field.tracing.evaluation import as_numpy, compact, evaluate
+from wavedil.receptive_field.tracing.domain.axes import Axis
+from wavedil.receptive_field.tracing.evaluation import as_numpy, compact, evaluate, of_all_trips
 
 
 class Constant:
@@ -15,12 +16,17 @@ class Constant:
     Args:
       shape: Its shape.
       make: Computes the array, or gives None where it cannot; None itself where the array is known to be unknown.
+      trips: The trips of a loop, where numbers differ from trip to trip: what `make` computes has an axis of them
+        before the others.
     """
 
-    __slots__ = ("_known", "_make", "_value", "shape")
+    __slots__ = ("_known", "_make", "_value", "shape", "trips")
 
-    def __init__(self, shape: Sequence[int], make: Callable[[], Any] | None) -> None:
+    def __init__(
+        self, shape: Sequence[int], make: Callable[[], Any] | None, trips: Axis = ()
+    ) -> None:
         self.shape = tuple(shape)
+        self.trips = trips
         self._make = make
         self._known = False
         self._value: Any = None
@@ -32,7 +38,16 @@ class Constant:
 
     @property
     def value(self) -> Any:
-        """The array, or None."""
+        """The array, or None; of what differs from trip to trip there is none."""
+        return None if self.trips else self._made()
+
+    @property
+    def by_trip(self) -> np.ndarray | None:
+        """The arrays of all trips, [trips, ...], where they differ from trip to trip and are known."""
+        made = self._made() if self.trips else None
+        return None if made is None else as_numpy(made)
+
+    def _made(self) -> Any:
         if not self._known:
             self._value = None if self._make is None else self._make()
             self._known, self._make = True, None
@@ -54,28 +69,31 @@ class Constant:
 
 def computed(eqn: Any, inputs: Sequence[Constant]) -> list[Constant]:
     """The outputs of an equation on constants."""
+    loops = {constant.trips for constant in inputs if constant.trips}
+    trips = loops.pop() if len(loops) == 1 else ()
     results: list[Any] = []
 
     def output(i: int) -> Any:
         # All outputs are computed at once, the first time that one of them is asked for.
         if not results:
-            values = [constant.value for constant in inputs]
+            values = [c.by_trip if trips and c.trips else c.value for c in inputs]
             known = all(value is not None for value in values)
+            mapped = [0 if trips and constant.trips else None for constant in inputs]
             results.extend(
-                (_evaluated(eqn, values) if known else None) or [None] * len(eqn.outvars)
+                (_evaluated(eqn, values, mapped) if known else None) or [None] * len(eqn.outvars)
             )
         return results[i]
 
     return [
-        Constant(getattr(var.aval, "shape", ()), functools.partial(output, i))
+        Constant(getattr(var.aval, "shape", ()), functools.partial(output, i), trips)
         for i, var in enumerate(eqn.outvars)
     ]
 
 
-def _evaluated(eqn: Any, values: Sequence[Any]) -> list[Any] | None:
+def _evaluated(eqn: Any, values: Sequence[Any], mapped: Sequence[int | None]) -> list[Any] | None:
     if eqn.effects:
         return None
     try:
-        return evaluate(eqn, values)
+        return evaluate(eqn, values) if set(mapped) <= {None} else of_all_trips(eqn, values, mapped)
     except Exception:  # what cannot be computed here is not known here, and every index is possible
         return None

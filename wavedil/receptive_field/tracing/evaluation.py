@@ -49,6 +49,25 @@ def evaluate(eqn: Any, values: Sequence[Any]) -> list[Any]:
     return _in_jax(eqn, values)
 
 
+def of_all_trips(eqn: Any, values: Sequence[Any], mapped: Sequence[int | None]) -> list[Any]:
+    """The outputs of an equation in all trips of a loop: mapped over the first axis of some of its inputs.
+
+    Raises:
+      TooLargeError: If one of them, or of what it is computed from, has more than `MAX_ELEMENTS`.
+    """
+    return _run(jax.make_jaxpr(jax.vmap(function_of(eqn), mapped))(*values), values)
+
+
+def function_of(eqn: Any) -> Callable[..., Any]:
+    """An equation as a function of arrays."""
+
+    def function(*arrays: Any) -> list[Any]:
+        outputs = eqn.primitive.bind(*arrays, **eqn.params)
+        return list(outputs) if eqn.primitive.multiple_results else [outputs]
+
+    return function
+
+
 def _run(closed: Any, values: Sequence[Any]) -> list[Any]:
     jaxpr, constants = opened(closed)
     known: dict[Any, Any] = dict(zip(jaxpr.constvars, constants, strict=True))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Literal
 
 from jax.extend.core import Literal as JaxprLiteral
@@ -47,12 +48,24 @@ class Interpreter:
         self._looking_at_known = looking_at_known
         self._calls: list[Any] = []
         self.expansions: dict[Any, Any] = {}
+        self.unsteady: set[Axis] = (
+            set()
+        )  # trips of which not each does the same with what is carried
         self.devices: dict[
             str, Axis
         ] = {}  # along each axis of the mesh that a function is split over
 
-    def run(self, jaxpr: Any, constants: Sequence[Seen], inputs: Sequence[Seen]) -> list[Seen]:
-        """The inputs that the outputs of a jaxpr see."""
+    def run(
+        self,
+        jaxpr: Any,
+        constants: Sequence[Seen],
+        inputs: Sequence[Seen],
+        instead: Mapping[Any, Rule] = MappingProxyType({}),
+    ) -> list[Seen]:
+        """The inputs that the outputs of a jaxpr see.
+
+        `instead` holds other rules, by the first output of their equations.
+        """
         seen: dict[Any, Seen] = {}
         seen.update(zip(jaxpr.constvars, constants, strict=True))
         seen.update(zip(jaxpr.invars, inputs, strict=True))
@@ -63,24 +76,35 @@ class Interpreter:
             return seen[atom]
 
         for eqn in jaxpr.eqns:
-            outputs = self._apply(eqn, [read(atom) for atom in eqn.invars])
+            rule = instead.get(eqn.outvars[0]) if eqn.outvars else None
+            outputs = self._apply(eqn, [read(atom) for atom in eqn.invars], rule)
             seen.update(zip(eqn.outvars, outputs, strict=True))
         return [read(atom) for atom in jaxpr.outvars]
 
-    def run_closed(self, closed: Any, inputs: Sequence[Seen]) -> list[Seen]:
+    def run_closed(
+        self,
+        closed: Any,
+        inputs: Sequence[Seen],
+        instead: Mapping[Any, Rule] = MappingProxyType({}),
+    ) -> list[Seen]:
         """The same for a jaxpr that holds its constants, or that has none; the outputs say all by their terms."""
-        return [released(value) for value in self.call(closed, inputs)]
+        return [released(value) for value in self.call(closed, inputs, instead)]
 
-    def call(self, closed: Any, inputs: Sequence[Seen]) -> list[Seen]:
+    def call(
+        self,
+        closed: Any,
+        inputs: Sequence[Seen],
+        instead: Mapping[Any, Rule] = MappingProxyType({}),
+    ) -> list[Seen]:
         """The same, with the numbers that are known of the outputs."""
         jaxpr, constants = opened(closed)
-        return self.run(jaxpr, [Constant.holding(value) for value in constants], inputs)
+        return self.run(jaxpr, [Constant.holding(value) for value in constants], inputs, instead)
 
-    def _apply(self, eqn: Any, inputs: list[Seen]) -> Sequence[Seen]:
+    def _apply(self, eqn: Any, inputs: list[Seen], instead: Rule | None) -> Sequence[Seen]:
         # Nothing here depends on the signal: weights, positions, masks. Numbers come when they are asked for.
-        if not any(isinstance(value, Value) for value in inputs):
+        if instead is None and not any(isinstance(value, Value) for value in inputs):
             return computed(eqn, [value for value in inputs if isinstance(value, Constant)])
-        rule = self._rules.get(eqn.primitive.name)
+        rule = instead or self._rules.get(eqn.primitive.name)
         if rule is None:
             return self.without_rule(eqn)
         # Rules of jit and of loops run inner jaxprs; the equations they are in say where the user called

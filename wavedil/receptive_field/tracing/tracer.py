@@ -47,8 +47,12 @@ def trace(
 
     Every step that may say more than is seen, and never less, marks what it makes, and whatever is
     made of that. If a mark reaches the output, `upper_bounds` names the steps and their lines, as
-    indices that change in a loop, loops that the signal ends, arrays too large to look for zeros in
-    (16 million elements), or inverse Fourier transforms of something else. Without one the answer is exact.
+    indices from the signal, loops that it ends, arrays too large to look for zeros in (16 million
+    elements), or inverse Fourier transforms of something else. Without one the answer is exact.
+
+    A loop is one equation, however many trips it has. Indices and decisions that its trips count are
+    known. An array that they write to in place is followed where each trip reads what was written the
+    same trips before: a recursive filter, a ring buffer.
 
     Outputs are described by what those in the middle see. Where this signal cannot say (it is
     short, or they see an end of it) a longer one is traced too, and what grows with it is infinite.

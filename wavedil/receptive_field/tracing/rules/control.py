@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import numpy as np
 
 from wavedil.errors import UserError
 from wavedil.receptive_field.arithmetic import ReceptiveField
@@ -12,6 +13,7 @@ from wavedil.receptive_field.tracing.constants import Constant
 from wavedil.receptive_field.tracing.domain.value import Value
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen, because
 from wavedil.receptive_field.tracing.jax_internals import CALLS, called, opened
+from wavedil.receptive_field.tracing.rules import hidden_axes
 from wavedil.receptive_field.tracing.rules.elementwise import either
 from wavedil.receptive_field.tracing.rules.masking import moving_axes
 from wavedil.receptive_field.tracing.rules.relations import window
@@ -74,6 +76,14 @@ def cond(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> list[Seen]:
     results = [tracer.run_closed(branch, operands) for branch in branches]
     if len(results) == 1:
         return results[0]
+    if isinstance(index, Constant) and index.by_trip is not None:
+        # Known of every trip of a loop.
+        numbers = np.clip(index.by_trip, 0, len(branches) - 1)
+        results = [
+            [hidden_axes.in_trips(tracer, v, index.trips, numbers == i) for v in outputs]
+            for i, outputs in enumerate(results)
+        ]
+        return [either(outputs, outputs[0].shape) for outputs in zip(*results, strict=True)]
     deciding = [index] if isinstance(index, Value) else []
     joined = [
         either([*deciding, *outputs], outputs[0].shape) for outputs in zip(*results, strict=True)

@@ -12,7 +12,7 @@ from wavedil.receptive_field.tracing.domain.known import Known, mask
 from wavedil.receptive_field.tracing.domain.value import Value, union_of
 from wavedil.receptive_field.tracing.evaluation import compact
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen, released
-from wavedil.receptive_field.tracing.rules import intervals, masking
+from wavedil.receptive_field.tracing.rules import hidden_axes, intervals, masking
 
 _NAMES = """
 abs acos acosh add add_any and asin asinh atan atan2 atanh bessel_i0e bessel_i1e cbrt ceil clamp
@@ -119,6 +119,17 @@ def select(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     chosen = which.numpy if isinstance(which, Constant) else None
     if chosen is not None and chosen.size and compact(chosen).min() == compact(chosen).max():
         return cases[int(compact(chosen).min())]
+    if isinstance(which, Constant) and which.by_trip is not None:
+        numbers = which.by_trip.reshape(len(which.by_trip), -1)
+        if (numbers == numbers[:, :1]).all():
+            trips = which.trips
+            return either(
+                (
+                    hidden_axes.in_trips(tracer, v, trips, numbers[:, 0] == i)
+                    for i, v in enumerate(cases)
+                ),
+                shape,
+            )
     values = [which] if isinstance(which, Value) else []
     # A mask that depends on the signal is seen itself, and both cases; that is exact.
     for i, case in enumerate(cases):

@@ -17,15 +17,16 @@ Increments that neither end nor come again are widened to all trips before, and 
 they grow; that is more than what is seen, and the terms say so.
 """
 
+import functools
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from wavedil.receptive_field.taps import Taps
 from wavedil.receptive_field.tracing.constants import Constant
-from wavedil.receptive_field.tracing.domain.axes import Axis, Terms
+from wavedil.receptive_field.tracing.domain.axes import Axis, Factor, Terms
 from wavedil.receptive_field.tracing.domain.axis_map import AxisMap
 from wavedil.receptive_field.tracing.domain.formula import INFINITY, Formula, Piece
 from wavedil.receptive_field.tracing.domain.sets import ZERO, Set, plus, union
@@ -34,11 +35,13 @@ from wavedil.receptive_field.tracing.domain.value import Value, union_of
 from wavedil.receptive_field.tracing.interpreter import Seen, because
 from wavedil.receptive_field.tracing.rules.elementwise import either
 from wavedil.receptive_field.tracing.rules.hidden_axes import hide, later
-from wavedil.receptive_field.tracing.rules.reduction import running
+from wavedil.receptive_field.tracing.rules.reduction import each_along, running, running_term
 from wavedil.receptive_field.tracing.rules.relations import affine
 
 # Indices that are compared one by one.
 _MAX_WRITTEN_OUT = 256
+# Places of a line that are followed one by one.
+_MAX_PLACES = 64
 
 Carry = list[Seen]
 
@@ -76,8 +79,14 @@ def places(carry: Carry, trips: Axis) -> Any:
     )
 
 
-def continued(increments: list[Carry], before: int, trips: Axis) -> Carry | None:
-    """The join of all increments, where those since `before` come again for ever; None where they do not."""
+def continued(
+    increments: list[Carry], before: int, trips: Axis
+) -> tuple[Carry, bool] | tuple[None, bool]:
+    """The join of all increments, where those since `before` come again for ever; None where they do not.
+
+    And whether that is certain, if each trip does the same with what is carried: where all terms have moved by as
+    many inputs, so will all that the body makes of them.
+    """
     period = len(increments) - 1 - before
     parts: list[Carry] = increments[: before + 1]
     steps = [
@@ -85,13 +94,13 @@ def continued(increments: list[Carry], before: int, trips: Axis) -> Carry | None
         for old, new in zip(increments[before], increments[-1], strict=True)
     ]
     if None in steps:
-        return None
+        return None, False
     # The terms of the period's last increment say how many inputs further on each of them comes again; those of
     # the increments between come from the same places in the body, and their own step is worked out alike only
     # where all steps are equal.
     alike = {step for each in steps if each is not None for step in each}
     if len(alike) > 1 and period > 1:
-        return None
+        return None, False
     (common,) = alike if len(alike) == 1 else (0,)
     for carry in increments[before + 1 :]:
         part: Carry = []
@@ -107,7 +116,7 @@ def continued(increments: list[Carry], before: int, trips: Axis) -> Carry | None
             )
             part.append(Value(value.axes, terms))
         parts.append(part)
-    return join(parts)
+    return join(parts), len(alike) <= 1
 
 
 def _steps(old: Seen, new: Seen, trips: Axis, period: int) -> list[int] | None:
@@ -131,10 +140,31 @@ def _every(term: Term, value: Value, trips: Axis, period: int, step: int) -> Ter
     whole = Value((trips, *value.axes), (term,)).read(0, affine(rows * period, 1, 0))
     folded = whole.reshaped((rows, period, *value.shape))
     # A ramp takes the steps out, so that what comes again is the same in every row, and back in afterwards.
-    folded = running(_ramped(folded, -step), 0)
+    # With a ramp inputs are not at their places, and no end of the signal may cut them off.
+    before = _place_by_place if step == 0 else functools.partial(running_term, cut=False)
+    folded = each_along(_ramped(folded, -step), 0, before)
     joined = _ramped(folded, step).reshaped((rows * period, *value.shape))
     read = joined.read(0, affine(length, 1, 0))
     return Value((trips, *value.axes), read.like((trips, *value.axes))).terms
+
+
+def _place_by_place(term: Term, factor: Factor) -> Iterable[Term | None]:
+    """The running union along a factor, at every index of the others by itself where these are few.
+
+    Of one alone it is mostly a formula; of a line, whose samples are other inputs at every place, it is none.
+    """
+    moving = {id: m for id, m in term.maps.items() if id != factor.id and m.bounds != (0, 0)}
+    if not moving or math.prod(m.size for m in moving.values()) > _MAX_PLACES:
+        yield from running_term(term, factor)
+        return
+    for places in itertools.product(*(range(m.size) for m in moving.values())):
+        base: Set = term.base
+        maps = dict(term.maps)
+        for (id, seen), place in zip(moving.items(), places, strict=True):
+            base = plus(base, seen.at(place))
+            maps[id] = AxisMap(seen.size, (Piece(place, place + 1, Formula(1, 0, (ZERO,))),))
+        if base is not None:
+            yield from running_term(replace(term, maps=maps, base=base), factor)
 
 
 def _ramped(value: Value, step: int) -> Value:

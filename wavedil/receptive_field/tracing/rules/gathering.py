@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import jax
 import numpy as np
 
 from wavedil.receptive_field.taps import Taps
@@ -12,7 +13,9 @@ from wavedil.receptive_field.tracing.domain.axes import Axis, Factor, new_axes, 
 from wavedil.receptive_field.tracing.domain.axis_map import AxisMap
 from wavedil.receptive_field.tracing.domain.terms import Term, united
 from wavedil.receptive_field.tracing.domain.value import Value, union_of, with_axis
+from wavedil.receptive_field.tracing.evaluation import function_of
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
+from wavedil.receptive_field.tracing.rules import hidden_axes
 from wavedil.receptive_field.tracing.rules.elementwise import either
 from wavedil.receptive_field.tracing.rules.relations import IRREGULAR, coarse, listed
 
@@ -40,6 +43,9 @@ def dynamic_slice(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     """Output j reads start + j of every start that there may be."""
     value, *indices = inputs
     shape = eqn.outvars[0].aval.shape
+    of_trips = by_trip(tracer, eqn, inputs)
+    if of_trips is not None:
+        return of_trips
     values = []
     sizes = value.shape
     starts = [starts_of(*triple) for triple in zip(indices, sizes, shape, strict=True)]
@@ -98,6 +104,9 @@ def gather(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     operand, indices = inputs
     numbers = eqn.params["dimension_numbers"]
     shape = eqn.outvars[0].aval.shape
+    of_trips = by_trip(tracer, eqn, inputs)
+    if of_trips is not None:
+        return of_trips
     batch = [i for i in range(len(shape)) if i not in numbers.offset_dims]
     parts = []
     if isinstance(indices, Value):
@@ -161,6 +170,43 @@ def _of_operand(
             for place, axis in zip([*(batch[i] for i in moving), *places], axes, strict=False):
                 placed[place].append(axis)
     return _assembled(value, shape, placed)
+
+
+def by_trip(tracer: Interpreter, eqn: Any, inputs: Sequence[Seen]) -> Value | None:
+    """What a trip reads at indices that are known of every trip; None where they are not, or the same in all."""
+    value, *indices = inputs
+    loops = {index.trips for index in indices if isinstance(index, Constant) and index.trips}
+    if len(loops) != 1 or not isinstance(value, Value):
+        return None
+    if not value.terms:
+        return Value(new_axes(eqn.outvars[0].aval.shape), ())
+    (trips,) = loops
+    tracer.unsteady.add(trips)
+    slices = in_all_trips(tracer, eqn, value, indices, trips)
+    return None if slices is None else hidden_axes.hide(slices, trips)
+
+
+def in_all_trips(
+    tracer: Interpreter, eqn: Any, value: Value, indices: Sequence[Seen], trips: Axis
+) -> Value | None:
+    """What all trips read, [trips, ...], at indices that are known; None where they are not."""
+    constants = [index for index in indices if isinstance(index, Constant)]
+    arrays = [index.by_trip if index.trips else index.numpy for index in constants]
+    known = [array for array in arrays if array is not None]
+    if len(known) < len(indices):
+        return None
+    ids = {factor.id for factor in trips}
+    differs = any(ids & term.maps.keys() for term in value.terms)
+    key = eqn, differs
+    if key not in tracer.expansions:
+        operand = hidden_axes.show(value, trips) if differs else value
+        mapped = (0 if differs else None, *(0 if index.trips else None for index in constants))
+        read = jax.vmap(lambda *arrays: function_of(eqn)(*arrays)[0], mapped)
+        spec = jax.ShapeDtypeStruct(operand.shape, eqn.invars[0].aval.dtype)
+        tracer.expansions[key] = jax.make_jaxpr(read)(spec, *known)
+    operand = hidden_axes.show(value, trips) if differs else value
+    (slices,) = tracer.run_closed(tracer.expansions[key], [operand, *map(Constant.holding, known)])
+    return slices if isinstance(slices, Value) else None
 
 
 def varying(indices: np.ndarray) -> list[int]:

@@ -4,10 +4,13 @@ An array in the body has its own axes alone. What differs from trip to trip, or 
 maps of a factor that is in none of its axes.
 """
 
+import numpy as np
+
 from wavedil.receptive_field.tracing.constants import Constant
 from wavedil.receptive_field.tracing.domain.axes import Axis, new_axis, size_of
+from wavedil.receptive_field.tracing.domain.known import mask
 from wavedil.receptive_field.tracing.domain.value import Value
-from wavedil.receptive_field.tracing.interpreter import Seen
+from wavedil.receptive_field.tracing.interpreter import Interpreter, Seen
 from wavedil.receptive_field.tracing.rules.relations import affine
 
 
@@ -35,16 +38,26 @@ def later(value: Value, trips: Axis, by: int) -> Value:
     return hide(moved.read(0, affine(moved.shape[0], 1, -by)), trips)
 
 
+def in_trips(tracer: Interpreter, value: Seen, trips: Axis, where: np.ndarray) -> Seen:
+    """What a value is in some trips; in the others it sees nothing."""
+    if not isinstance(value, Value) or not value.terms or where.all():
+        return value
+    tracer.unsteady.add(trips)
+    return hide(show(value, trips).restricted(0, mask(where)), trips)
+
+
 def sliced(value: Seen, trips: Axis) -> Seen:
     """What each trip has of what is scanned."""
-    return hide(value, trips) if isinstance(value, Value) else Constant(value.shape[1:], None)
+    if isinstance(value, Value):
+        return hide(value, trips)
+    return Constant(value.shape[1:], lambda: value.numpy, trips)
 
 
 def shown(value: Seen, trips: Axis) -> Seen:
     """The outputs of every trip, one after the other."""
     if isinstance(value, Value):
         return show(value, trips)
-    return Constant((size_of(trips), *value.shape), None)
+    return Constant((size_of(trips), *value.shape), lambda: _by_trip(value, trips))
 
 
 def at_first(value: Seen, trips: Axis) -> Seen:
@@ -58,6 +71,11 @@ def at_first(value: Seen, trips: Axis) -> Seen:
 def at_last(value: Seen, trips: Axis) -> Seen:
     """What the last trip hands on."""
     if not isinstance(value, Value):
-        return Constant(value.shape, None)
+        numbers = _by_trip(value, trips)
+        return Constant(value.shape, None if numbers is None else lambda: numbers[-1])
     last = show(value, trips).read(0, affine(1, 1, size_of(trips) - 1))
     return Value(last.axes[1:], last.terms)
+
+
+def _by_trip(value: Constant, trips: Axis) -> np.ndarray | None:
+    return value.by_trip if value.trips == trips else None

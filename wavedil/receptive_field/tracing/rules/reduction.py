@@ -1,6 +1,6 @@
 """Operations over complete axes: reductions, running sums, sorting, Fourier transforms, factorizations."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -57,19 +57,29 @@ def cumulative(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
 
 def running(value: Value, axis: int, reverse: bool = False) -> Value:
     """The running union along an axis."""
+    if reverse:
+        value = _reversed(value, axis)
+    value = each_along(value, axis, running_term)
+    return _reversed(value, axis) if reverse else value
+
+
+def _reversed(value: Value, axis: int) -> Value:
+    size = value.shape[axis]
+    return value.read(axis, affine(size, -1, size - 1))
+
+
+def each_along(
+    value: Value, axis: int, change: Callable[[Term, Factor], Iterable[Term | None]]
+) -> Value:
+    """What every term becomes, given the one factor of an axis."""
     value = value.single(axis)
     if not value.axes[axis]:
         return value
-    size = value.shape[axis]
-    if reverse:
-        value = value.read(axis, affine(size, -1, size - 1))
-    factor = value.axes[axis][0]
-    value = value.each(lambda term: running_term(term, factor))
-    return value.read(axis, affine(size, -1, size - 1)) if reverse else value
+    return value.each(lambda term: change(term, value.axes[axis][0]))
 
 
-def running_term(term: Term, factor: Factor) -> Iterable[Term | None]:
-    """The running union along a factor of a term."""
+def running_term(term: Term, factor: Factor, cut: bool = True) -> Iterable[Term | None]:
+    """The running union along a factor of a term; without `cut` its window stays as it is."""
     if factor.id not in term.maps:
         yield term
         return
@@ -78,7 +88,7 @@ def running_term(term: Term, factor: Factor) -> Iterable[Term | None]:
     # other map of the term moves inputs about.
     alone = all(seen.bounds == (0, 0) for seen in maps.values())
     own = term.maps[factor.id].plus_set(term.base)
-    for part in running_union(own, term.window if alone else None):
+    for part in running_union(own, term.window if cut and alone else None):
         window = part.window or term.window
         joined = replace(term, maps={**maps, factor.id: part.seen}, base=ZERO, window=window)
         joined = joined.growing(past=part.grows < 0, future=part.grows > 0)

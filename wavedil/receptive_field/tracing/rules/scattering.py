@@ -79,15 +79,15 @@ def scatter(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     operand, indices, updates = inputs
     shape = operand.shape
     known = indices.numpy if isinstance(indices, Constant) else None
-    window, places = _windows(eqn, shape, updates.shape)
+    window, places = windows(eqn, shape, updates.shape)
     values = []
     # Added updates leave the operand to be seen; only those that replace it cover it.
-    replaces = eqn.primitive.name == "scatter" and _is_second(eqn.params["update_jaxpr"])
+    covering = replaces(eqn)
     unknown = "scatter at indices that are not known here"
     if isinstance(operand, Value):
-        covered = _covered(eqn, shape, known, window) if replaces else [None]
+        covered = _covered(eqn, shape, known, window) if covering else [None]
         anywhere = any(along is None for along in covered)
-        if replaces and anywhere and isinstance(indices, Constant):
+        if covering and anywhere and isinstance(indices, Constant):
             operand = operand.because(unknown if known is None else "scatter over no box of places")
         values += _outside(operand, covered)
     if isinstance(updates, Value):
@@ -104,15 +104,16 @@ def scatter(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     return either(values, shape)
 
 
-def _is_second(function: Any) -> bool:
-    """Whether a function of an element and its update is the update, as it is but for `x.at[i].apply(f)`."""
-    if function is None:
-        return True
+def replaces(eqn: Any) -> bool:
+    """Whether updates replace the elements that they are written to, and are not added, or as by `x.at[i].apply(f)`."""
+    function = eqn.params["update_jaxpr"]
+    if eqn.primitive.name != "scatter" or function is None:
+        return eqn.primitive.name == "scatter"
     jaxpr = opened(function)[0]
     return jaxpr.outvars[0] is jaxpr.invars[1]
 
 
-def _windows(
+def windows(
     eqn: Any, shape: Sequence[int], sizes: Sequence[int]
 ) -> tuple[list[int], dict[int, int]]:
     """The window's size along each axis of the operand, and which axis of the updates it is."""
