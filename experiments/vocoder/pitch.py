@@ -7,7 +7,9 @@ input with a linear prediction of every sample.
     python experiments/vocoder/pitch.py input
     python experiments/vocoder/pitch.py blocks
     python experiments/vocoder/pitch.py prediction   the tables of the prediction are 82,000 parameters more
-    python experiments/vocoder/pitch.py temperature  after prediction: lower temperatures, everywhere and where voiced
+    python experiments/vocoder/pitch.py noise        the same, with noise on what it sees in training
+    python experiments/vocoder/pitch.py prediction-temperature   lower temperatures, everywhere and where voiced
+    python experiments/vocoder/pitch.py noise-temperature
 
 Each part adds its row to results.json, under "pitch". A part that is interrupted goes on where it was; another number
 of steps, `--steps 6000`, is another row.
@@ -38,12 +40,13 @@ from wavedil.training import RunConfig
 
 TASK = VocoderTask(mel=MelConfig(num_mels=40, fft_size=256, hop=HOP))
 # The taps at the input have 2,560 weights; a wider layer before the output makes up for them.
-HIDDEN_CHANNELS = {"none": 135, "input": 128, "blocks": 135, "prediction": 128}
+HIDDEN_CHANNELS = {"none": 135, "input": 128, "blocks": 135, "prediction": 128, "noise": 128}
 CONDITIONING = {
     "none": wd.LocalConditioningConfig(pitch_taps="none"),
     "input": wd.LocalConditioningConfig(pitch_taps="input"),
     "blocks": wd.LocalConditioningConfig(pitch_taps="blocks"),
     "prediction": wd.LocalConditioningConfig(linear_prediction=24),
+    "noise": wd.LocalConditioningConfig(linear_prediction=24),
 }
 NUM_RESYNTHESISED = 20
 NUM_ESTIMATED = 100
@@ -63,10 +66,11 @@ def main(arguments: list[str]) -> None:
             write_row(part, estimator(), "pitch")
         elif part == "cost":
             write_row(part, cost(), "pitch")
-        elif part == "temperature":
+        elif part.endswith("-temperature"):
+            taps = part.removesuffix("-temperature")
             for plain, voiced in TEMPERATURES:
-                name = f"prediction, {steps} steps, temperature {plain}, voiced {voiced}"
-                write_row(name, at_temperature(steps, plain, voiced), "pitch")
+                name = f"{taps}, {steps} steps, temperature {plain}, voiced {voiced}"
+                write_row(name, at_temperature(taps, steps, plain, voiced), "pitch")
         else:
             write_row(f"{part}, {steps} steps", train_and_score(part, steps), "pitch")
 
@@ -83,7 +87,8 @@ def config_of(taps: str, steps: int) -> RunConfig:
         local_conditioning=CONDITIONING[taps],
     )
     training = dataclasses.replace(TRAINING, steps=steps)
-    return RunConfig(task=TASK, corpus=CORPUS, model=model, training=training)
+    task = TASK if taps == "noise" else dataclasses.replace(TASK, input_noise=0.0)
+    return RunConfig(task=task, corpus=CORPUS, model=model, training=training)
 
 
 def estimator() -> dict[str, float]:
@@ -139,7 +144,7 @@ def _gradient(config: RunConfig, model: wd.WaveNet, batch: object) -> Callable[[
     graph, weights = nnx.split(model)
 
     def loss(weights: object) -> object:
-        total, count, _ = TASK.loss(nnx.merge(graph, weights), batch, None)
+        total, count, _ = config.task.loss(nnx.merge(graph, weights), batch, jax.random.key(0))
         return total / count
 
     gradient = jax.jit(jax.grad(loss))
@@ -202,10 +207,10 @@ def train_and_score(taps: str, steps: int) -> dict[str, object]:
     return row | {f"higher_{name}": value for name, value in of_higher._asdict().items()}
 
 
-def at_temperature(steps: int, plain: float, voiced: float) -> dict[str, object]:
-    """Scores what the vocoder with a linear prediction makes of recordings at a temperature of its own where voiced."""
-    model = wd.load(RUNS / f"pitch_prediction_{steps}")
-    chosen = spread(TASK.read(config_of("prediction", steps)).test, NUM_RESYNTHESISED)
+def at_temperature(taps: str, steps: int, plain: float, voiced: float) -> dict[str, object]:
+    """Scores what a vocoder makes of recordings at a temperature of its own where they are voiced."""
+    model = wd.load(RUNS / f"pitch_{taps}_{steps}")
+    chosen = spread(TASK.read(config_of(taps, steps)).test, NUM_RESYNTHESISED)
     sounds = read_sounds(CORPUS, [item.path for item in chosen])
     codes = wd.generate(
         model,

@@ -269,6 +269,7 @@ class WaveNet(nnx.Module):
         context: Int[Array, "batch context_time"] | None = None,
         features: Float[Array, "batch frames features"] | None = None,
         *,
+        seen: Int[Array, "batch time"] | None = None,
         dropout_key: PRNGKeyArray | None = None,
     ) -> Float[Array, "batch time"]:
         """Log-probability in nats of every sample given those before it.
@@ -281,13 +282,15 @@ class WaveNet(nnx.Module):
             default. Codes that begin at a multiple of `config.frame_size` have the values that they have in the whole.
           features: The features of the samples, those of the context but the last included, as
             `conditioning.upsample` takes them; frame i covers samples `i hop .. (i + 1) hop - 1`.
+          seen: What the model sees of the codes in place of them, as with noise.
           dropout_key: As in a call.
         """
         if context is None:
             context = jnp.full((codes.shape[0], 1), self.config.quantizer.silence, jnp.int32)
         context = split_alike(context, codes)
         # Output t sees samples up to t and predicts sample t + 1: it is given the codes one sample late.
-        seen = jnp.concatenate([context, codes[:, :-1]], axis=1, dtype=jnp.int32)
+        before = codes if seen is None else seen
+        seen = jnp.concatenate([context, before[:, :-1]], axis=1, dtype=jnp.int32)
         beyond = seen == BEYOND
         entered = jnp.where(beyond, 0, seen)
         given = self.conditioning.of_features(features, seen.shape[1])

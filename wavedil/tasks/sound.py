@@ -131,18 +131,42 @@ def windows(
     )
 
 
-def loss(model: Any, batch: Batch, key: Any) -> tuple[Any, Any, dict[str, tuple[Any, Any]]]:
-    """Nats of the counted samples and their number; the metric is bits."""
+def loss(
+    model: Any, batch: Batch, key: Any, noise: float = 0.0
+) -> tuple[Any, Any, dict[str, tuple[Any, Any]]]:
+    """Nats of the counted samples and their number; the metric is bits.
+
+    The model sees the codes before with noise of a standard deviation of up to so many codes, drawn for each window.
+    """
+    import jax
     import jax.numpy as jnp
     import numpy as np
 
     codes, context = jnp.asarray(batch.codes), jnp.asarray(batch.context)
     features = None if batch.features is None else jnp.asarray(batch.features)
-    log_prob = model.log_prob(codes, batch.labels, context, features, dropout_key=key)
+    named: dict[str, Any] = {}
+    if noise:
+        key, of_noise = jax.random.split(key)
+        both = _with_noise(jnp.concatenate([context, codes], axis=1), noise, model, of_noise)
+        context, named["seen"] = both[:, : context.shape[1]], both[:, context.shape[1] :]
+    log_prob = model.log_prob(codes, batch.labels, context, features, dropout_key=key, **named)
     counted = codes != BEYOND
     nats = -jnp.sum(jnp.where(counted, log_prob, 0.0))
     count = jnp.sum(counted, dtype=nats.dtype)
     return nats, count, {"bits": (nats / np.log(2.0), count)}
+
+
+def _with_noise(codes: Any, most: float, model: Any, key: Any) -> Any:
+    import jax
+    import jax.numpy as jnp
+
+    from wavedil.ops.devices import split_alike
+
+    of_size, of_noise = jax.random.split(key)
+    size = jax.random.uniform(of_size, (len(codes), 1), jnp.float32, 0, most)
+    noise = jnp.round(size * jax.random.normal(of_noise, codes.shape, jnp.float32))
+    noisy = codes + split_alike(noise.astype(codes.dtype), codes)
+    return jnp.where(codes == BEYOND, BEYOND, jnp.clip(noisy, 0, model.config.levels - 1))
 
 
 def evaluate(

@@ -18,6 +18,7 @@ from wavedil.training.config import TrainingConfig
 from wavedil.training.task import Example, Progress, RunConfig
 
 _CONDITIONING = LocalConditioningConfig(linear_prediction=24)
+_MOST_NOISE = 32
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,10 +43,19 @@ class VocoderTask(Config):
     can be given another pitch. Without, it takes the mel spectra of other programs; features of your own have none."""
     pitch_range: PitchConfig = dataclasses.field(default_factory=PitchConfig)
     """Where the pitch is looked for."""
+    input_noise: float = 3.0
+    """Noise in training on the sound before, for a model that sees a linear prediction of it: Gaussian, of a standard
+    deviation of up to so many of 256 mu-law codes, drawn for each window. What a model draws is never quite what a
+    recording would be, and it learns to go on from there. 0: none, and none on linear codes."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_positive(features_hop=self.features_hop)
+        if not 0 <= self.input_noise <= _MOST_NOISE:
+            raise UserError(
+                f"input_noise is {self.input_noise:g}, but it must be 0 to {_MOST_NOISE} mu-law codes; use 3, or 0 "
+                "for none"
+            )
         if self.features_hop is not None and self.mel != MelConfig():
             raise UserError(
                 f"features_hop is {self.features_hop}, and mel settings are given too; read features of your own, or "
@@ -87,7 +97,12 @@ class VocoderTask(Config):
         return sound.windows(config, corpus, model, lookaround_frames=lookaround_frames)
 
     def loss(self, model: Any, batch: Any, key: Any) -> Any:
-        return sound.loss(model, batch, key)
+        return sound.loss(model, batch, key, self._noise(model.config))
+
+    def _noise(self, model: WaveNetConfig) -> float:
+        """In codes of the model."""
+        predicts = model.prediction_order > 0 and model.quantizer.companding == "mu_law"
+        return self.input_noise * model.levels / 256 if predicts else 0.0
 
     def evaluate(
         self, model: Any, recordings: Sequence[Recording], progress: Progress | None = None
