@@ -1,5 +1,8 @@
 """A WaveNet that sees a linear prediction of each sample, by coefficients that follow from mel spectra."""
 
+import math
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,6 +12,8 @@ from flax import nnx
 
 import wavedil as wd
 from wavedil import LocalConditioningConfig, UserError, WaveNet, WaveNetConfig
+from wavedil.data import Batch
+from wavedil.frames import BEYOND
 from wavedil.mel import MelConfig, mel
 from wavedil.models.linear_prediction import (
     LinearPrediction,
@@ -17,6 +22,7 @@ from wavedil.models.linear_prediction import (
     state_before,
 )
 from wavedil.mu_law import decode
+from wavedil.tasks import VocoderTask
 
 MEL = MelConfig(num_mels=40, fft_size=256, hop=64).at(8000)
 # Two resonances, at 700 and 2,300 Hz.
@@ -157,3 +163,41 @@ def test_what_does_not_fit_is_refused_with_the_remedy():
         model_of(3)(codes, local=local, predictor=jnp.zeros((1, 8, 4)))
     with pytest.raises(UserError, match=r"linear_prediction is 65, but it must be 0 to 64"):
         LocalConditioningConfig(linear_prediction=65)
+
+
+def batch_of(model, num_samples=256):
+    """Two windows in the middle of a sound, the second of which ends half way."""
+    context = model.config.context_samples
+    count = context + num_samples
+    codes = np.random.default_rng(0).integers(0, 256, (2, count)).astype(np.int32)
+    codes[1, context + num_samples // 2 :] = BEYOND
+    frames = np.random.default_rng(1).uniform(size=(2, count // 64 + 4, 40)).astype(np.float32)
+    return Batch(codes=codes[:, context:], context=codes[:, :context], features=frames, labels={})
+
+
+def test_noise_in_training_is_drawn_by_the_key_and_is_on_what_is_seen_alone():
+    model, key = model_of(3), jax.random.key(3)
+    batch = batch_of(model)
+    noisy, plain = VocoderTask(), VocoderTask(input_noise=0.0)
+    nats, count, _ = noisy.loss(model, batch, key)
+    assert count == 256 + 128  # samples beyond the end do not count
+    assert nats == noisy.loss(model, batch, key)[0]
+    assert nats != noisy.loss(model, batch, jax.random.key(4))[0]
+    without = plain.loss(model, batch, key)[0]
+    assert nats != without == plain.loss(model, batch, jax.random.key(4))[0]
+
+
+def test_a_model_without_a_prediction_or_of_linear_codes_is_trained_without_noise():
+    for model in (model_of(0), model_of(3, companding="linear")):
+        batch = batch_of(model)
+        losses = [
+            VocoderTask(input_noise=noise).loss(model, batch, jax.random.key(0))[0]
+            for noise in (0.0, 3.0)
+        ]
+        assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("noise", [-1.0, 33.0, math.nan])
+def test_noise_beyond_what_a_model_could_bear_is_refused(noise):
+    with pytest.raises(UserError, match=r"input_noise is .*, but it must be 0 to 32 mu-law codes"):
+        VocoderTask(input_noise=noise)
