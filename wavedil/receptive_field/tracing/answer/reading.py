@@ -24,6 +24,8 @@ Sides = tuple[int, int]
 
 # Of larger sets, which have few holes, the first and the last member stand for all.
 _MOST_MEMBERS = 1024
+# Of so many outputs one at least has to be complete, or what is complete says nothing about the others.
+_FEWEST_VOTES = 16
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,8 @@ class Reading:
         # A short signal has many outputs that see an end of it, and padding gives each of them a formula of
         # its own; they are no votes against the rule of the others.
         complete = [t for t in range(self.num_outputs) if self._is_complete(t)]
-        return 2 * sum(t in self.run for t in complete) > len(complete)
+        some = _FEWEST_VOTES * len(complete) >= self.num_outputs
+        return some and 2 * sum(t in self.run for t in complete) > len(complete)
 
     def _is_complete(self, t: int) -> bool:
         seen = self.inputs(t)

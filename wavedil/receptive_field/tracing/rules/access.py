@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from wavedil.receptive_field.tracing.constants import Constant
+from wavedil.receptive_field.tracing.domain.axes import Axis, size_of
 from wavedil.receptive_field.tracing.evaluation import MAX_ELEMENTS
 from wavedil.receptive_field.tracing.interpreter import Seen
 from wavedil.receptive_field.tracing.rules import scattering
@@ -35,9 +36,9 @@ class Access:
     out_axes: tuple[int | None, int | None]
 
     @classmethod
-    def of(cls, eqn: Any, operands: Sequence[Seen], trips: int) -> "Access":
+    def of(cls, eqn: Any, operands: Sequence[Seen], trips: Axis) -> "Access":
         """That of an equation, whose operands are the array, an update if it writes, and indices."""
-        shape = operands[0].shape
+        shape, length = operands[0].shape, size_of(trips)
         if eqn.primitive.name.startswith("dynamic"):
             writes = eqn.primitive.name == "dynamic_update_slice"
             arrays = [_by_trip(index, trips) for index in operands[2 if writes else 1 :]]
@@ -62,7 +63,7 @@ class Access:
                 windows = None
             kept = [d for d in range(len(shape)) if d not in gone]
             offsets = dict(zip(kept, getattr(numbers, "offset_dims", kept), strict=True))
-            flat = arrays[0].reshape(trips, -1, len(dims))
+            flat = arrays[0].reshape(length, -1, len(dims))
             starts = {d: flat[..., j] for j, d in enumerate(dims)}
             moved = "CLIP" in str(eqn.params["mode"]) or "PROMISE" in str(eqn.params["mode"])
         partly = [d for d in range(len(shape)) if sizes[d] != shape[d]]
@@ -97,9 +98,10 @@ class Access:
         return [Constant.holding(index)]
 
 
-def _by_trip(index: Seen, trips: int) -> np.ndarray:
-    if isinstance(index, Constant):
+def _by_trip(index: Seen, trips: Axis) -> np.ndarray:
+    if isinstance(index, Constant) and index.trips in ((), trips):
         numbers = index.by_trip if index.trips else index.numpy
         if numbers is not None:
-            return numbers if index.trips else np.broadcast_to(numbers, (trips, *numbers.shape))
+            length = size_of(trips)
+            return numbers if index.trips else np.broadcast_to(numbers, (length, *numbers.shape))
     raise NoLineError

@@ -21,7 +21,7 @@ import numpy as np
 from jax import lax
 
 from wavedil.receptive_field.tracing.constants import Constant
-from wavedil.receptive_field.tracing.domain.axes import Axis, new_axes, size_of
+from wavedil.receptive_field.tracing.domain.axes import Axis, new_axes
 from wavedil.receptive_field.tracing.domain.value import Value
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.jax_internals import opened
@@ -123,7 +123,7 @@ class Lines:
         trips: Axis,
     ) -> None:
         write = found.write
-        written = Access.of(write, operands[write.outvars[0]], size_of(trips))
+        written = Access.of(write, operands[write.outvars[0]], trips)
         line = Line(first, written, trips)
         reads = [Read(eqn, operands[eqn.outvars[0]], line, after) for eqn, after in found.reads]
         if write.primitive.name in _ADDING:

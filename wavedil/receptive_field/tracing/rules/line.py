@@ -113,7 +113,8 @@ class Read:
     def __init__(self, eqn: Any, operands: Sequence[Seen], line: Line, after: bool) -> None:
         self.eqn, self._operands, self._line = eqn, operands, line
         trips = size_of(line.trips)
-        self._access = Access.of(eqn, operands, trips)
+        self._after = after
+        self._access = Access.of(eqn, operands, line.trips)
         if self._access.axis != line.axis:
             raise NoLineError
         count = ((np.arange(trips) + after) * line.block)[:, None, None]
@@ -122,6 +123,7 @@ class Read:
         ages = np.where(self._never, 0, count - last)
         # Samples of equal age in all trips in which they were written.
         self._ages = ages.max(axis=0)
+        self._written: np.ndarray | None = None
         if (ages != np.where(self._never, 0, self._ages)).any():
             raise NoLineError
         line.depth = max(line.depth, int(self._ages.max()))
@@ -148,15 +150,21 @@ class Read:
         return hidden_axes.hide(self._where_never(slices), line.trips)
 
     def _take_from_start(self) -> None:
-        """What comes to be written is in the line from the start, if no other read says that something else is."""
+        """What comes to be written is in the line from the start, if no other read says that something else is.
+
+        Otherwise the line is read in those trips alone in which it holds what was written.
+        """
         line, windows, samples = self._line, *np.nonzero(self._ages)
         trips, which = np.nonzero(self._never[:, windows, samples])
         windows, samples = windows[which], samples[which]
-        slots = np.array(self._starts)[windows] + samples + line.block * trips
+        slots = np.array(self._starts)[windows] + samples + line.block * (trips + self._after)
         places = self._access.places[trips, windows, samples]
         origin = dict(line.origin)
         for slot, place in zip(slots.tolist(), places.tolist(), strict=True):
             if slot >= line.depth or origin.setdefault(slot, place) != place:
+                if self._ages.size > 1:
+                    raise NoLineError
+                self._written = ~self._never[:, 0, 0]
                 return
         line.origin = origin
         self._never = self._never & (self._ages == 0)
@@ -180,9 +188,12 @@ class Read:
 
     def of(self, tracer: Interpreter, value: Seen, before: Seen | None) -> Seen:
         """What a trip reads, of its line and of before the loop."""
-        read = []
+        read = [] if before is None else [before]
         if isinstance(value, Value):
-            rule = gathering.RULES[self.eqn.primitive.name]
-            read.append(rule(tracer, self.eqn, [value, *self._access.at(self._starts)]))
-        read += [before] if before is not None else []
-        return either(read, self.eqn.outvars[0].aval.shape)  # type: ignore[arg-type]
+            rules = {"gather": gathering.gather, "dynamic_slice": gathering.dynamic_slice}
+            rule = rules[self.eqn.primitive.name]
+            part = rule(tracer, self.eqn, [value, *self._access.at(self._starts)])
+            if self._written is not None:
+                part = hidden_axes.in_trips(tracer, part, self._line.trips, self._written)
+            read.append(part)
+        return either(read, self.eqn.outvars[0].aval.shape)

@@ -122,7 +122,8 @@ class Trips:
         held = sum(max(value.shape, default=1) for value in self._start)
         for n in itertools.count(1):
             work += equations + weight(increments[-1])
-            if n * equations > MAX_WORK or (n > 2 * held and work > _MAX_INCREMENTS):
+            long = n > 2 * held or trips in unsteady
+            if n * equations > MAX_WORK or (long and work > _MAX_INCREMENTS):
                 break
             handed_on = self._handed_on(increments[-1])
             unsteady |= self._tracer.unsteady
