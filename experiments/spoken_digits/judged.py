@@ -6,8 +6,8 @@
     python experiments/spoken_digits/judged.py features     trains the first of two stages
     python experiments/spoken_digits/judged.py stages       features and a vocoder; guidance 1, 2 and 3
 
-The vocoder of copies and stages is trained by `python experiments/vocoder/pitch.py prediction`. Each part trains what
-it needs and adds the rows that results.json lacks, under "judged"; one that is interrupted goes on where it was.
+The vocoder of copies and stages is trained by `python experiments/vocoder/pitch.py noise --steps 3000`. Each part
+trains what it needs and adds the rows that results.json lacks, under "judged"; one that is interrupted goes on.
 `--sounds 4` draws fewer than 20 of each digit and speaker, `--steps 10` trains less, and `--folder FOLDER` keeps the
 results and runs of such a trial apart.
 """
@@ -39,7 +39,7 @@ from measures import loudest
 import wavedil as wd
 
 HERE = Path(__file__).parent
-VOCODER = HERE.parent / "vocoder" / "runs" / "pitch_prediction_1500"
+VOCODER = HERE.parent / "vocoder" / "runs" / "pitch_noise_3000"
 GUIDANCES = (1.0, 2.0, 3.0)
 TEMPERATURES = (1.0, 0.9, 0.8)
 # Of a vocoder, of all samples and of those that are voiced.
@@ -100,7 +100,7 @@ class Experiment:
         if not self.vocoder_run.exists():
             raise SystemExit(
                 f"there is no vocoder in {self.vocoder_run}; train it (python experiments/vocoder/pitch.py "
-                "prediction), or say where one is (--vocoder RUN)"
+                "noise --steps 3000), or say where one is (--vocoder RUN)"
             )
         return wd.load(self.vocoder_run)
 
