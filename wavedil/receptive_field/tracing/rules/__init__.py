@@ -1,4 +1,8 @@
-"""The rules: which elements each primitive of JAX reads, one file for each family."""
+"""The rules: which elements each primitive of JAX reads, one file for each family.
+
+`loops` has the rules of scan and while. All trips at once are `trips`, which solves the equation of the carry by
+`fixpoint`, and carries arrays that trips write to as lines: `in_place`, `line` and `access`.
+"""
 
 from wavedil.receptive_field.tracing.interpreter import Rule
 from wavedil.receptive_field.tracing.jax_internals import CALLS
