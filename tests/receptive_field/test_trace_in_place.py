@@ -299,6 +299,23 @@ def test_what_trips_read_by_turns_is_never_less_and_no_more_where_exact(
         assert not traced.exact or seen == found, t
 
 
+def test_loops_of_different_lengths_may_call_the_same_function(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loops, "MAX_WORK", 0)
+    at = jax.jit(lambda x, i: x[:, i])
+
+    def fn(x: Any) -> Any:
+        read = [
+            lax.scan(lambda _, i: (0, at(x, i)), 0, jnp.arange(size))[1]
+            for size in (x.shape[1], x.shape[1] // 2)
+        ]
+        return jnp.moveaxis(jnp.concatenate(read[::-1]), 0, 1)[:, : x.shape[1]]
+
+    traced, probed = trace(fn, spec()), probe(fn, jnp.zeros((1, N, 1)))
+    assert [traced.inputs(t) for t in range(N)] == [probed.inputs(t) for t in range(N)]
+
+
 def test_few_outputs_that_no_end_cuts_off_do_not_speak_for_all() -> None:
     """All but the first two of these outputs see the first input."""
 

@@ -48,9 +48,8 @@ class Interpreter:
         self._looking_at_known = looking_at_known
         self._calls: list[Any] = []
         self.expansions: dict[Any, Any] = {}
-        self.unsteady: set[Axis] = (
-            set()
-        )  # trips of which not each does the same with what is carried
+        # Trips of which not each does the same with what is carried.
+        self.unsteady: set[Axis] = set()
         self.devices: dict[
             str, Axis
         ] = {}  # along each axis of the mesh that a function is split over

@@ -9,7 +9,7 @@ import numpy as np
 
 from wavedil.receptive_field.taps import Taps
 from wavedil.receptive_field.tracing.constants import Constant
-from wavedil.receptive_field.tracing.domain.axes import Axis, Factor, new_axes, new_axis
+from wavedil.receptive_field.tracing.domain.axes import Axis, Factor, new_axes, new_axis, size_of
 from wavedil.receptive_field.tracing.domain.axis_map import AxisMap
 from wavedil.receptive_field.tracing.domain.terms import Term, united
 from wavedil.receptive_field.tracing.domain.value import Value, union_of, with_axis
@@ -197,14 +197,14 @@ def in_all_trips(
         return None
     ids = {factor.id for factor in trips}
     differs = any(ids & term.maps.keys() for term in value.terms)
-    key = eqn, differs
+    operand = hidden_axes.show(value, trips) if differs else value
+    mapped = (0 if differs else None, *(0 if index.trips else None for index in constants))
+    # One equation may be in several loops, of a function that all of them call.
+    key = eqn, mapped, size_of(trips)
     if key not in tracer.expansions:
-        operand = hidden_axes.show(value, trips) if differs else value
-        mapped = (0 if differs else None, *(0 if index.trips else None for index in constants))
         read = jax.vmap(lambda *arrays: function_of(eqn)(*arrays)[0], mapped)
         spec = jax.ShapeDtypeStruct(operand.shape, eqn.invars[0].aval.dtype)
         tracer.expansions[key] = jax.make_jaxpr(read)(spec, *known)
-    operand = hidden_axes.show(value, trips) if differs else value
     (slices,) = tracer.run_closed(tracer.expansions[key], [operand, *map(Constant.holding, known)])
     return slices if isinstance(slices, Value) else None
 
