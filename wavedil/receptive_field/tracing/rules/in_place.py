@@ -53,6 +53,9 @@ def _written_in_place(jaxpr: Any, carried: range) -> Iterator[_Written]:
     for number, (before, after) in enumerate(
         zip([jaxpr.invars[i] for i in carried], jaxpr.outvars, strict=False)
     ):
+        # What is handed on may be a number.
+        if hasattr(after, "val"):
+            continue
         of_before, of_after = users.get(before, []), users.get(after, [])
         writes = [eqn for eqn in of_before if after in eqn.outvars]
         reads = [eqn for eqn in of_before if after not in eqn.outvars]

@@ -176,7 +176,7 @@ def settled(
     for number, (before, value, after) in enumerate(
         zip(carried, first, jaxpr.outvars, strict=False)
     ):
-        eqn = made_by.get(after)
+        eqn = None if hasattr(after, "val") else made_by.get(after)
         if after is before:
             yield number, value
         elif eqn is not None and eqn.primitive.name == "add" and before in eqn.invars:
