@@ -126,6 +126,30 @@ def test_windows_predict_every_frame_once_and_as_in_the_whole_sound() -> None:
     assert total == pytest.approx(passes * whole, rel=1e-5)
 
 
+def test_training_learns_the_length_as_fast_as_the_numbers_of_a_frame_and_reports_their_likelihood() -> (
+    None
+):
+    model = FeatureNet(SMALL, rngs=nnx.Rngs(0))
+    rng = np.random.default_rng(0)
+    sounds = [rng.normal(size=(length, 3)).astype(np.float32) for length in (9, 5)]
+    windows = FrameWindows(
+        sounds, {"note": np.array([1, 2], np.int32)}, window_frames=9, context_frames=9,
+        batch_size=2, seed=0,
+    )  # fmt: skip
+    batch = windows.batch(0)
+    task = FeaturesTask(mel=MEL, noise=0.0)
+    # No labels are left out, which would be by chance.
+    model.config = dataclasses.replace(SMALL, label_dropout=0.0)
+    loss, count, metrics = task.loss(model, batch, jax.random.key(0))
+    of_frames, of_length = model.log_probs(
+        jnp.asarray(batch.frames), batch.labels, there=batch.there, ended=batch.ended
+    )
+    parts = [-float(jnp.sum(each)) for each in (of_frames, of_length)]
+    assert float(loss) == pytest.approx(parts[0] + 3 * parts[1], rel=1e-5)
+    assert float(metrics["nats_per_frame"][0]) == pytest.approx(sum(parts), rel=1e-5)
+    assert float(count) == 14
+
+
 def test_features_come_back_from_frames_and_drawn_ones_stay_within_their_range() -> None:
     config = configuration().task.resolve(configuration(), corpus()).model
     frames = np.concatenate([config.encode(item.features) for item in corpus().train])

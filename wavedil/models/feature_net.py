@@ -115,6 +115,27 @@ class FeatureNet(nnx.Module):
     ) -> Float[Array, "batch time"]:
         """Log-density in nats of every frame given those before it, with that of the sound's going on or its end.
 
+        Arguments are those of `log_probs`, whose sum it is.
+        """
+        of_frames, of_length = self.log_probs(
+            frames, labels, there=there, ended=ended, seen=seen, dropout_key=dropout_key
+        )
+        return of_frames + of_length
+
+    def log_probs(
+        self,
+        frames: Float[Array, "batch time num_features"],
+        labels: Labels | None = None,
+        *,
+        there: Bool[Array, "batch time"] | None = None,
+        ended: Bool[Array, " batch"] | None = None,
+        seen: Float[Array, "batch time num_features"] | None = None,
+        dropout_key: PRNGKeyArray | None = None,
+    ) -> tuple[Float[Array, "batch time"], Float[Array, "batch time"]]:
+        """Log-density in nats of every frame given those before it, and log-probability that there is that frame.
+
+        That of the sound's end is beside its last frame.
+
         Args:
           frames: As `config.encode` makes them.
           labels: Values or rows of the labels, unlabelled by default.
@@ -141,7 +162,7 @@ class FeatureNet(nnx.Module):
         goes_on = jnp.where(sees[:, :-1], jax.nn.log_sigmoid(-ends[:, :-1]), 0.0)
         last = there & ~predicts[:, 1:] & ended[:, None]
         end = jnp.where(last, jax.nn.log_sigmoid(ends[:, 1:]), 0.0)
-        return jnp.where(there, of_frames + goes_on + end, 0.0)
+        return jnp.where(there, of_frames, 0.0), jnp.where(there, goes_on + end, 0.0)
 
     def init_state(self, batch_size: Size, dtype: DTypeLike = jnp.float32) -> dict[str, Any]:
         dtype = weights_dtype(self, dtype)
