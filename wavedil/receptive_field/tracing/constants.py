@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from wavedil.receptive_field.tracing.diagonals import Diagonals, Numbers
 from wavedil.receptive_field.tracing.domain.axes import Axis
 from wavedil.receptive_field.tracing.evaluation import as_numpy, compact, evaluate, of_all_trips
 
@@ -54,8 +55,16 @@ class Constant:
         return self._value
 
     @property
+    def numbers(self) -> Numbers | None:
+        """The array as its diagonals if it has them, or as NumPy's; None as of `numpy`."""
+        if not isinstance(self.value, Diagonals):
+            array = self.numpy
+            self._value = (None if array is None else Diagonals.found_in(array)) or self._value
+        return self._value if isinstance(self._value, Diagonals) else self.numpy
+
+    @property
     def numpy(self) -> np.ndarray | None:
-        """The array as NumPy's, or None where it is not known yet or not made of numbers."""
+        """The array as NumPy's; None where it is not known yet, not made of numbers, or larger than is computed."""
         return None if self.value is None else as_numpy(self.value)
 
     @property

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from wavedil.receptive_field.tracing.constants import Constant
+from wavedil.receptive_field.tracing.diagonals import Numbers
 from wavedil.receptive_field.tracing.domain.axes import Factor, new_axes, new_axis
 from wavedil.receptive_field.tracing.domain.running import running_union
 from wavedil.receptive_field.tracing.domain.sets import ZERO
@@ -32,11 +33,11 @@ def reduce(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
             values.append(value.over(*axes) if value.shape else value)
             continue
         # A maximum passes low numbers over, but where there are no others.
-        some = np.asarray(value.known.live.any(tuple(axes)))
+        some: Any = value.known.live.any(tuple(axes))
         if largest and value.known.low and np.isfinite(value.known.number) and not some.all():
             known = replace(value.known, live=some)
             value = value.exactly_known
-        live = np.ones((), bool) if value.known is None else value.known.live
+        live: Numbers = np.ones((), bool) if value.known is None else value.known.live
         values.append(over_live(value, axes, live))
     joined = together(values, eqn.outvars[0].aval.shape)
     if eqn.primitive.name not in ("argmax", "argmin"):
