@@ -6,6 +6,7 @@ query - key         0 -1 -2 -3        one number for each diagonal, however larg
 """
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,37 +21,42 @@ _OF_DIFFERENCES = {"sub", "eq", "ne", "lt", "le", "gt", "ge"}
 
 
 class Diagonals(np.lib.mixins.NDArrayOperatorsMixin):
-    """An array as the numbers of its diagonals; it repeats itself along all axes but two.
+    """An array as the numbers of its diagonals along two of its axes.
 
-        array[..., i, ..., j, ...] = numbers[i - j + columns - 1]
+        array[..., i, ..., j, ...] = numbers[..., i - j + columns - 1, ..., 0, ...]
 
     It stands for an array of NumPy in what masks are made by. With an array that has no such diagonals it makes one of
     NumPy, if that is small.
 
     Args:
-      numbers: Of the diagonals, from the last column's to the first's.
+      numbers: Those of the diagonals, from the last column's to the first's, along the axis of i. Of size 1 along that
+        of j, and along axes along which the array repeats itself.
       shape: Of the array.
       axes: Those of i and j, in this order.
     """
 
     def __init__(self, numbers: np.ndarray, shape: Sequence[int], axes: tuple[int, int]) -> None:
-        self.numbers, self.shape, self.axes = numbers, tuple(shape), axes
-        assert len(numbers) == self._rows + self._columns - 1 and axes[0] < axes[1]
+        self.numbers, self.shape, self.axes = numbers, tuple(map(int, shape)), axes
+        assert numbers.ndim == len(shape) and axes[0] < axes[1]
+        assert numbers.shape[axes[0]] == self._rows + self._columns - 1
 
     @classmethod
     def found_in(cls, array: np.ndarray) -> "Diagonals | None":
-        """An array as its diagonals, if it has them."""
-        axes = [i for i, size in enumerate(array.shape) if size > 1 and array.strides[i]]
-        if len(axes) != 2 or array.dtype.kind not in "biuf":
+        """An array as its diagonals along the last two axes along which it varies, if it has them."""
+        varying = [i for i, size in enumerate(array.shape) if size > 1 and array.strides[i]]
+        if len(varying) < 2 or array.dtype.kind not in "biuf":
             return None
-        table = array[tuple(slice(None) if i in axes else 0 for i in range(array.ndim))]
+        (rows, columns), shape = varying[-2:], array.shape
+        array = array[
+            tuple(slice(None) if i in varying else slice(0, 1) for i in range(array.ndim))
+        ]
+        tables = np.moveaxis(array, (rows, columns), (-2, -1))
         # A few rows first: most arrays are none of these.
-        for rows in (slice(0, 3), slice(None)):
-            part = table[rows]
-            if not (part[1:, 1:] == part[:-1, :-1]).all():
+        for part in (tables[..., :3, :], tables):
+            if not (part[..., 1:, 1:] == part[..., :-1, :-1]).all():
                 return None
-        numbers = np.concatenate([table[0, :0:-1], table[:, 0]])
-        return cls(numbers, array.shape, (axes[0], axes[1]))
+        numbers = np.concatenate([tables[..., 0, :0:-1], tables[..., 0]], axis=-1)[..., None]
+        return cls(np.moveaxis(numbers, (-2, -1), (rows, columns)), shape, (rows, columns))
 
     @property
     def _rows(self) -> int:
@@ -70,15 +76,16 @@ class Diagonals(np.lib.mixins.NDArrayOperatorsMixin):
 
     @property
     def size(self) -> int:
-        return int(np.prod(self.shape, dtype=object))
+        return math.prod(self.shape)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         require_small(self.shape)
-        step = self.numbers.strides[0]
-        strides = [0] * self.ndim
-        strides[self.axes[0]], strides[self.axes[1]] = step, -step
-        last = self.numbers[self._columns - 1 :]
-        dense = np.lib.stride_tricks.as_strided(last, self.shape, strides, writeable=False)
+        rows, columns = self.axes
+        own = zip(self.numbers.shape, self.numbers.strides, strict=True)
+        strides = [stride if size > 1 else 0 for size, stride in own]
+        strides[columns] = -strides[rows]
+        zeroth = self.numbers[self._along_rows(slice(self._columns - 1, None))]
+        dense = np.lib.stride_tricks.as_strided(zeroth, self.shape, strides, writeable=False)
         return dense if dtype is None else dense.astype(dtype)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
@@ -89,11 +96,10 @@ class Diagonals(np.lib.mixins.NDArrayOperatorsMixin):
     def __getitem__(self, key: Any) -> Any:
         """One number of a matrix, or those where another such array is true, one of each diagonal."""
         if isinstance(key, Diagonals):
-            return self.numbers[key.numbers]
-        row, column = (
-            range(size)[index] for index, size in zip(key, (self._rows, self._columns), strict=True)
-        )
-        return self.numbers[row - column + self._columns - 1]
+            numbers, chosen = np.broadcast_arrays(self.numbers, key.numbers)
+            return numbers[chosen]
+        row, column = (range(size)[at] for at, size in zip(key, self.shape, strict=True))
+        return self.numbers[row - column + self._columns - 1, 0]
 
     def min(self) -> Any:
         return self.numbers.min()
@@ -102,25 +108,29 @@ class Diagonals(np.lib.mixins.NDArrayOperatorsMixin):
         return self.numbers.max()
 
     def any(self, axes: Sequence[int] | None = None) -> Any:
-        """As NumPy's: of truth values, over all axes by default."""
-        gone = range(self.ndim) if axes is None else [axis % self.ndim for axis in axes]
+        """As NumPy's, of truth values: over all axes by default."""
+        gone = tuple(range(self.ndim) if axes is None else (axis % self.ndim for axis in axes))
         shape = [size for i, size in enumerate(self.shape) if i not in gone]
-        over_rows, over_columns = (axis in gone for axis in self.axes)
-        if over_rows and over_columns:
-            return np.broadcast_to(self.numbers.any(), shape)
-        if not over_rows and not over_columns:
-            return self.squeeze(gone)
-        # Of each row, or each column, the diagonals that cross it follow one another.
-        length = self._rows if over_rows else self._columns
-        counts = np.concatenate([[0], np.cumsum(self.numbers)])
-        some = counts[length:] > counts[:-length]
-        kept, some = (self.axes[1], some[::-1]) if over_rows else (self.axes[0], some)
-        place = kept - sum(axis < kept for axis in gone)
-        own = [size if i == place else 1 for i, size in enumerate(shape)]
-        return np.broadcast_to(some.reshape(own), shape)
+        others = tuple(axis for axis in gone if axis not in self.axes)
+        some: Any = self.numbers.any(others, keepdims=True)
+        rows, columns = self.axes
+        if rows not in gone and columns not in gone:
+            sizes = [1 if i in others else size for i, size in enumerate(self.shape)]
+            return Diagonals(some, sizes, self.axes).squeeze(others)
+        if rows in gone and columns in gone:
+            some = some.any(rows, keepdims=True)
+        else:
+            # The diagonals that cross a row, or a column, follow one another.
+            length = self._rows if rows in gone else self._columns
+            counts = np.insert(np.cumsum(some, rows), 0, 0, rows)
+            ends, starts = (self._along_rows(s) for s in (slice(length, None), slice(-length)))
+            some = counts[ends] > counts[starts]
+            if rows in gone:
+                some = np.flip(some, rows).swapaxes(rows, columns)
+        return np.broadcast_to(some.squeeze(gone), shape)
 
     def all(self, axes: Sequence[int] | None = None) -> Any:
-        """As NumPy's: of truth values or numbers."""
+        """As NumPy's, of truth values or numbers: over all axes by default."""
         return ~(self == 0).any(axes)
 
     def reshape(self, shape: Sequence[int]) -> "Numbers":
@@ -128,8 +138,11 @@ class Diagonals(np.lib.mixins.NDArrayOperatorsMixin):
         old, new = ([i for i, size in enumerate(s) if size > 1] for s in (self.shape, shape))
         if [self.shape[i] for i in old] != [shape[i] for i in new]:
             return np.asarray(self).reshape(shape)
+        sizes = [1] * len(shape)
+        for before, after in zip(old, new, strict=True):
+            sizes[after] = self.numbers.shape[before]
         rows, columns = (new[old.index(axis)] for axis in self.axes)
-        return Diagonals(self.numbers, shape, (rows, columns))
+        return Diagonals(self.numbers.reshape(sizes), shape, (rows, columns))
 
     def cut(
         self, starts: Sequence[int], stops: Sequence[int], strides: Sequence[int] | None
@@ -138,61 +151,84 @@ class Diagonals(np.lib.mixins.NDArrayOperatorsMixin):
         bounds = list(zip(starts, stops, strides or [1] * self.ndim, strict=True))
         shape = [len(range(*bound)) for bound in bounds]
         row, column = (bounds[axis] for axis in self.axes)
-        if row[2] != 1 or column[2] != 1 or min(shape[axis] for axis in self.axes) < 2:
+        num_rows, num_columns = (shape[axis] for axis in self.axes)
+        if row[2] != 1 or column[2] != 1 or min(num_rows, num_columns) < 2:
             return np.asarray(self)[tuple(slice(*bound) for bound in bounds)]
-        sizes = [shape[axis] for axis in self.axes]
-        first = self._columns - sizes[1] + row[0] - column[0]
-        numbers = self.numbers[first : first + sum(sizes) - 1]
-        return Diagonals(numbers, shape, self.axes)
+        first = self._columns - num_columns + row[0] - column[0]
+        places = [
+            slice(*bound) if size > 1 else slice(None)
+            for bound, size in zip(bounds, self.numbers.shape, strict=True)
+        ]
+        places[self.axes[0]] = slice(first, first + num_rows + num_columns - 1)
+        return Diagonals(self.numbers[tuple(places)], shape, self.axes)
 
     def squeeze(self, axes: Sequence[int]) -> "Diagonals":
-        """The array without axes along which it repeats itself."""
+        """The array without axes of size 1."""
         kept = [i for i in range(self.ndim) if i not in axes]
         rows, columns = map(kept.index, self.axes)
-        return Diagonals(self.numbers, [self.shape[i] for i in kept], (rows, columns))
+        shape = [self.shape[i] for i in kept]
+        return Diagonals(self.numbers.squeeze(tuple(axes)), shape, (rows, columns))
 
     def transpose(self, order: Sequence[int]) -> "Diagonals":
         """Axes in another order."""
         shape = [self.shape[i] for i in order]
         rows, columns = map(list(order).index, self.axes)
+        numbers = self.numbers.transpose(order)
         if rows < columns:
-            return Diagonals(self.numbers, shape, (rows, columns))
-        return Diagonals(self.numbers[::-1], shape, (columns, rows))
+            return Diagonals(numbers, shape, (rows, columns))
+        return Diagonals(np.flip(numbers.swapaxes(rows, columns), columns), shape, (columns, rows))
 
     def broadcast(self, shape: Sequence[int], places: Sequence[int]) -> "Diagonals":
         """The array with its axes at these places of a larger shape."""
+        sizes = [1] * len(shape)
+        for place, size in zip(places, self.numbers.shape, strict=True):
+            sizes[place] = size
         rows, columns = (places[axis] for axis in self.axes)
-        return Diagonals(self.numbers, shape, (rows, columns))
+        return Diagonals(self.numbers.reshape(sizes), shape, (rows, columns))
 
     @property
     def compact(self) -> "Diagonals":
-        """The array with size 1 along all axes but two."""
-        shape = [size if i in self.axes else 1 for i, size in enumerate(self.shape)]
+        """The array with size 1 along axes along which it repeats itself."""
+        sizes = zip(self.shape, self.numbers.shape, strict=True)
+        shape = [size if i in self.axes else min(size, own) for i, (size, own) in enumerate(sizes)]
         return Diagonals(self.numbers, shape, self.axes)
+
+    def over(self, axes: Sequence[int]) -> "Diagonals":
+        """The array at index 0 of these axes, which stay."""
+        first = tuple(slice(0, 1) if i in axes else slice(None) for i in range(self.ndim))
+        shape = [1 if i in axes else size for i, size in enumerate(self.shape)]
+        return Diagonals(self.numbers[first], shape, self.axes)
+
+    @property
+    def uniform(self) -> np.ndarray | None:
+        """An array of NumPy of size 1 along both axes, if all diagonals are the same."""
+        first = self.numbers[self._along_rows(slice(0, 1))]
+        return first if (self.numbers == first).all() else None
+
+    def _along_rows(self, part: slice) -> tuple[slice, ...]:
+        return tuple(part if i == self.axes[0] else slice(None) for i in range(self.ndim))
 
 
 Numbers = np.ndarray | Diagonals
 
 
 def joined(function: Callable[..., Any], arrays: Sequence[Any]) -> Diagonals | None:
-    """A function of numbers applied element by element, if all that are not one number have the same diagonals."""
+    """A function of numbers applied element by element, where none varies along two axes but by the same diagonals."""
     ndim = max(np.ndim(array) for array in arrays)
-    found = [array.compact for array in arrays if isinstance(array, Diagonals)]
-    if not found or len({(array.shape, array.axes) for array in found}) > 1:
+    found = [array for array in arrays if isinstance(array, Diagonals)]
+    if not found or any(array.ndim < ndim for array in found):
         return None
-    if any(array.ndim < ndim for array in found):
-        return None
+    axes = found[0].axes
+    sizes = [array.shape[axis] for array in found[:1] for axis in axes]
     numbers = []
     for array in arrays:
-        if isinstance(array, Diagonals):
-            numbers.append(array.numbers)
-        elif np.size(array) == 1:
-            numbers.append(np.reshape(array, ()))
-        else:
+        own = [1, 1] if np.ndim(array) == 0 else [array.shape[axis] for axis in axes]
+        diagonals = isinstance(array, Diagonals)
+        if own != (sizes if diagonals else [1, 1]) or (diagonals and array.axes != axes):
             return None
-    sizes = [array.shape if isinstance(array, Diagonals) else np.shape(array) for array in arrays]
-    shape = np.broadcast_shapes(*sizes)
-    return Diagonals(np.asarray(function(*numbers)), shape, found[0].axes)
+        numbers.append(array.numbers if diagonals else array)
+    shape = np.broadcast_shapes(*(np.shape(array) for array in arrays))
+    return Diagonals(np.asarray(function(*numbers)), shape, axes)
 
 
 def of_difference(
@@ -216,9 +252,11 @@ def of_difference(
         np.concatenate([np.repeat(rows[:1], len(columns) - 1), rows]),
         np.concatenate([columns[:0:-1], np.repeat(columns[:1], len(rows))]),
     )
-    numbers = function(*(both[i] for i in order))
+    numbers = np.asarray(function(*(both[i] for i in order)))
     shape = np.broadcast_shapes(*(array.shape for array in arrays))
-    return Diagonals(np.asarray(numbers), shape, (min(first, second), max(first, second)))
+    sizes = [1] * len(shape)
+    sizes[min(first, second)] = len(numbers)
+    return Diagonals(numbers.reshape(sizes), shape, (min(first, second), max(first, second)))
 
 
 def _step(numbers: np.ndarray) -> int | None:

@@ -57,7 +57,8 @@ class Known:
 def varying_axes(array: Numbers) -> list[int]:
     """The axes along which the elements of an array differ."""
     if isinstance(array, Diagonals):
-        return list(array.axes) if (array.numbers != array.numbers[0]).any() else []
+        varying = {*varying_axes(array.numbers)}
+        return sorted(varying | {*array.axes} if array.axes[0] in varying else varying)
     return [
         i
         for i, size in enumerate(array.shape)
@@ -67,10 +68,13 @@ def varying_axes(array: Numbers) -> list[int]:
 
 def shortest(array: Numbers) -> Numbers:
     """The array with size 1 along every axis along which it is the same."""
+    if isinstance(array, Diagonals):
+        if array.uniform is not None:
+            return shortest(array.uniform)
+        others = [i for i in range(array.ndim) if i not in varying_axes(array)]
+        return array.over(others)
     array = compact(array)
     varying = varying_axes(array)
-    if isinstance(array, Diagonals):
-        return array if varying else np.full((1,) * array.ndim, array.numbers[0])
     return array[tuple(slice(None) if i in varying else slice(0, 1) for i in range(array.ndim))]
 
 
@@ -79,7 +83,7 @@ def relation(live: Numbers) -> list[AxisMap] | None:
     num_rows, num_columns = live.shape
     if isinstance(live, Diagonals):
         # Row 0 reads columns on its right, and others do that many further on: from the last diagonal to the first.
-        bits = np.packbits(live.numbers[::-1], bitorder="little")
+        bits = np.packbits(live.numbers[::-1, 0], bitorder="little")
         seen = of_bits(1 - num_rows, int.from_bytes(bits.tobytes(), "little"))
         return [AxisMap.of(num_rows, 1, [seen])] if seen is not None else []
     packed = np.packbits(live, axis=1, bitorder="little")

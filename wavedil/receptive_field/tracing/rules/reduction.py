@@ -1,5 +1,6 @@
 """Operations over complete axes: reductions, running sums, sorting, Fourier transforms, factorizations."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 from wavedil.receptive_field.tracing.constants import Constant
 from wavedil.receptive_field.tracing.diagonals import Numbers
 from wavedil.receptive_field.tracing.domain.axes import Factor, new_axes, new_axis
+from wavedil.receptive_field.tracing.domain.known import varying_axes
 from wavedil.receptive_field.tracing.domain.running import running_union
 from wavedil.receptive_field.tracing.domain.sets import ZERO
 from wavedil.receptive_field.tracing.domain.terms import Term, tidied
@@ -18,6 +20,14 @@ from wavedil.receptive_field.tracing.rules import intervals
 from wavedil.receptive_field.tracing.rules.elementwise import either, together
 from wavedil.receptive_field.tracing.rules.masking import moving_axes, over_live
 from wavedil.receptive_field.tracing.rules.relations import affine
+
+# What reductions make of equal numbers.
+_OF_EQUALS: dict[str, Callable[[float, int], float]] = {
+    **dict.fromkeys(
+        ["reduce_max", "reduce_min", "reduce_and", "reduce_or"], lambda number, count: number
+    ),
+    "reduce_sum": lambda number, count: number * count,
+}
 
 
 def reduce(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
@@ -32,8 +42,15 @@ def reduce(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
         if value.known is None:
             values.append(value.over(*axes) if value.shape else value)
             continue
-        # A maximum passes low numbers over, but where there are no others.
         some: Any = value.known.live.any(tuple(axes))
+        of_equals = _OF_EQUALS.get(eqn.primitive.name)
+        if of_equals is not None and not {*varying_axes(value.known.live)} & {*axes}:
+            # Of elements that are joined all are known or none is, as of several heads under one mask.
+            number = of_equals(value.known.number, math.prod(value.shape[i] for i in axes))
+            known = replace(value.known, live=some, number=number)
+            values.append(Value(value.axes, value.terms).over(*axes))
+            continue
+        # A maximum passes low numbers over, but where there are no others.
         if largest and value.known.low and np.isfinite(value.known.number) and not some.all():
             known = replace(value.known, live=some)
             value = value.exactly_known
