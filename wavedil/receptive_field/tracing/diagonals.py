@@ -91,15 +91,12 @@ class Diagonals(np.lib.mixins.NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         if method != "__call__" or options:
             return NotImplemented
-        return joined(ufunc, inputs) or ufunc(*map(np.asarray, inputs))
+        return by_diagonals(ufunc, inputs) or ufunc(*map(np.asarray, inputs))
 
-    def __getitem__(self, key: Any) -> Any:
-        """One number of a matrix, or those where another such array is true, one of each diagonal."""
-        if isinstance(key, Diagonals):
-            numbers, chosen = np.broadcast_arrays(self.numbers, key.numbers)
-            return numbers[chosen]
-        row, column = (range(size)[at] for at, size in zip(key, self.shape, strict=True))
-        return self.numbers[row - column + self._columns - 1, 0]
+    def __getitem__(self, chosen: "Diagonals") -> np.ndarray:
+        """The numbers that there are where another such array is true, one of each diagonal."""
+        numbers, where = np.broadcast_arrays(self.numbers, chosen.numbers)
+        return numbers[where]
 
     def min(self) -> Any:
         return self.numbers.min()
@@ -193,7 +190,7 @@ class Diagonals(np.lib.mixins.NDArrayOperatorsMixin):
         shape = [size if i in self.axes else min(size, own) for i, (size, own) in enumerate(sizes)]
         return Diagonals(self.numbers, shape, self.axes)
 
-    def over(self, axes: Sequence[int]) -> "Diagonals":
+    def first_along(self, axes: Sequence[int]) -> "Diagonals":
         """The array at index 0 of these axes, which stay."""
         first = tuple(slice(0, 1) if i in axes else slice(None) for i in range(self.ndim))
         shape = [1 if i in axes else size for i, size in enumerate(self.shape)]
@@ -212,21 +209,21 @@ class Diagonals(np.lib.mixins.NDArrayOperatorsMixin):
 Numbers = np.ndarray | Diagonals
 
 
-def joined(function: Callable[..., Any], arrays: Sequence[Any]) -> Diagonals | None:
-    """A function of numbers applied element by element, where none varies along two axes but by the same diagonals."""
-    ndim = max(np.ndim(array) for array in arrays)
+def by_diagonals(function: Callable[..., Any], arrays: Sequence[Any]) -> Diagonals | None:
+    """A function applied element by element, of arrays that have the same diagonals or do not vary along their axes."""
     found = [array for array in arrays if isinstance(array, Diagonals)]
-    if not found or any(array.ndim < ndim for array in found):
+    if not found:
         return None
     axes = found[0].axes
-    sizes = [array.shape[axis] for array in found[:1] for axis in axes]
-    numbers = []
+    sizes = [found[0].shape[axis] for axis in axes]
     for array in arrays:
-        own = [1, 1] if np.ndim(array) == 0 else [array.shape[axis] for axis in axes]
-        diagonals = isinstance(array, Diagonals)
-        if own != (sizes if diagonals else [1, 1]) or (diagonals and array.axes != axes):
+        if isinstance(array, Diagonals):
+            fits = array.axes == axes and [array.shape[axis] for axis in axes] == sizes
+        else:
+            fits = np.ndim(array) == 0 or all(array.shape[axis] == 1 for axis in axes)
+        if not fits or np.ndim(array) not in (0, found[0].ndim):
             return None
-        numbers.append(array.numbers if diagonals else array)
+    numbers = [array.numbers if isinstance(array, Diagonals) else array for array in arrays]
     shape = np.broadcast_shapes(*(np.shape(array) for array in arrays))
     return Diagonals(np.asarray(function(*numbers)), shape, axes)
 

@@ -13,7 +13,12 @@ import numpy as np
 from jax.extend.core import Literal as JaxprLiteral
 
 from wavedil.receptive_field.limits import TooLargeError, is_small, require_small
-from wavedil.receptive_field.tracing.diagonals import Diagonals, Numbers, joined, of_difference
+from wavedil.receptive_field.tracing.diagonals import (
+    Diagonals,
+    Numbers,
+    by_diagonals,
+    of_difference,
+)
 from wavedil.receptive_field.tracing.jax_internals import called, opened
 
 
@@ -118,7 +123,7 @@ def _elementwise(eqn: Any, arrays: Sequence[Numbers]) -> Numbers:
     # Scalars go with any shape; of the others an axis counts if one of them varies along it.
     parts = [array if array.ndim == 0 else compact(array) for array in arrays]
     with np.errstate(all="ignore"):
-        diagonals = joined(function, parts) or of_difference(name, function, parts)
+        diagonals = by_diagonals(function, parts) or of_difference(name, function, parts)
         if diagonals is not None:
             return diagonals.broadcast(out.shape, range(ndim))
         require_small(np.broadcast_shapes(*(part.shape for part in parts)))

@@ -115,7 +115,7 @@ class Interpreter:
         try:
             outputs = rule(self, eqn, inputs)
         except TooLargeError:
-            # Masks that have diagonals meet others, which make arrays of all elements.
+            # A mask that has diagonals met one that has none: no array of all elements is made, and no mask known.
             outputs = rule(self, eqn, [released(value) for value in inputs])
         self._calls.pop()
         # One answer for all outputs.

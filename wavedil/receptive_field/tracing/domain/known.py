@@ -71,11 +71,10 @@ def shortest(array: Numbers) -> Numbers:
     if isinstance(array, Diagonals):
         if array.uniform is not None:
             return shortest(array.uniform)
-        others = [i for i in range(array.ndim) if i not in varying_axes(array)]
-        return array.over(others)
-    array = compact(array)
-    varying = varying_axes(array)
-    return array[tuple(slice(None) if i in varying else slice(0, 1) for i in range(array.ndim))]
+        return array.first_along([i for i in range(array.ndim) if i not in varying_axes(array)])
+    short: np.ndarray = compact(array)
+    varying = varying_axes(short)
+    return short[tuple(slice(None) if i in varying else slice(0, 1) for i in range(short.ndim))]
 
 
 def relation(live: Numbers) -> list[AxisMap] | None:
@@ -105,6 +104,13 @@ def relation(live: Numbers) -> list[AxisMap] | None:
         pieces.append(Piece(low, high, own))
         low = high
     return overlaid(num_rows, pieces) if len(pieces) <= _MAX_ROWS else None
+
+
+def corners(live: Numbers) -> tuple[bool, bool]:
+    """Whether the last row of a matrix is true in the first column, and the first row in the last."""
+    if isinstance(live, Diagonals):
+        return bool(live.numbers[-1, 0]), bool(live.numbers[0, 0])
+    return bool(live[-1, 0]), bool(live[0, -1])
 
 
 def _formula(rows: list[Set], num_columns: int) -> Formula | None:

@@ -12,6 +12,7 @@ from wavedil.receptive_field.tracing.domain.axis_map import AxisMap
 from wavedil.receptive_field.tracing.domain.known import (
     MINUS_INFINITY,
     Known,
+    corners,
     mask,
     relation,
     shortest,
@@ -212,7 +213,7 @@ def over_live(value: Value, gone: Sequence[int], live: Numbers) -> Value:
             # Where all columns see the same it matters only whether a row reads any.
             reading = mask(np.asarray(table.any((1,))))
             # The last row reads the first column, or the first row the last one: as many as there are.
-            open_ends = bool(table[-1, 0]), bool(table[0, -1])
+            open_ends = corners(table)
 
             def composed(term: Term) -> list[Term | None]:
                 if of_column.id not in term.maps:

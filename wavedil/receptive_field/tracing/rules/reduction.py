@@ -21,13 +21,7 @@ from wavedil.receptive_field.tracing.rules.elementwise import either, together
 from wavedil.receptive_field.tracing.rules.masking import moving_axes, over_live
 from wavedil.receptive_field.tracing.rules.relations import affine
 
-# What reductions make of equal numbers.
-_OF_EQUALS: dict[str, Callable[[float, int], float]] = {
-    **dict.fromkeys(
-        ["reduce_max", "reduce_min", "reduce_and", "reduce_or"], lambda number, count: number
-    ),
-    "reduce_sum": lambda number, count: number * count,
-}
+_REDUCTIONS = {"reduce_max", "reduce_min", "reduce_and", "reduce_or", "reduce_sum"}
 
 
 def reduce(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
@@ -43,11 +37,9 @@ def reduce(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
             values.append(value.over(*axes) if value.shape else value)
             continue
         some: Any = value.known.live.any(tuple(axes))
-        of_equals = _OF_EQUALS.get(eqn.primitive.name)
-        if of_equals is not None and not {*varying_axes(value.known.live)} & {*axes}:
+        if eqn.primitive.name in _REDUCTIONS and not {*varying_axes(value.known.live)} & {*axes}:
             # Of elements that are joined all are known or none is, as of several heads under one mask.
-            number = of_equals(value.known.number, math.prod(value.shape[i] for i in axes))
-            known = replace(value.known, live=some, number=number)
+            known = replace(value.known, live=some, number=_of_equals(eqn, value, axes))
             values.append(Value(value.axes, value.terms).over(*axes))
             continue
         # A maximum passes low numbers over, but where there are no others.
@@ -64,6 +56,18 @@ def reduce(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     free = isinstance(first, Value) and first.known is None and intervals.is_free(first)
     every = free and set(axes) <= moving_axes(first)  # type: ignore[arg-type]
     return replace(joined, between=Interval(0, first.shape[axes[0]] - 1, every))
+
+
+def _of_equals(eqn: Any, value: Value, axes: Sequence[int]) -> float:
+    """What a reduction makes of elements that all are the number that is known."""
+    assert value.known is not None
+    number, dtype = value.known.number, eqn.outvars[0].aval.dtype
+    if eqn.primitive.name != "reduce_sum" or np.isnan(number):
+        return number
+    # In the array's own numbers, where a sum may wrap or be infinite.
+    count = math.prod(value.shape[i] for i in axes)
+    with np.errstate(all="ignore"):
+        return float(np.asarray(number).astype(dtype) * np.asarray(count).astype(dtype))
 
 
 def cumulative(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
