@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jax import lax
 
 from wavedil.receptive_field import probe, trace
 from wavedil.receptive_field.tracing.diagonals import Diagonals
@@ -31,7 +32,7 @@ def arrays(draw: st.DrawFn) -> Diagonals:
     sizes = [draw(st.sampled_from([1, size])) for size in shape]
     sizes[axes[0]], sizes[axes[1]] = shape[axes[0]] + shape[axes[1]] - 1, 1
     most = draw(st.integers(1, 3))
-    values = draw(st.lists(st.integers(0, most), min_size=math.prod(sizes), max_size=60))
+    values = draw(st.lists(st.integers(0, most), min_size=math.prod(sizes), max_size=100))
     numbers = np.resize(np.array(values or [0]), sizes)
     return Diagonals(numbers > 0 if draw(st.booleans()) else numbers, shape, axes)
 
@@ -219,6 +220,57 @@ def test_attention_is_exact_and_costs_the_same_however_long_the_signal_is(
         seen = field.inputs(t)
         assert min(seen) == (0 if first is None else max(0, t + first))
         assert max(seen) == (LONG - 1 if last is None else min(LONG - 1, t + last))
+
+
+def sums_that_wrap(x: Any) -> Any:
+    """The scores of four heads, of which what is hidden adds up to 0 in 32 bits."""
+    heads = (100 * jnp.stack([scores(x)] * 4, 1)).astype(jnp.int32)
+    total = jnp.where(distance(x) >= 0, heads, -(2**30)).sum(1)
+    return attend(x, jax.nn.softmax(total.astype(x.dtype) * 1e-3))
+
+
+def frames_by_index(x: Any) -> Any:
+    places = jnp.clip(jnp.arange(x.shape[1])[:, None] - jnp.arange(3), 0, x.shape[1] - 1)
+    return lax.map(lambda row: x[0, row].sum(0), places)[None]
+
+
+def a_row_of_weights_at_a_time(x: Any) -> Any:
+    weights = (distance(x) >= 0).astype(x.dtype)
+    return lax.scan(lambda _, row: (None, row @ x[0]), None, weights)[1][None]
+
+
+def heads_one_after_the_other(x: Any) -> Any:
+    ahead = distance(x) - jnp.arange(2)[:, None, None]
+
+    def head(total: Any, mask: Any) -> Any:
+        return total + jnp.where(mask, scores(x), 0.0) @ x, None
+
+    return lax.scan(head, jnp.zeros_like(x), ahead >= 0)[0]
+
+
+def signs_of_zero(x: Any) -> Any:
+    at = jnp.arange(x.shape[1])
+    first = (at[:, None] == 0) | (at == 0)
+    zeros = jnp.where(first, jnp.float32(-0.0), jnp.float32(0.0))
+    seen = scores(x) + zeros
+    return jnp.where(1 / zeros > 0, seen, 0.0).sum(-1, keepdims=True) * jnp.ones(2)
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        sums_that_wrap, frames_by_index, a_row_of_weights_at_a_time, heads_one_after_the_other,
+        signs_of_zero,
+    ],
+    ids=lambda fn: fn.__name__,
+)  # fmt: skip
+def test_nothing_is_lost_where_diagonals_are_no_more(fn: Callable[[Any], Any]) -> None:
+    field = trace(fn, spec(11), time_axis=1)
+    x = jax.random.uniform(jax.random.key(0), (1, 11, 2), minval=1.0, maxval=2.0)
+    found = probe(fn, x, time_axis=1, by="change")
+    for t in range(11):
+        assert field.inputs(t) >= found.inputs(t), t
+        assert field.upper_bounds or field.inputs(t) == found.inputs(t), t
 
 
 @pytest.mark.parametrize("num_samples", [19, LONG])
