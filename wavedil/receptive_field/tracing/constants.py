@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from wavedil.receptive_field.tracing.diagonals import Diagonals, Numbers
 from wavedil.receptive_field.tracing.domain.axes import Axis
 from wavedil.receptive_field.tracing.evaluation import as_numpy, compact, evaluate, of_all_trips
 
@@ -20,7 +21,7 @@ class Constant:
         before the others.
     """
 
-    __slots__ = ("_known", "_make", "_value", "shape", "trips")
+    __slots__ = ("_known", "_make", "_numbers", "_value", "shape", "trips")
 
     def __init__(
         self, shape: Sequence[int], make: Callable[[], Any] | None, trips: Axis = ()
@@ -30,6 +31,8 @@ class Constant:
         self._make = make
         self._known = False
         self._value: Any = None
+        # What `numbers` gives; None before it has been asked for.
+        self._numbers: Numbers | None = None
 
     @classmethod
     def holding(cls, value: Any) -> "Constant":
@@ -39,23 +42,34 @@ class Constant:
     @property
     def value(self) -> Any:
         """The array, or None; of what differs from trip to trip there is none."""
-        return None if self.trips else self._made()
+        return None if self.trips else _dense(self.held)
 
     @property
     def by_trip(self) -> np.ndarray | None:
         """The arrays of all trips, [trips, ...], where they differ from trip to trip and are known."""
-        made = self._made() if self.trips else None
+        made = self.held if self.trips else None
         return None if made is None else as_numpy(made)
 
-    def _made(self) -> Any:
+    @property
+    def held(self) -> Any:
+        """The array, or the arrays of all trips, and only its diagonals where it was made of such; None if unknown."""
         if not self._known:
             self._value = None if self._make is None else self._make()
             self._known, self._make = True, None
         return self._value
 
     @property
+    def numbers(self) -> Numbers | None:
+        """The array as its diagonals if it has them, or as NumPy's; None as of `numpy`."""
+        if self._numbers is None and not self.trips:
+            array = self.held if isinstance(self.held, Diagonals) else self.numpy
+            found = Diagonals.found_in(array) if isinstance(array, np.ndarray) else None
+            self._numbers = array if found is None else found
+        return self._numbers
+
+    @property
     def numpy(self) -> np.ndarray | None:
-        """The array as NumPy's, or None where it is not known yet or not made of numbers."""
+        """The array as NumPy's; None where it is not known yet, not made of numbers, or larger than is computed."""
         return None if self.value is None else as_numpy(self.value)
 
     @property
@@ -67,6 +81,10 @@ class Constant:
         return compact(array).reshape(())
 
 
+def _dense(value: Any) -> Any:
+    return as_numpy(value) if isinstance(value, Diagonals) else value
+
+
 def computed(eqn: Any, inputs: Sequence[Constant]) -> list[Constant]:
     """The outputs of an equation on constants."""
     loops = {constant.trips for constant in inputs if constant.trips}
@@ -76,7 +94,7 @@ def computed(eqn: Any, inputs: Sequence[Constant]) -> list[Constant]:
     def output(i: int) -> Any:
         # All outputs are computed at once, the first time that one of them is asked for.
         if not results:
-            values = [c.by_trip if trips and c.trips else c.value for c in inputs]
+            values = [_dense(c.held) if trips else c.held for c in inputs]
             known = all(value is not None for value in values)
             mapped = [0 if trips and constant.trips else None for constant in inputs]
             results.extend(

@@ -4,7 +4,6 @@ An axis along which an array only repeats itself has stride 0, as `np.broadcast_
 stored along it, so that a constant broadcast to a signal of an hour costs as much as the constant.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,14 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import Literal as JaxprLiteral
 
+from wavedil.receptive_field.limits import TooLargeError, is_small, require_small
+from wavedil.receptive_field.tracing.diagonals import (
+    Diagonals,
+    Numbers,
+    by_diagonals,
+    of_difference,
+)
 from wavedil.receptive_field.tracing.jax_internals import called, opened
-
-# Larger results are not computed: 16 million, as the indices of a minute at 16 kHz in frames of 1024 every 160 are.
-MAX_ELEMENTS = 2**24
-
-
-class TooLargeError(Exception):
-    """A result has more elements than are computed."""
 
 
 def evaluate(eqn: Any, values: Sequence[Any]) -> list[Any]:
@@ -33,19 +32,21 @@ def evaluate(eqn: Any, values: Sequence[Any]) -> list[Any]:
     if inner is not None:
         return _run(inner, values)
     name, params = eqn.primitive.name, eqn.params
-    arrays = [array for value in values if (array := as_numpy(value)) is not None]
+    arrays = [array for value in values if (array := _numbers(value)) is not None]
     if len(arrays) == len(values):
-        function = ELEMENTWISE.get(name)
-        if function is not None:
-            return [_elementwise(lambda *xs: function(params, *xs), arrays, eqn.outvars[0].aval)]
+        if name in ELEMENTWISE:
+            return [_elementwise(eqn, arrays)]
+        if name in _OF_DIAGONALS and isinstance(arrays[0], Diagonals):
+            return [_OF_DIAGONALS[name](params, arrays[0])]
+        arrays = [np.asarray(array) for array in arrays]
         shape = eqn.outvars[0].aval.shape if eqn.outvars else ()
         if name in _VIEWS:
             return [_VIEWS[name](params, *arrays)]
         if name in _OTHERS:
-            _require_small(shape)
+            require_small(shape)
             return [_OTHERS[name](params, *arrays)]
     for var in eqn.outvars:
-        _require_small(getattr(var.aval, "shape", ()))
+        require_small(getattr(var.aval, "shape", ()))
     return _in_jax(eqn, values)
 
 
@@ -90,8 +91,10 @@ def _in_jax(eqn: Any, values: Sequence[Any]) -> list[Any]:
 
 
 def as_numpy(value: Any) -> np.ndarray | None:
-    """An array as NumPy's, or None where it is traced or not made of numbers."""
+    """An array as NumPy's, or None where it is traced, not made of numbers, or larger than is computed."""
     if isinstance(value, jax.core.Tracer):
+        return None
+    if isinstance(value, Diagonals) and not is_small(value.shape):
         return None
     try:
         return np.asarray(value)
@@ -99,25 +102,33 @@ def as_numpy(value: Any) -> np.ndarray | None:
         return None
 
 
-def compact(array: np.ndarray) -> np.ndarray:
+def _numbers(value: Any) -> Numbers | None:
+    return value if isinstance(value, Diagonals) else as_numpy(value)
+
+
+def compact(array: Any) -> Any:
     """The array with size 1 along every axis along which it only repeats itself."""
+    if isinstance(array, Diagonals):
+        return array.compact
     return array[tuple(slice(0, 1) if s == 0 else slice(None) for s in array.strides)]
 
 
-def _elementwise(function: Callable[..., Any], arrays: list[np.ndarray], out: Any) -> np.ndarray:
+def _elementwise(eqn: Any, arrays: Sequence[Numbers]) -> Numbers:
+    name, params, out = eqn.primitive.name, eqn.params, eqn.outvars[0].aval
     ndim = len(out.shape)
+
+    def function(*numbers: Any) -> np.ndarray:
+        return np.asarray(ELEMENTWISE[name](params, *numbers)).astype(out.dtype, copy=False)
+
     # Scalars go with any shape; of the others an axis counts if one of them varies along it.
     parts = [array if array.ndim == 0 else compact(array) for array in arrays]
-    shape = np.broadcast_shapes(*(part.shape for part in parts))
-    _require_small(shape)
     with np.errstate(all="ignore"):
-        result = np.asarray(function(*parts)).astype(out.dtype, copy=False)
+        diagonals = by_diagonals(function, parts) or of_difference(name, function, parts)
+        if diagonals is not None:
+            return diagonals.broadcast(out.shape, range(ndim))
+        require_small(np.broadcast_shapes(*(part.shape for part in parts)))
+        result = function(*map(np.asarray, parts))
     return np.broadcast_to(result.reshape((1,) * (ndim - result.ndim) + result.shape), out.shape)
-
-
-def _require_small(shape: Sequence[int]) -> None:
-    if math.prod(shape) > MAX_ELEMENTS:
-        raise TooLargeError
 
 
 def _divide(params: Any, a: Any, b: Any) -> Any:
@@ -191,7 +202,7 @@ def _reshape(params: Any, array: np.ndarray) -> np.ndarray:
     if [n for n in new if n != 1] == [n for n in array.shape if n != 1]:
         kept = array[tuple(slice(None) if n != 1 else 0 for n in array.shape)]
         return kept[tuple(slice(None) if n != 1 else None for n in new)]
-    _require_small(new)
+    require_small(new)
     return array.reshape(new)
 
 
@@ -231,6 +242,17 @@ _VIEWS: dict[str, Callable[..., np.ndarray]] = {
             )
         )
     ],
+}
+_OF_DIAGONALS: dict[str, Callable[..., Numbers]] = {
+    "broadcast_in_dim": lambda params, a: a.broadcast(
+        params["shape"], params["broadcast_dimensions"]
+    ),
+    "reshape": lambda params, a: a.reshape(params["new_sizes"]),
+    "transpose": lambda params, a: a.transpose(params["permutation"]),
+    "squeeze": lambda params, a: a.squeeze(params["dimensions"]),
+    "slice": lambda params, a: a.cut(
+        params["start_indices"], params["limit_indices"], params["strides"]
+    ),
 }
 _OTHERS: dict[str, Callable[..., np.ndarray]] = {
     "fft": _fft,

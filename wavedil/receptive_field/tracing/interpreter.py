@@ -8,6 +8,7 @@ from typing import Any, Literal
 from jax.extend.core import Literal as JaxprLiteral
 
 from wavedil.errors import UserError
+from wavedil.receptive_field.limits import TooLargeError
 from wavedil.receptive_field.taps import Taps
 from wavedil.receptive_field.tracing.constants import Constant, computed
 from wavedil.receptive_field.tracing.domain.axes import Axis, new_axes
@@ -111,7 +112,11 @@ class Interpreter:
         self._calls.append(eqn)
         if eqn.primitive.name not in self._looking_at_known:
             inputs = [self._located(released(value), eqn) for value in inputs]
-        outputs = rule(self, eqn, inputs)
+        try:
+            outputs = rule(self, eqn, inputs)
+        except TooLargeError:
+            # A mask that has diagonals met one that has none: no array of all elements is made, and no mask known.
+            outputs = rule(self, eqn, [released(value) for value in inputs])
         self._calls.pop()
         # One answer for all outputs.
         if isinstance(outputs, Value | Constant):

@@ -48,7 +48,8 @@ def trace(
     Every step that may say more than is seen, and never less, marks what it makes, and whatever is
     made of that. If a mark reaches the output, `upper_bounds` names the steps and their lines, as
     indices from the signal, loops that it ends, arrays too large to look for zeros in (16 million
-    elements), or inverse Fourier transforms of something else. Without one the answer is exact.
+    elements, but for masks by the distance of two indices, of any size), or inverse Fourier
+    transforms of something else. Without one the answer is exact.
 
     A loop is one equation, however many trips it has. Indices and decisions that its trips count are
     known. An array that they write to in place is followed where each trip reads what was written the

@@ -18,6 +18,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from wavedil.receptive_field.tracing.diagonals import Diagonals, Numbers
 from wavedil.receptive_field.tracing.domain.axis_map import AxisMap, overlaid
 from wavedil.receptive_field.tracing.domain.formula import Formula, Piece
 from wavedil.receptive_field.tracing.domain.sets import ZERO, Set, of_bits, shifted, union, within
@@ -43,7 +44,7 @@ class Known:
       about: Whether they are only about that number, which counts as minus infinity, and do see what the terms say.
     """
 
-    live: np.ndarray
+    live: Numbers
     number: float
     about: bool = False
 
@@ -53,8 +54,11 @@ class Known:
         return self.number <= (_STILL_LOW if self.about else MINUS_INFINITY)
 
 
-def varying_axes(array: np.ndarray) -> list[int]:
+def varying_axes(array: Numbers) -> list[int]:
     """The axes along which the elements of an array differ."""
+    if isinstance(array, Diagonals):
+        varying = {*varying_axes(array.numbers)}
+        return sorted(varying | {*array.axes} if array.axes[0] in varying else varying)
     return [
         i
         for i, size in enumerate(array.shape)
@@ -62,16 +66,25 @@ def varying_axes(array: np.ndarray) -> list[int]:
     ]
 
 
-def shortest(array: np.ndarray) -> np.ndarray:
+def shortest(array: Numbers) -> Numbers:
     """The array with size 1 along every axis along which it is the same."""
-    array = compact(array)
-    varying = varying_axes(array)
-    return array[tuple(slice(None) if i in varying else slice(0, 1) for i in range(array.ndim))]
+    if isinstance(array, Diagonals):
+        if array.uniform is not None:
+            return shortest(array.uniform)
+        return array.first_along([i for i in range(array.ndim) if i not in varying_axes(array)])
+    short: np.ndarray = compact(array)
+    varying = varying_axes(short)
+    return short[tuple(slice(None) if i in varying else slice(0, 1) for i in range(short.ndim))]
 
 
-def relation(live: np.ndarray) -> list[AxisMap] | None:
+def relation(live: Numbers) -> list[AxisMap] | None:
     """Row q of a matrix of truth values reads the columns where it is True; None where no few formulas say so."""
     num_rows, num_columns = live.shape
+    if isinstance(live, Diagonals):
+        # Row 0 reads columns on its right, and others do that many further on: from the last diagonal to the first.
+        bits = np.packbits(live.numbers[::-1, 0], bitorder="little")
+        seen = of_bits(1 - num_rows, int.from_bytes(bits.tobytes(), "little"))
+        return [AxisMap.of(num_rows, 1, [seen])] if seen is not None else []
     packed = np.packbits(live, axis=1, bitorder="little")
     rows = [of_bits(0, int.from_bytes(row.tobytes(), "little")) for row in packed]
     if not any(rows):
@@ -91,6 +104,13 @@ def relation(live: np.ndarray) -> list[AxisMap] | None:
         pieces.append(Piece(low, high, own))
         low = high
     return overlaid(num_rows, pieces) if len(pieces) <= _MAX_ROWS else None
+
+
+def corners(live: Numbers) -> tuple[bool, bool]:
+    """Whether the last row of a matrix is true in the first column, and the first row in the last."""
+    if isinstance(live, Diagonals):
+        return bool(live.numbers[-1, 0]), bool(live.numbers[0, 0])
+    return bool(live[-1, 0]), bool(live[0, -1])
 
 
 def _formula(rows: list[Set], num_columns: int) -> Formula | None:

@@ -79,7 +79,7 @@ class Value:
             return alone.because("a mask of several dimensions")
         if not varying:
             return alone if live.all() else Value(self.axes, ())
-        return alone.restricted(varying[0], mask(live.reshape(-1)))
+        return alone.restricted(varying[0], mask(np.asarray(live).reshape(-1)))
 
     @property
     def exactly_known(self) -> "Value":

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from wavedil.receptive_field.limits import MAX_ELEMENTS
 from wavedil.receptive_field.tracing.constants import Constant
 from wavedil.receptive_field.tracing.domain.axes import Axis, size_of
-from wavedil.receptive_field.tracing.evaluation import MAX_ELEMENTS
 from wavedil.receptive_field.tracing.interpreter import Seen
 from wavedil.receptive_field.tracing.rules import scattering
 

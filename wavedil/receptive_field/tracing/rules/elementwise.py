@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from wavedil.receptive_field.tracing.constants import Constant
+from wavedil.receptive_field.tracing.diagonals import Numbers
 from wavedil.receptive_field.tracing.domain.axes import Axes, Axis, new_axes, new_axis
 from wavedil.receptive_field.tracing.domain.known import Known, mask
 from wavedil.receptive_field.tracing.domain.value import Value, union_of
@@ -92,7 +93,7 @@ def multiplied(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
             continue
         if masking.hides_too_much(value, factor):
             return elementwise(tracer, eqn, [value.because(masking.TOO_LARGE)])
-        known = factor.numpy
+        known = factor.numbers
         if known is not None and known.size > 1 and not compact(known).all():
             # Zeros of some channels hide nothing, for the others see the same times.
             if masking.moving_axes(value):
@@ -116,7 +117,7 @@ def select(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
         return masked
     which, *cases = map(released, inputs)
     shape = eqn.outvars[0].aval.shape
-    chosen = which.numpy if isinstance(which, Constant) else None
+    chosen = which.numbers if isinstance(which, Constant) else None
     if chosen is not None and chosen.size and compact(chosen).min() == compact(chosen).max():
         return cases[int(compact(chosen).min())]
     if isinstance(which, Constant) and which.by_trip is not None:
@@ -146,13 +147,13 @@ def select(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
 def _masked(eqn: Any, inputs: list[Seen]) -> Seen | None:
     """An array under a known mask, with constants in place of what it hides; None for other choices."""
     which, *cases = inputs
-    chosen = which.numpy if isinstance(which, Constant) else None
+    chosen = which.numbers if isinstance(which, Constant) else None
     places = [i for i, case in enumerate(cases) if isinstance(case, Value)]
     if chosen is None or len(places) != 1 or len(cases) != 2:
         return None
     value, other = cases[places[0]], cases[1 - places[0]]
     assert isinstance(value, Value)
-    live = np.asarray(compact(chosen) == places[0])
+    live: Numbers = compact(chosen) == places[0]
     if live.all():
         return value
     if not live.any():
@@ -168,7 +169,7 @@ def _masked(eqn: Any, inputs: list[Seen]) -> Seen | None:
     return replace(value, known=filled, between=None)
 
 
-def _where(value: Value, chosen: np.ndarray) -> Value | None:
+def _where(value: Value, chosen: Numbers) -> Value | None:
     """A value where a mask is true; None for a mask that varies along several axes at once."""
     if not chosen.any():
         return Value(value.axes, ())

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from wavedil.receptive_field.limits import MAX_ELEMENTS
 from wavedil.receptive_field.tracing.domain.axis_map import AxisMap
 from wavedil.receptive_field.tracing.domain.sets import of_bits, shifted
 from wavedil.receptive_field.tracing.domain.terms import trimmed
 from wavedil.receptive_field.tracing.domain.value import Spectrum, Value, union_of
-from wavedil.receptive_field.tracing.evaluation import MAX_ELEMENTS
 from wavedil.receptive_field.tracing.interpreter import Interpreter, Rule, Seen
 from wavedil.receptive_field.tracing.rules.reduction import mixed
 

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from wavedil.receptive_field.tracing.constants import Constant
-from wavedil.receptive_field.tracing.domain.axis_map import full
+from wavedil.receptive_field.tracing.diagonals import Numbers
+from wavedil.receptive_field.tracing.domain.axis_map import AxisMap
 from wavedil.receptive_field.tracing.domain.known import (
     MINUS_INFINITY,
     Known,
+    corners,
     mask,
     relation,
     shortest,
@@ -89,7 +91,7 @@ def _knowns(name: str, inputs: Sequence[Seen]) -> Iterable[tuple[int, Known]]:
         others = [value for value in inputs if isinstance(value, Value)]
         if all(value.known is None and not moving_axes(value) for value in others):
             continue
-        array = operand.numpy if name in _DECIDED else None
+        array = operand.numbers if name in _DECIDED else None
         if array is None or array.dtype.kind not in "biuf":
             continue
         array = compact(array)
@@ -109,7 +111,7 @@ def hides_too_much(value: Value, factor: Seen) -> bool:
         isinstance(factor, Constant)
         and np.prod(factor.shape, dtype=float) > 1
         and len(moving_axes(value)) > 1
-        and factor.numpy is None
+        and factor.numbers is None
     )
 
 
@@ -137,7 +139,7 @@ def _absorbed(name: str, place: int, known: Known, inputs: Sequence[Seen]) -> Kn
 
 def _of_array(name: str, place: int, known: Known, other: Constant) -> Known | None:
     """What is left of low numbers, scaled or shifted by a known array of numbers."""
-    array = other.numpy
+    array = other.numbers
     if array is None or array.dtype.kind not in "biuf" or not array.size:
         return None
     low, high = float(compact(array).min()), float(compact(array).max())
@@ -191,7 +193,7 @@ def covers(known: Known | None, value: Value) -> bool:
     return known is not None and bool((~known.live | value.known.live).all())
 
 
-def over_live(value: Value, gone: Sequence[int], live: np.ndarray) -> Value:
+def over_live(value: Value, gone: Sequence[int], live: Numbers) -> Value:
     """The union over all indices of some axes at which elements are live; these axes go."""
     live = shortest(live)
     varying = varying_axes(live)
@@ -199,31 +201,38 @@ def over_live(value: Value, gone: Sequence[int], live: np.ndarray) -> Value:
     if not varying:
         return Value(value.axes, value.terms if live.all() else ()).over(*gone)
     if len(varying) == 1:
-        return value.restricted(varying[0], mask(live.reshape(-1))).over(*gone)
+        return value.restricted(varying[0], mask(np.asarray(live).reshape(-1))).over(*gone)
     if len(inside) == len(kept) == 1:
         row, column = kept[0], inside[0]
         table = live.reshape([size for size in live.shape if size > 1])
-        reads = relation(table if row < column else table.T)
+        table = table if row < column else table.transpose((1, 0))
+        reads = relation(table)
         if reads is not None:
             value = value.single(row, column)
-            corners = table if row < column else table.T
+            (of_row,), (of_column,) = value.axes[row], value.axes[column]
+            # Where all columns see the same it matters only whether a row reads any.
+            reading = mask(np.asarray(table.any((1,))))
             # The last row reads the first column, or the first row the last one: as many as there are.
-            open_ends = bool(corners[-1, 0]), bool(corners[0, -1])
-            read = value.each(lambda t: _composed(t, value, (row, column), reads, open_ends))
-            return read.over(*gone)
+            open_ends = corners(table)
+
+            def composed(term: Term) -> list[Term | None]:
+                if of_column.id not in term.maps:
+                    return term.plus_map(of_row.id, reading)
+                return _composed(term, of_row.id, of_column.id, reads, open_ends)
+
+            return value.each(composed).over(*gone)
     return value.over(*gone).because("a mask of several dimensions")
 
 
 def _composed(
-    term: Term, value: Value, places: tuple[int, int], reads: Any, open_ends: tuple[bool, bool]
+    term: Term, row: int, column: int, reads: Sequence[AxisMap], open_ends: tuple[bool, bool]
 ) -> list[Term | None]:
     """A term whose column is read by its row, in all columns that the relation gives."""
-    (kept,), (gone,) = (value.axes[i] for i in places)
-    seen = term.maps.get(gone.id) or full(gone.size)
+    seen = term.maps[column]
     # Columns that are all of time, as no other map moves them, grow with it; those of a block do not.
     low, high = seen.bounds
     if low <= term.window[0] and high >= term.window[1] - 1 and low < high:
         term = term.growing(*open_ends)
-    alone = replace(term, maps=term.without(gone.id))
+    alone = replace(term, maps=term.without(column))
     parts = (part for read in reads for part in seen.then_read_by(read))
-    return [new for part in parts for new in alone.plus_map(kept.id, part)]
+    return [new for part in parts for new in alone.plus_map(row, part)]

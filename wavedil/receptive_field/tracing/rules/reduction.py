@@ -1,5 +1,6 @@
 """Operations over complete axes: reductions, running sums, sorting, Fourier transforms, factorizations."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -7,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from wavedil.receptive_field.tracing.constants import Constant
+from wavedil.receptive_field.tracing.diagonals import Numbers
 from wavedil.receptive_field.tracing.domain.axes import Factor, new_axes, new_axis
+from wavedil.receptive_field.tracing.domain.known import varying_axes
 from wavedil.receptive_field.tracing.domain.running import running_union
 from wavedil.receptive_field.tracing.domain.sets import ZERO
 from wavedil.receptive_field.tracing.domain.terms import Term, tidied
@@ -17,6 +20,8 @@ from wavedil.receptive_field.tracing.rules import intervals
 from wavedil.receptive_field.tracing.rules.elementwise import either, together
 from wavedil.receptive_field.tracing.rules.masking import moving_axes, over_live
 from wavedil.receptive_field.tracing.rules.relations import affine
+
+_REDUCTIONS = {"reduce_max", "reduce_min", "reduce_and", "reduce_or", "reduce_sum"}
 
 
 def reduce(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
@@ -31,12 +36,17 @@ def reduce(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
         if value.known is None:
             values.append(value.over(*axes) if value.shape else value)
             continue
+        some: Any = value.known.live.any(tuple(axes))
+        if eqn.primitive.name in _REDUCTIONS and not {*varying_axes(value.known.live)} & {*axes}:
+            # Of elements that are joined all are known or none is, as of several heads under one mask.
+            known = replace(value.known, live=some, number=_of_equals(eqn, value, axes))
+            values.append(Value(value.axes, value.terms).over(*axes))
+            continue
         # A maximum passes low numbers over, but where there are no others.
-        some = np.asarray(value.known.live.any(tuple(axes)))
         if largest and value.known.low and np.isfinite(value.known.number) and not some.all():
             known = replace(value.known, live=some)
             value = value.exactly_known
-        live = np.ones((), bool) if value.known is None else value.known.live
+        live: Numbers = np.ones((), bool) if value.known is None else value.known.live
         values.append(over_live(value, axes, live))
     joined = together(values, eqn.outvars[0].aval.shape)
     if eqn.primitive.name not in ("argmax", "argmin"):
@@ -46,6 +56,18 @@ def reduce(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:
     free = isinstance(first, Value) and first.known is None and intervals.is_free(first)
     every = free and set(axes) <= moving_axes(first)  # type: ignore[arg-type]
     return replace(joined, between=Interval(0, first.shape[axes[0]] - 1, every))
+
+
+def _of_equals(eqn: Any, value: Value, axes: Sequence[int]) -> float:
+    """What a reduction makes of elements that all are the number that is known."""
+    assert value.known is not None
+    number, dtype = value.known.number, eqn.outvars[0].aval.dtype
+    if eqn.primitive.name != "reduce_sum" or np.isnan(number):
+        return number
+    # In the array's own numbers, where a sum may wrap or be infinite.
+    count = math.prod(value.shape[i] for i in axes)
+    with np.errstate(all="ignore"):
+        return float(np.asarray(number).astype(dtype) * np.asarray(count).astype(dtype))
 
 
 def cumulative(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from wavedil.receptive_field.tracing.diagonals import Numbers
 from wavedil.receptive_field.tracing.domain.axes import Axis, new_axes, new_axis
 from wavedil.receptive_field.tracing.domain.axis_map import overlaid
 from wavedil.receptive_field.tracing.domain.formula import Piece
@@ -168,7 +169,7 @@ def ragged_dot(tracer: Interpreter, eqn: Any, inputs: list[Seen]) -> Seen | Sequ
     return together(parts, eqn.outvars[0].aval.shape)
 
 
-def _live(known: Known | None, order: dict[int, int], ndim: int) -> np.ndarray:
+def _live(known: Known | None, order: dict[int, int], ndim: int) -> Numbers:
     """What is live of an operand, with its axes at their places among those of output and contraction."""
     if known is None:
         return np.ones((1,) * ndim, bool)
@@ -187,7 +188,7 @@ def _zeros(value: Value, contracted: Sequence[int], other: Seen) -> tuple[Known 
     # the same times as those that are not.
     if not masking.moving_axes(value) & {*contracted}:
         return None, True
-    array = other.numpy
+    array = other.numbers
     if array is None:
         return None, False
     live = compact(array) != 0
