@@ -16,7 +16,7 @@ GROSS_CENTS = 50
 
 def distances(
     recordings: Sequence[np.ndarray], made: Sequence[np.ndarray], rate: int
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """Of sounds from what they should be.
 
     - chroma: 1 - cosine of the two powers of the twelve pitch classes, a mean over the frames; 0 at best, 1 where
