@@ -16,7 +16,7 @@ GROSS_CENTS = 50
 
 def distances(
     recordings: Sequence[np.ndarray], made: Sequence[np.ndarray], rate: int
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """Of sounds from what they should be.
 
     - chroma: 1 - cosine of the two powers of the twelve pitch classes, a mean over the frames; 0 at best, 1 where
@@ -24,7 +24,7 @@ def distances(
     - chroma_of_noise: The same of as much power in each class.
     - f0_missing: Of the frames in which a recording has a fundamental, the share in which the sound has none.
     - f0_gross: Of those in which both have one, the share in which it is another by more than 50 cents.
-    - f0_cents: Median difference of the others.
+    - f0_cents: Median difference of the others; None where there are none.
     """
     pairs = [
         (one[: len(other)], other[: len(one)]) for one, other in zip(recordings, made, strict=True)
@@ -53,7 +53,7 @@ def distances(
         "f0_frames": int(tonal.sum()),
         "f0_missing": float(1 - both.sum() / tonal.sum()),
         "f0_gross": float((cents > GROSS_CENTS).mean()) if len(cents) else 1.0,
-        "f0_cents": float(np.median(near)) if len(near) else float("nan"),
+        "f0_cents": float(np.median(near)) if len(near) else None,
     }
 
 

@@ -25,7 +25,7 @@ class VoiceErrors(NamedTuple):
     """Share of the frames that are voiced in one and not in the other."""
     f0_gross: float
     """Share of the frames voiced in both whose pitch differs by more than 50 cents."""
-    f0_cents: float
+    f0_cents: float | None
     """Median difference of the others in cents."""
     both_voiced: int
     """Frames that the pitch is compared in."""
@@ -53,6 +53,6 @@ def errors(wanted: Sequence[Voice], made: Sequence[Voice], factor: float = 1.0) 
     return VoiceErrors(
         voicing_error=float(unlike.mean()),
         f0_gross=float((cents > GROSS_CENTS).mean()) if len(cents) else 1.0,
-        f0_cents=float(np.median(near)) if len(near) else float("nan"),
+        f0_cents=float(np.median(near)) if len(near) else None,
         both_voiced=int(both.sum()),
     )
