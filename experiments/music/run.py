@@ -181,7 +181,7 @@ def _tones(
     found = distances(sounds, made, RATE) | {"stft": near.stft}
     return {
         "numbers_per_second": 16 * RATE // FRAME[every],
-        **{key: round(value, 4) for key, value in found.items()},
+        **{key: None if value is None else round(value, 4) for key, value in found.items()},
     }
 
 
