@@ -1,8 +1,10 @@
 """Matrices whose elements depend on the difference of two indices alone: causal masks, sliding windows, distances.
 
-query - key         0 -1 -2 -3        one number for each diagonal, however large the matrix is:
-1  0 -1 -2
-2  1  0 -1        -3 -2 -1  0  1  2
+    query - key     0 -1 -2 -3
+                    1  0 -1 -2
+                    2  1  0 -1        diagonals -3 -2 -1  0  1  2
+
+One number for each diagonal says all of it, however large the matrix is.
 """
 
 import itertools
