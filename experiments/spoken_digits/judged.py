@@ -5,6 +5,7 @@
     python experiments/spoken_digits/judged.py samples      trains a WaveNet with labels; guidance 1, 2 and 3
     python experiments/spoken_digits/judged.py features     trains the first of two stages
     python experiments/spoken_digits/judged.py stages       features and a vocoder; guidance 1, 2 and 3
+    python experiments/spoken_digits/judged.py speak        one speaker's digits in two stages: a picture, and the sound
 
 The vocoder of copies and stages is trained by `python experiments/vocoder/pitch.py noise --steps 3000`. Each part
 trains what it needs and adds the rows that results.json lacks, under "judged"; one that is interrupted goes on.
@@ -35,8 +36,10 @@ from generators import (
 )
 from judges import Judges
 from measures import loudest
+from run import SPEAKER
 
 import wavedil as wd
+from wavedil.report import waveform_and_spectrogram
 
 HERE = Path(__file__).parent
 VOCODER = HERE.parent / "vocoder" / "runs" / "pitch_noise_3000"
@@ -93,6 +96,20 @@ class Experiment:
 
     def judge_stages(self) -> None:
         self._judge("stages", stages(self.model("features"), self.vocoder))
+
+    def speak(self) -> None:
+        """One speaker's ten digits as two stages draw them, a picture of three beside recordings, and the sound."""
+        row = self._read()["judged"]["stages, chosen"]
+        digits = [str(digit) for digit in range(10)]
+        labels = {"digit": digits, "speaker": [SPEAKER] * len(digits)}
+        draw = stages(self.model("features"), self.vocoder)
+        sounds = draw(labels, REPORTED, row["temperature"], row["guidance"]).sounds
+        pairs = []
+        for digit in (0, 3, 7):
+            recorded = self.test[str(digit), SPEAKER][0]
+            pairs += [(f"{digit}, recorded", recorded), (f"{digit}, drawn", sounds[digit])]
+        waveform_and_spectrogram(pairs, 8000, self.results.parent / "stages.png")
+        wd.audio.save(self.results.parent / "stages.flac", np.concatenate(sounds), 8000)
 
     @functools.cached_property
     def vocoder(self) -> Any:
@@ -167,6 +184,7 @@ PARTS = {
     "samples": Experiment.judge_samples,
     "features": lambda experiment: experiment.model("features"),
     "stages": Experiment.judge_stages,
+    "speak": Experiment.speak,
 }
 
 
