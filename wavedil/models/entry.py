@@ -92,9 +92,9 @@ def _guess(
     predictor = split_alike(jnp.asarray(predictor), x)
     amplitudes = masked(model.amplitudes(codes, predictor.dtype), mask)
     begins = state_before(len(codes), order, model.config.predicted_lag, predictor.dtype)
-    if before is None:
-        before = split_alike(begins, x)
+    before = begins if before is None else before
     require_parts(model, before, tuple(begins))
     for name, part in begins.items():
         require_state(model, before[name], part.shape)
+    before = split_alike(before, x)
     return lax.stop_gradient(guess_of(amplitudes, predictor, pitch[0], pitch[1], before))
