@@ -92,6 +92,11 @@ def valid(layer: Any, x: Any, extras: dict[str, Any], mask: Any) -> tuple[Any, i
     return layer.valid(jnp.pad(x, (*around, (0, 0))), mask=mask), 0
 
 
+def atol(case: Case) -> float:
+    """A guess of the next sample enters by tables that are 255 / log(256) times as steep around 0, and random here."""
+    return 1e-5 if case.predictor is None else 2e-4
+
+
 @functools.cache
 def outputs(case: Case) -> Any:
     """Of a ragged batch, in one program: a call, the signals alone, and `valid`, with gradients of the latter two."""
@@ -123,7 +128,7 @@ def test_signals_in_a_ragged_batch_have_the_outputs_that_they_have_alone_and_zer
     case: Case,
 ) -> None:
     (y, (_, expected), _), _ = outputs(case)
-    assert_close(y, expected)
+    assert_close(y, expected, atol=atol(case))
 
 
 @pytest.mark.sampled
@@ -136,7 +141,7 @@ def test_valid_has_the_outputs_of_a_call_behind_the_context_with_their_gradients
     for whole, end in zip(jax.tree.leaves(y), jax.tree.leaves(ends), strict=True):
         assert end.shape[1] >= 9 // case.abstract_layer().receptive_field.stride
         assert end.any((1, 2)).all()
-        assert_close(end, whole[:, first : first + end.shape[1]])
+        assert_close(end, whole[:, first : first + end.shape[1]], atol=atol(case))
     assert_close(gradients_of_valid, gradients, rtol=2e-4, atol=2e-4)
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array
 
@@ -89,12 +90,13 @@ def _guess(
     require_beside("WaveNet", predictor, codes, "predictor")
     if not codes.shape[1]:
         return split_alike(jnp.zeros(x.shape[:2], jnp.float32), x), before
-    predictor = split_alike(jnp.asarray(predictor), x)
-    amplitudes = masked(model.amplitudes(codes, predictor.dtype), mask)
-    begins = state_before(len(codes), order, model.config.predicted_lag, predictor.dtype)
+    precise = np.promote_types(jnp.result_type(predictor), np.float32)
+    predictor = masked(split_alike(jnp.asarray(predictor, precise), x), mask)
+    amplitudes = masked(model.amplitudes(codes, precise), mask)
+    begins = state_before(len(codes), order, model.config.predicted_lag, precise)
     before = begins if before is None else before
     require_parts(model, before, tuple(begins))
     for name, part in begins.items():
         require_state(model, before[name], part.shape)
-    before = split_alike(before, x)
+    before = split_alike({name: part.astype(precise) for name, part in before.items()}, x)
     return lax.stop_gradient(guess_of(amplitudes, predictor, pitch[0], pitch[1], before))

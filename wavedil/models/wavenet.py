@@ -316,7 +316,7 @@ class WaveNet(nnx.Module):
             state["pitch"] = pitch.init_state(batch_size, dtype)
         if self.prediction is not None:
             order, lag = self.config.prediction_order, self.config.predicted_lag
-            precise = jnp.promote_types(dtype, jnp.float32)
+            precise = np.promote_types(dtype, np.float32)
             state["prediction"] = state_before(batch_size, order, lag, precise)
         return state
 
