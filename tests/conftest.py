@@ -40,6 +40,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     turn = int(os.environ.get("WAVEDIL_TEST_TURN", 0))
     for item in items:
         case = getattr(item, "callspec", None) and item.callspec.params.get("case")
-        left_out = item.get_closest_marker("sampled") and (zlib.crc32(item.name.encode()) + turn) % 8
+        left_out = (
+            item.get_closest_marker("sampled") and (zlib.crc32(item.name.encode()) + turn) % 8
+        )
         if getattr(case, "long", False) or left_out:
             item.add_marker(pytest.mark.long)
