@@ -4,7 +4,8 @@
 
 A name says what makes the sound, of how many mel bands, and every how many samples. Each part adds its row to
 results.json, under "rates"; a training that is interrupted goes on where it was. STOI and PESQ need the extra
-`quality`. The part `picture` draws two recordings as all of them make them again, and writes the sound of it.
+`quality`. The part `picture` draws two recordings as Griffin-Lim and the vocoders with a linear prediction make them
+again, and writes the sound of it; `temperature` draws from the last of them at lower temperatures.
 """
 
 import dataclasses
@@ -54,17 +55,24 @@ PARTS = {
     "mel-20-128": ("mel", 20, 128),
 }
 STEPS = 3000
+# Of all samples, and of those that are voiced.
+TEMPERATURES = ((0.8, 0.8), (1.0, 0.6), (0.8, 0.5), (0.6, 0.6))
 # Of all cepstra, so that those of different rows compare.
 CEPSTRA = MelConfig(num_mels=40, fft_size=256, hop=64).at(8000)
 
 
 def main(parts: Sequence[str]) -> None:
-    for part in parts or (*PARTS, "picture"):
+    for part in parts or (*PARTS, "temperature", "picture"):
         if part == "picture":
             picture()
             continue
+        if part == "temperature":
+            for plain, voiced in TEMPERATURES:
+                row = at_temperature("prediction-20-128", plain, voiced)
+                write_row(f"prediction-20-128, temperature {plain}, voiced {voiced}", row, "rates")
+            continue
         if part not in PARTS:
-            sys.exit(f"{part} is none of {', '.join(PARTS)}, picture")
+            sys.exit(f"{part} is none of {', '.join(PARTS)}, temperature, picture")
         maker, num_mels, hop = PARTS[part]
         mel = MelConfig(num_mels=num_mels, fft_size=256, hop=hop)
         write_row(
@@ -105,10 +113,28 @@ def vocoder(part: str, mel: MelConfig, maker: str) -> dict[str, Any]:
     }
 
 
+def at_temperature(part: str, plain: float, voiced: float) -> dict[str, Any]:
+    """Scores what a trained vocoder makes of recordings at a temperature of its own where they are voiced."""
+    maker, num_mels, hop = PARTS[part]
+    config = _config(MelConfig(num_mels=num_mels, fft_size=256, hop=hop), maker)
+    model = wd.load(RUNS / f"rates_{part}")
+    chosen = spread(config.task.read(config).test, NUM_RESYNTHESISED)
+    frames = [np.asarray(item.features) for item in chosen]
+    started = time.perf_counter()
+    codes = wd.generate(model, 0, features=frames, temperature=plain, voiced_temperature=voiced)
+    elapsed = time.perf_counter() - started
+    made = [
+        model.config.quantizer.decode(row[: item.num_samples])
+        for row, item in zip(codes, chosen, strict=True)
+    ]
+    return _scores(chosen, made, elapsed)
+
+
 def picture() -> None:
-    """Two held-out recordings, and what each part makes of their mel spectra."""
+    """Two held-out recordings, as Griffin-Lim and the vocoders with a linear prediction make them again."""
     sounds = {"recording": read_sounds(CORPUS, PICTURED)}
-    for part, (maker, num_mels, hop) in PARTS.items():
+    drawn = (part for part in PARTS.items() if part[1][0] in ("griffin-lim", "prediction"))
+    for part, (maker, num_mels, hop) in drawn:
         mel = MelConfig(num_mels=num_mels, fft_size=256, hop=hop)
         config = _config(mel, maker)
         corpus = config.task.read(config)
