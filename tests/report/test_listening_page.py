@@ -3,6 +3,7 @@
 import base64
 import html.parser
 import io
+import json
 import re
 from pathlib import Path
 
@@ -40,7 +41,7 @@ class Page(html.parser.HTMLParser):
             content = base64.b64decode(attributes["src"].removeprefix("data:audio/wav;base64,"))
             self.sounds.append(soundfile.read(io.BytesIO(content), dtype="float32")[0])
         if tag == "img":
-            assert attributes["src"].startswith("data:image/png;base64,iVBOR")
+            assert attributes["src"].startswith("data:image/webp;base64,UklGR")
             self.pictures.append(attributes["src"])
         self.last = attributes.get("class")
 
@@ -154,6 +155,29 @@ def test_runs_of_one_corpus_stand_beside_one_column_of_recordings(capsys, tmp_pa
     assert re.search(r'class="differs"><th scope="row">training.steps</th><td>40</td><td>20', text)
 
 
+def test_runs_that_hold_out_the_same_recordings_share_their_column_whatever_else_they_read(
+    capsys, tmp_path, run, corpus
+):
+    other = listening_run(tmp_path / "other", corpus, "seven.wav")
+    config = json.loads((other / "config.json").read_text())
+    config["recordings_fingerprint"] = "of other features"
+    (other / "config.json").write_text(json.dumps(config))
+    _, text = written(capsys, run, other, "--out", tmp_path / "both.html")
+    assert re.findall(r"<h3>(.*?)</h3>", text)[0] == "held-out recordings"
+    listed = (other / "recordings.jsonl").read_text().splitlines(keepends=True)
+    (other / "recordings.jsonl").write_text("".join(it for it in listed if "2_theo" not in it))
+    _, text = written(capsys, run, other, "--out", tmp_path / "apart.html")
+    columns = re.findall(r"<h3>(.*?)</h3>", text)
+    assert columns[:2] == ["held-out recordings of small", "held-out recordings of other"]
+
+
+def test_what_a_sound_was_made_of_is_said_beside_it(capsys, run):
+    made = {"sounds": ["seven.wav"], "of": ["a/7.wav"], "guidance": 1.0, "seed": 0, "labels": {}}
+    (run / "seven.json").write_text(json.dumps(made))
+    page, _ = written(capsys, run)
+    assert "of a/7.wav, seed 0; 0" in page.text
+
+
 def test_a_run_without_sounds_and_recordings_says_so_and_gives_the_rest(capsys, tmp_path, corpus):
     run = listening_run(tmp_path / "silent", corpus)
     for file in corpus.iterdir():
@@ -200,6 +224,24 @@ def test_twenty_sounds_of_a_second_are_under_five_megabytes_and_names_are_no_mar
     content = (tmp_path / "page.html").read_bytes()
     assert len(content) < 5e6
     assert Page(content.decode()).titles[0] == "<b>0&\\udce9$x"
+
+
+@pytest.mark.parametrize(
+    "rate, count, seconds, megabytes",
+    [(8000, 20, 8.7, 5), (16000, 20, 4.3, 5), (16000, 8, 10.0, 5), (44100, 20, 4.0, 12)],
+)
+def test_of_longer_sounds_the_page_holds_what_there_is_room_for(
+    tmp_path, rate, count, seconds, megabytes
+):
+    noise = np.random.default_rng(0).uniform(-1, 1, 12 * rate).astype(np.float32)
+    sounds = [Sound(title="noise", samples=noise, sample_rate=rate) for _ in range(count)]
+    write_listening_page(
+        tmp_path / "a.html", [RunFacts(name="a", **EMPTY)], [Column(title="a", sounds=sounds)]
+    )
+    assert (tmp_path / "a.html").stat().st_size < 1e6 * megabytes
+    page = Page((tmp_path / "a.html").read_text())
+    assert {len(samples) for samples in page.sounds} == {int(seconds * rate)}
+    assert page.text.count(f"the first {seconds:g} s of 12.0 s at {rate} Hz") == count
 
 
 def test_of_a_long_sound_the_page_holds_the_first_ten_seconds_and_says_so(tmp_path):

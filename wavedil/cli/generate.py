@@ -170,7 +170,7 @@ def _record(args: Generate, files: list[Path], engine: str) -> None:
 
     seconds = compile_seconds()
     print(f"drawn by: {engine}" + (f"; compiled in {seconds:.1f} s" if seconds else ""))
-    made = {
+    made: dict[str, Any] = {
         "sounds": [file.name for file in files],
         "model": str(args.run),
         "engine": engine,
@@ -179,6 +179,8 @@ def _record(args: Generate, files: list[Path], engine: str) -> None:
         "guidance": args.guidance,
         "labels": labels_of(args),
     }
+    if args.features or args.like:
+        made["of"] = [*map(str, args.features), *map(str, args.like)]
     if args.voiced_temperature is not None:
         made["voiced_temperature"] = args.voiced_temperature
     if args.vocoder is not None:

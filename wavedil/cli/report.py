@@ -126,18 +126,17 @@ def _facts(name: str, run: "RunFolder", config: "RunConfig") -> "RunFacts":
 def _recordings(
     names: "Sequence[str]", runs: "list[RunFolder]", configs: "list[RunConfig]"
 ) -> "list[Column]":
-    """A column of held-out recordings for each corpus: of runs that share one, a single one."""
+    """A column of held-out recordings for each run; of runs that hold out the same ones, a single one."""
     from wavedil.runs import held_out_recordings
 
-    corpora: dict[Any, list[int]] = {}
-    for index, config in enumerate(configs):
-        key = (config.corpus, config.recordings_fingerprint)
-        corpora.setdefault(key, []).append(index)
-    columns = []
-    for members in corpora.values():
-        column = held_out_recordings(runs[members[0]], configs[members[0]])
-        if len(corpora) > 1:
-            title = f"{column.title} of {', '.join(names[index] for index in members)}"
-            column = dataclasses.replace(column, title=title)
-        columns.append(column)
-    return columns
+    found: dict[Any, tuple[Column, list[str]]] = {}
+    for name, run, config in zip(names, runs, configs, strict=True):
+        column = held_out_recordings(run, config)
+        heard = ((it.title, it.about, it.sample_rate, it.samples.tobytes()) for it in column.sounds)
+        found.setdefault((*heard, *column.remarks), (column, []))[1].append(name)
+    return [
+        column
+        if len(found) == 1
+        else dataclasses.replace(column, title=f"{column.title} of {', '.join(members)}")
+        for column, members in found.values()
+    ]

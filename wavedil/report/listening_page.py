@@ -17,8 +17,12 @@ from wavedil.report.figures import FilePath
 from wavedil.report.html_file import write_html
 from wavedil.report.pictures import QUIETEST_DB, RANGE_DB, spectrogram_db
 
-# A page of twenty sounds stays small, however long they are.
-_MOST_SECONDS = 10.0
+# Of each sound the page holds the first seconds: ten, or fewer, so that a sound is so many bytes on average and a page
+# of twenty below 5 MB; but not fewer than four, which above 16 kHz may be more.
+_MOST_SECONDS, _FEWEST_SECONDS = 10.0, 4.0
+_MOST_BYTES, _FEW_SOUNDS = 140_000, 20
+# Columns and rows of a spectrogram, and of how fine a picture.
+_MOST_FRAMES, _MOST_BANDS, _QUALITY = 800, 200, 60
 _SCALE = (
     f"All spectrograms have the same scale: {RANGE_DB:g} dB from the loudest moment of all to black; "
     "the lower edge is 0 Hz, the upper half the sample rate."
@@ -42,11 +46,10 @@ class Sound:
     sample_rate: int
     about: str = ""
 
-    @property
-    def kept(self) -> Float[np.ndarray, " time"]:
-        """What the page holds of it: the first ten seconds, as a 16-bit file stores them."""
+    def first(self, seconds: float) -> Float[np.ndarray, " time"]:
+        """The first of its seconds, as a 16-bit file stores them."""
         samples = within_full_scale(self.samples, f"samples of {self.title}")
-        return samples[: int(_MOST_SECONDS * self.sample_rate)]
+        return samples[: int(seconds * self.sample_rate)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -107,8 +110,8 @@ def write_listening_page(
     """
     names = [run.name for run in runs]
     sounds = [sound for column in (*columns, *by_step) for sound in column.sounds]
-    spectra = {id(sound): spectrogram_db(sound.kept, sound.sample_rate) for sound in sounds}
-    learning = f'<div class="columns steps">\n{_columns(by_step, spectra)}\n</div>'
+    kept = _kept(sounds)
+    learning = f'<div class="columns steps">\n{_columns(by_step, kept)}\n</div>'
     curves = draw_curves([Curve(run.name, run.metrics) for run in runs])
     write_html(
         path,
@@ -118,7 +121,7 @@ def write_listening_page(
         subtitle="What the model makes, beside recordings."
         if len(runs) == 1
         else f"What {len(runs)} models make, side by side.",
-        columns=_columns(columns, spectra),
+        columns=_columns(columns, kept),
         scale=_SCALE if sounds else "",
         sections="\n".join(
             (
@@ -138,30 +141,55 @@ def _section(heading: str, content: str) -> str:
     return f'<section aria-label="{heading}">\n<h2>{heading}</h2>\n{content}\n</section>'
 
 
-def _columns(columns: Sequence[Column], spectra: Mapping[int, np.ndarray]) -> str:
-    """Columns whose sounds share one scale of time; the spectra of all on the page, by `id`, share one of loudness."""
-    loudest_db = max((float(image.max()) for image in spectra.values()), default=QUIETEST_DB)
+@dataclasses.dataclass(frozen=True)
+class _Kept:
+    """What the page holds of a sound: its first seconds as a WAV file, and their spectrogram in dB."""
+
+    seconds: float
+    wav: bytes
+    spectrum: np.ndarray
+
+
+def _kept(sounds: Sequence[Sound]) -> dict[int, _Kept]:
+    """Of each sound, by `id`, as many seconds as the page has room for."""
+    kept, seconds = {}, _seconds_kept(sounds)
+    for sound in sounds:
+        samples, rate = sound.first(seconds), sound.sample_rate
+        spectrum = spectrogram_db(samples, rate, _MOST_FRAMES, _MOST_BANDS)
+        kept[id(sound)] = _Kept(len(samples) / rate, encoded(samples, rate, "WAV"), spectrum)
+    return kept
+
+
+def _seconds_kept(sounds: Sequence[Sound]) -> float:
+    room = _MOST_BYTES * max(len(sounds), _FEW_SOUNDS)
+    # In tenths, which people can read.
+    for tenths in range(round(10 * _MOST_SECONDS), round(10 * _FEWEST_SECONDS), -1):
+        samples = sum(min(len(it.samples), it.sample_rate * tenths // 10) for it in sounds)
+        if 2 * samples <= room:
+            return tenths / 10
+    return _FEWEST_SECONDS
+
+
+def _columns(columns: Sequence[Column], kept: Mapping[int, _Kept]) -> str:
+    """Columns whose sounds share one scale of time; the spectra of all on the page share one of loudness."""
+    loudest_db = max((float(it.spectrum.max()) for it in kept.values()), default=QUIETEST_DB)
     loudest_db = max(QUIETEST_DB, loudest_db)
-    kept = [len(sound.kept) / sound.sample_rate for column in columns for sound in column.sounds]
-    longest = max(kept, default=1.0)
+    longest = max((kept[id(it)].seconds for column in columns for it in column.sounds), default=1.0)
     parts = []
     for column in columns:
         parts.append(f'<div class="column"><h3>{html.escape(column.title)}</h3>')
-        parts.extend(
-            _figure(sound, _png(spectra[id(sound)], loudest_db), longest) for sound in column.sounds
-        )
+        parts.extend(_figure(it, kept[id(it)], loudest_db, longest) for it in column.sounds)
         parts.extend(map(_remark, column.remarks))
         parts.append("</div>")
     return "\n".join(parts)
 
 
-def _figure(sound: Sound, png: bytes, longest: float) -> str:
-    samples, total = sound.kept, len(sound.samples) / sound.sample_rate
-    seconds = len(samples) / sound.sample_rate
+def _figure(sound: Sound, kept: _Kept, loudest_db: float, longest: float) -> str:
+    seconds, total = kept.seconds, len(sound.samples) / sound.sample_rate
     length = f"{seconds:.2f} s at {sound.sample_rate} Hz"
-    if len(samples) < len(sound.samples):
+    if seconds < total:
         length = f"the first {seconds:g} s of {total:.1f} s at {sound.sample_rate} Hz"
-    wav = encoded(samples, sound.sample_rate, "WAV")
+    picture = _data("image/webp", _picture(kept.spectrum, loudest_db))
     title, about = html.escape(sound.title), html.escape(sound.about)
     about = f"{about}; {length}" if about else length
     return (
@@ -171,19 +199,20 @@ def _figure(sound: Sound, png: bytes, longest: float) -> str:
         f'<div class="picture" style="width: {100 * seconds / longest:.2f}%" tabindex="0" role="slider" '
         f'aria-label="{title}: space plays, arrows seek" aria-valuemin="0" aria-valuemax="{seconds:.3f}" '
         'aria-valuenow="0">'
-        f'<img alt="" src="{_data("image/png", png)}"><span class="cursor"></span></div>'
+        f'<img alt="" src="{picture}"><span class="cursor"></span></div>'
         '<p class="readout"></p>'
-        f'<audio controls preload="auto" src="{_data("audio/wav", wav)}"></audio>'
+        f'<audio controls preload="auto" src="{_data("audio/wav", kept.wav)}"></audio>'
         "</figure>"
     )
 
 
-def _png(decibels: np.ndarray, loudest_db: float) -> bytes:
+def _picture(decibels: np.ndarray, loudest_db: float) -> bytes:
     from matplotlib.image import imsave
 
     file = io.BytesIO()
     scale: dict[str, Any] = {"vmin": loudest_db - RANGE_DB, "vmax": loudest_db}
-    imsave(file, decibels, format="png", cmap="magma", origin="lower", **scale)
+    how = {"quality": _QUALITY}
+    imsave(file, decibels, format="webp", cmap="magma", origin="lower", pil_kwargs=how, **scale)
     return file.getvalue()
 
 

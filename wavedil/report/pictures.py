@@ -142,22 +142,32 @@ def _draw_spectrogram(
     axes.figure.colorbar(image, ax=axes, label="dBFS", pad=0.02, aspect=15)
 
 
-def spectrogram_db(samples: np.ndarray, sample_rate: int) -> np.ndarray:
+def spectrogram_db(
+    samples: np.ndarray,
+    sample_rate: int,
+    most_frames: int = _MOST_FRAMES,
+    most_bands: int | None = None,
+) -> np.ndarray:
     """Decibels above a sine of full scale, [frequency, frame], one frame every quarter window.
 
-    Of a long sound a column is the mean power of several frames, so that there are not more than a picture shows.
+    Of a long sound a column is the mean power of several frames, so that there are not more than a picture shows; a row
+    likewise that of several frequencies.
     """
     size = max(16, 2 ** round(math.log2(_WINDOW_SECONDS * sample_rate)))
     padded = np.pad(np.asarray(samples), size // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[:: size // 4]
-    together = -(-len(frames) // _MOST_FRAMES)
+    together = -(-len(frames) // most_frames)
     window = np.hanning(size)
     power = [
         np.mean(np.abs(np.fft.rfft(frames[first : first + together] * window)) ** 2, axis=0)
         for first in range(0, len(frames), together)
     ]
     # A sine of amplitude 1 in the middle of a band has half the sum of the window there.
-    magnitude = np.sqrt(np.stack(power, axis=1)) / (0.5 * window.sum())
+    bands = np.stack(power, axis=1)
+    in_row = 1 if most_bands is None else -(-len(bands) // most_bands)
+    firsts = np.arange(0, len(bands), in_row)
+    counts = np.diff(firsts, append=len(bands))[:, None]
+    magnitude = np.sqrt(np.add.reduceat(bands, firsts) / counts) / (0.5 * window.sum())
     return 20.0 * np.log10(np.maximum(magnitude, 1e-9))
 
 

@@ -175,7 +175,7 @@ def _made_how(file: Path) -> str:
                 words += [
                     f"{name} {made[name]}"
                     for name in ("temperature", "guidance", "seed")
-                    if name in made
+                    if name in made and (name != "guidance" or made[name] != 1)
                 ]
                 return ", ".join(words)
     return ""
