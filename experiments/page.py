@@ -1,0 +1,124 @@
+"""The page to listen on of an experiment's runs, and its picture: NAME/page.png, taken in headless Chromium.
+
+    python experiments/page.py NAME ...
+
+The runs are those that the experiment's own commands leave in its `runs` folder. Each is given sounds by `wavedil`
+first, where it has none; the page itself lies beside the runs.
+"""
+
+import dataclasses
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from wavedil.files import replacing
+from wavedil.runs import RunFolder, generated_sounds, held_out_recordings
+
+HERE = Path(__file__).parent.resolve()
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+# Pixels of the picture.
+WIDTH, HEIGHT = 1200, 830
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """What a page shows.
+
+    Attributes:
+      runs: Folders in the experiment's `runs`.
+      sounds: Arguments of `wavedil` that make the sounds of one of them; RUN stands for its folder.
+      like: Whether they are the held-out recordings of the page, made again.
+    """
+
+    runs: tuple[str, ...]
+    sounds: tuple[str, ...] = ()
+    like: bool = False
+
+
+VOCODER = HERE / "vocoder" / "runs" / "pitch_noise_3000"
+MADE_AGAIN = "generate RUN RUN/again.wav"
+PAGES = {
+    "amp": Page(("nano",), ("apply RUN guitar-dry.wav RUN/guitar-played.wav",)),
+    "classifier": Page(("test",)),
+    "diffusion": Page(
+        ("run",),
+        tuple(
+            f"generate RUN RUN/{note}.wav --label note={note} --steps 6 --seconds 0.5"
+            for note in ("A3", "B3", "C4", "E4", "G4")
+        ),
+    ),
+    "likelihood": Page(
+        ("dilations-to-27-9,000-steps", "dilations-to-243-9,000-steps"),
+        ("generate RUN RUN/speech.wav --count 6 --seconds 0.6",),
+    ),
+    "music": Page(("autoencoder-16ms", "pitch-16ms"), (MADE_AGAIN,), like=True),
+    "spoken_digits": Page(
+        ("judged/features",),
+        tuple(
+            f"generate RUN RUN/{digit}_{speaker}.wav --vocoder {VOCODER} --guidance 2 "
+            f"--label digit={digit} --label speaker={speaker}"
+            for digit, speaker in zip(
+                "024579", ("george", "jackson", "lucas", "nicolas", "theo", "yweweler"), strict=True
+            )
+        ),
+    ),
+    "vocoder": Page(("pitch_noise_3000",), (MADE_AGAIN,), like=True),
+}
+
+
+def main(names: list[str]) -> None:
+    if CHROMIUM is None:
+        sys.exit("no Chromium on the PATH; on Debian: apt-get install chromium")
+    for name in names or PAGES:
+        if name not in PAGES:
+            sys.exit(f"{name} is none of {', '.join(PAGES)}")
+        page, folder = PAGES[name], HERE / name / "runs"
+        runs = [folder / run for run in page.runs]
+        for run in runs:
+            make_sounds(page, run)
+        out = folder / "page.html"
+        wavedil("report", *map(str, runs), "--out", str(out), "--overwrite")
+        photograph(out, HERE / name / "page.png")
+
+
+def make_sounds(page: Page, folder: Path) -> None:
+    """Has the sounds of a run made, where it has none."""
+    run = RunFolder(folder)
+    if generated_sounds(run, "").sounds:
+        return
+    config = run.read_config()
+    for command in page.sounds:
+        arguments = [word.replace("RUN", str(folder)) for word in command.split()]
+        if page.like:
+            recordings = held_out_recordings(run, config).sounds
+            arguments += [word for sound in recordings for word in ("--like", sound.title)]
+        wavedil(*arguments, inside=config.corpus.folder)
+
+
+def wavedil(*arguments: str, inside: str | None = None) -> None:
+    subprocess.run([sys.executable, "-m", "wavedil", *arguments], check=True, cwd=inside)
+
+
+def photograph(page: Path, picture: Path) -> None:
+    """Takes a picture of the top of a page."""
+    with replacing(picture) as scratch:
+        subprocess.run(
+            [
+                CHROMIUM or "",
+                "--headless",
+                "--no-sandbox",
+                "--hide-scrollbars",
+                "--virtual-time-budget=10000",
+                f"--window-size={WIDTH},{HEIGHT}",
+                f"--screenshot={scratch}",
+                page.resolve().as_uri(),
+            ],
+            check=True,
+            capture_output=True,
+        )
+    print(f"wrote {picture}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
