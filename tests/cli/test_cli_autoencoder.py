@@ -98,6 +98,8 @@ def test_reconstructions_have_the_length_of_their_recordings_and_equal_those_mad
     assert "b.wav is at 16000 Hz; resampled to the model's 8000 Hz" in capsys.readouterr().err
     again = [audio.load(sounds / f"again-{number}.wav")[0] for number in (1, 2, 3)]
     assert [len(sound) for sound in again] == [900, 1000, 40]
+    made = json.loads((sounds / "again.json").read_text())
+    assert made["of"] == [option.removeprefix("--like=") for option in like]
     assert generate(run, sounds / "alone.wav", like[0]) == 0
     np.testing.assert_array_equal(audio.load(sounds / "alone.wav")[0], again[0])
 
