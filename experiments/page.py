@@ -39,7 +39,8 @@ class Page:
 VOCODER = HERE / "vocoder" / "runs" / "pitch_noise_3000"
 MADE_AGAIN = "generate RUN RUN/again.wav"
 PAGES = {
-    "amp": Page(("nano",), ("apply RUN guitar-dry.wav RUN/guitar-played.wav",)),
+    # Taken up again, a run that has ended draws the sounds of its last step.
+    "amp": Page(("nano",), ("train RUN --training.sample-every 3000",)),
     "classifier": Page(("test",)),
     "diffusion": Page(
         ("run",),
