@@ -86,9 +86,9 @@ def main(names: list[str]) -> None:
 def make_sounds(page: Page, folder: Path) -> None:
     """Has the sounds of a run made, where it has none."""
     run = RunFolder(folder)
-    if generated_sounds(run, "").sounds:
-        return
     config = run.read_config()
+    if generated_sounds(run, config, "").sounds:
+        return
     for command in page.sounds:
         arguments = [word.replace("RUN", str(folder)) for word in command.split()]
         if page.like:

@@ -185,7 +185,8 @@ def test_a_run_without_sounds_and_recordings_says_so_and_gives_the_rest(capsys, 
     corpus.rmdir()
     page, _ = written(capsys, run)
     assert page.sounds == []
-    assert f"silent holds no sound yet; make one: wavedil generate {run}" in page.text
+    sound = run / "sound.wav"
+    assert f"silent holds no sound; hear it: wavedil generate {run} {sound}" in page.text
     assert "the recordings cannot be read: " in page.text and "does not exist" in page.text
     assert "bits per sample6.250" in page.text
 

@@ -81,7 +81,7 @@ def write_page(
     with progress("reading runs") as done:
         for index, (name, folder, config) in enumerate(zip(names, folders, configs, strict=True)):
             facts.append(_facts(name, folder, config))
-            columns.append(generated_sounds(folder, name))
+            columns.append(generated_sounds(folder, config, name))
             by_step += sounds_by_step(folder, name if len(names) > 1 else "")
             done(index + 1, len(folders))
         columns[:0] = _recordings(names, folders, configs)

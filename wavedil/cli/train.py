@@ -176,7 +176,9 @@ def train(args: Train) -> int:
         return 0
     scores = ", ".join(f"{number(value)} {unit(name)}" for name, value in run.held_out.items())
     print(f"held out: {scores or 'nothing'} after {run.step} steps")
-    print(f"the model is in {run.folder / 'model'}; {_what_next(run)}")
+    from wavedil.runs import what_next
+
+    print(f"the model is in {run.folder / 'model'}; {what_next(run.config, run.folder)}")
     return 0
 
 
@@ -185,29 +187,6 @@ def _is_first() -> bool:
     import jax
 
     return jax.process_index() == 0
-
-
-def _what_next(run: "Run") -> str:
-    """What to do with a trained model."""
-    name = shlex.quote(str(run.folder))
-    if run.config.task.name == "classifier":
-        return f"ask it: wavedil classify {name} a.wav"
-    if run.config.task.name == "effect":
-        knobs = "".join(
-            f" --knob {knob.knob}={(knob.least + knob.most) / 2:g}"
-            for knob in run.config.model.knobs
-        )
-        return f"play through it: wavedil apply {name} in.wav out.wav{knobs}"
-    if run.config.task.name == "features":
-        return f"hear it with a vocoder: wavedil generate {name} sound.wav --vocoder VOCODER_RUN"
-    local = getattr(run.model.config, "local_conditioning", None)
-    resynthesizes = local is not None and (
-        local.mel is not None or run.config.task.name == "autoencoder"
-    )
-    like = (
-        " --like recording.wav" if resynthesizes else "" if local is None else " --features x.npy"
-    )
-    return f"hear it: wavedil generate {name} sound.wav{like}"
 
 
 def read(config: RunConfig) -> "Corpus":

@@ -4,6 +4,7 @@ from .config import from_values as from_values
 from .config import read_config as read_config
 from .config import to_values as to_values
 from .description import model_facts as model_facts
+from .description import what_next as what_next
 from .folder import RunFolder as RunFolder
 from .listening import generated_sounds as generated_sounds
 from .listening import held_out_recordings as held_out_recordings

@@ -1,5 +1,7 @@
 """What a model is, in facts and in lines for people."""
 
+import shlex
+from pathlib import Path
 from typing import Any
 
 from wavedil.models.registry import Model, abstract_model, wavenet_of
@@ -58,3 +60,29 @@ def describe(config: RunConfig) -> list[str]:
         parts.append(f"{facts['stream_state_bytes']:,} bytes of state while it follows a stream")
     device = jax.local_devices()[0]
     return [f"device: {device.device_kind} ({device.platform})", ", ".join(parts)]
+
+
+def what_next(config: RunConfig, folder: Path, out: str | Path = "out.wav") -> str:
+    """What to do with a trained model, with the command for it.
+
+    Args:
+      config: Resolved.
+      folder: Of the run.
+      out: The sound file that the command writes, where it writes one.
+    """
+    run, to, task = shlex.quote(str(folder)), shlex.quote(str(out)), config.task.name
+    if task == "classifier":
+        return f"ask it: wavedil classify {run} a.wav"
+    if task == "effect":
+        knobs = "".join(
+            f" --knob {knob.knob}={(knob.least + knob.most) / 2:g}" for knob in config.model.knobs
+        )
+        return f"play through it: wavedil apply {run} in.wav {to}{knobs}"
+    if task == "features":
+        return f"hear it with a vocoder: wavedil generate {run} {to} --vocoder VOCODER_RUN"
+    local = getattr(config.model, "local_conditioning", None)
+    resynthesizes = local is not None and (local.mel is not None or task == "autoencoder")
+    like = (
+        " --like recording.wav" if resynthesizes else "" if local is None else " --features x.npy"
+    )
+    return f"hear it: wavedil generate {run} {to}{like}"

@@ -14,6 +14,7 @@ from wavedil.data.listing import list_entries
 from wavedil.errors import UserError
 from wavedil.files import is_scratch, read_json
 from wavedil.report.listening_page import Column, Sound
+from wavedil.runs.description import what_next
 from wavedil.runs.folder import RunFolder
 from wavedil.runs.samples import RECORDINGS, step_folders
 from wavedil.training.task import RunConfig
@@ -23,13 +24,14 @@ _NUM_RECORDINGS = 6
 _MOST_STEPS = 4
 
 
-def generated_sounds(run: RunFolder, name: str) -> Column:
+def generated_sounds(run: RunFolder, config: RunConfig, name: str) -> Column:
     """The sound files in the run's folder and in `samples` inside it, with what `generate` wrote beside them.
 
     Where there are none, those of the newest step at which the training drew sounds.
 
     Args:
       run: The run.
+      config: Its configuration, resolved.
       name: What people call it.
     """
     by_step = list(step_folders(run).values())
@@ -43,9 +45,8 @@ def generated_sounds(run: RunFolder, name: str) -> Column:
         files = list(filter(_is_sound, by_step[-1].iterdir()))
     remarks = []
     if not files:
-        remarks.append(
-            f"{name} holds no sound yet; make one: wavedil generate {run.path} {run.path / 'sound.wav'}"
-        )
+        advice = what_next(config, run.path, run.path / "sound.wav")
+        remarks.append(f"{name} holds no sound; {advice}")
     if len(files) > _MOST_SOUNDS:
         remarks.append(f"the last {_MOST_SOUNDS} of {len(files)} sounds")
     return _column(name, sorted(files, key=_number)[-_MOST_SOUNDS:], run.path, remarks)
