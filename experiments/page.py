@@ -75,12 +75,10 @@ def main(names: list[str]) -> None:
         if name not in PAGES:
             sys.exit(f"{name} is none of {', '.join(PAGES)}")
         page, folder = PAGES[name], HERE / name / "runs"
-        runs = [folder / run for run in page.runs]
-        for run in runs:
-            make_sounds(page, run)
-        out = folder / "page.html"
-        wavedil("report", *map(str, runs), "--out", str(out), "--overwrite")
-        photograph(out, HERE / name / "page.png")
+        for run in page.runs:
+            make_sounds(page, folder / run)
+        wavedil("report", *page.runs, "--out", "page.html", "--overwrite", inside=folder)
+        photograph(folder / "page.html", HERE / name / "page.png")
 
 
 def make_sounds(page: Page, folder: Path) -> None:
@@ -97,7 +95,7 @@ def make_sounds(page: Page, folder: Path) -> None:
         wavedil(*arguments, inside=config.corpus.folder)
 
 
-def wavedil(*arguments: str, inside: str | None = None) -> None:
+def wavedil(*arguments: str, inside: str | Path) -> None:
     subprocess.run([sys.executable, "-m", "wavedil", *arguments], check=True, cwd=inside)
 
 
