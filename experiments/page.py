@@ -1,9 +1,9 @@
 """The page to listen on of an experiment's runs, and its picture: NAME/page.png, taken in headless Chromium.
 
-    python experiments/page.py NAME ...
+    python experiments/page.py [NAME ...]
 
-The runs are those that the experiment's own commands leave in its `runs` folder. Each is given sounds by `wavedil`
-first, where it has none; the page itself lies beside the runs.
+The runs are those that the experiment's own commands leave in its `runs` folder. `wavedil` makes sounds of each first;
+the page itself lies beside the runs.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from wavedil.files import replacing
-from wavedil.runs import RunFolder, generated_sounds, held_out_recordings
+from wavedil.runs import RunFolder, held_out_recordings
 
 HERE = Path(__file__).parent.resolve()
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -27,7 +27,8 @@ class Page:
 
     Attributes:
       runs: Folders in the experiment's `runs`.
-      sounds: Arguments of `wavedil` that make the sounds of one of them; RUN stands for its folder.
+      sounds: Arguments of `wavedil` that make the sounds of one of them; RUN stands for its folder, VOCODER for that of
+        the vocoder experiment.
       like: Whether they are the held-out recordings of the page, made again.
     """
 
@@ -57,7 +58,7 @@ PAGES = {
     "spoken_digits": Page(
         ("judged/features",),
         tuple(
-            f"generate RUN RUN/{digit}_{speaker}.wav --vocoder {VOCODER} --guidance 2 "
+            f"generate RUN RUN/{digit}_{speaker}.wav --vocoder VOCODER --guidance 2 "
             f"--label digit={digit} --label speaker={speaker}"
             for digit, speaker in zip(
                 "024579", ("george", "jackson", "lucas", "nicolas", "theo", "yweweler"), strict=True
@@ -82,16 +83,17 @@ def main(names: list[str]) -> None:
 
 
 def make_sounds(page: Page, folder: Path) -> None:
-    """Has the sounds of a run made, where it has none."""
+    """Has the sounds of a run made."""
     run = RunFolder(folder)
     config = run.read_config()
-    if generated_sounds(run, config, "").sounds:
-        return
     for command in page.sounds:
-        arguments = [word.replace("RUN", str(folder)) for word in command.split()]
+        words = {"VOCODER": str(VOCODER)}
+        arguments = [words.get(it, it.replace("RUN", str(folder))) for it in command.split()]
         if page.like:
             recordings = held_out_recordings(run, config).sounds
             arguments += [word for sound in recordings for word in ("--like", sound.title)]
+        if arguments[0] == "generate":
+            arguments.append("--overwrite")
         wavedil(*arguments, inside=config.corpus.folder)
 
 
@@ -114,7 +116,7 @@ def photograph(page: Path, picture: Path) -> None:
                 page.resolve().as_uri(),
             ],
             check=True,
-            capture_output=True,
+            timeout=60,
         )
     print(f"wrote {picture}")
 

@@ -120,6 +120,7 @@ def at_temperature(part: str, plain: float, voiced: float) -> dict[str, Any]:
     model = wd.load(RUNS / f"rates_{part}")
     chosen = spread(config.task.read(config).test, NUM_RESYNTHESISED)
     frames = [np.asarray(item.features) for item in chosen]
+    wd.generate(model, 0, features=frames[:1], voiced_temperature=voiced)  # compiles
     started = time.perf_counter()
     codes = wd.generate(model, 0, features=frames, temperature=plain, voiced_temperature=voiced)
     elapsed = time.perf_counter() - started

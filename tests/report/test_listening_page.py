@@ -161,9 +161,11 @@ def test_runs_that_hold_out_the_same_recordings_share_their_column_whatever_else
     other = listening_run(tmp_path / "other", corpus, "seven.wav")
     config = json.loads((other / "config.json").read_text())
     config["recordings_fingerprint"] = "of other features"
+    config["corpus"]["labels"] = None
     (other / "config.json").write_text(json.dumps(config))
     _, text = written(capsys, run, other, "--out", tmp_path / "both.html")
     assert re.findall(r"<h3>(.*?)</h3>", text)[0] == "held-out recordings"
+    assert "digit = 2, speaker = theo" in text
     listed = (other / "recordings.jsonl").read_text().splitlines(keepends=True)
     (other / "recordings.jsonl").write_text("".join(it for it in listed if "2_theo" not in it))
     _, text = written(capsys, run, other, "--out", tmp_path / "apart.html")
@@ -173,9 +175,10 @@ def test_runs_that_hold_out_the_same_recordings_share_their_column_whatever_else
 
 def test_what_a_sound_was_made_of_is_said_beside_it(capsys, run):
     made = {"sounds": ["seven.wav"], "of": ["a/7.wav"], "guidance": 1.0, "seed": 0, "labels": {}}
+    made["pitch_factor"] = 1.2
     (run / "seven.json").write_text(json.dumps(made))
     page, _ = written(capsys, run)
-    assert "of a/7.wav, seed 0; 0" in page.text
+    assert "of a/7.wav, pitch factor 1.2, seed 0; 0" in page.text
 
 
 def test_a_run_without_sounds_and_recordings_says_so_and_gives_the_rest(capsys, tmp_path, corpus):
@@ -229,7 +232,14 @@ def test_twenty_sounds_of_a_second_are_under_five_megabytes_and_names_are_no_mar
 
 @pytest.mark.parametrize(
     "rate, count, seconds, megabytes",
-    [(8000, 20, 8.7, 5), (16000, 20, 4.3, 5), (16000, 8, 10.0, 5), (44100, 20, 4.0, 12)],
+    [
+        (8000, 20, 8.7, 5),
+        (11025, 20, 6.3, 5),
+        (16000, 20, 4.3, 5),
+        (16000, 8, 10.0, 5),
+        (24000, 14, 4.1, 5),
+        (44100, 20, 4.0, 12),
+    ],
 )
 def test_of_longer_sounds_the_page_holds_what_there_is_room_for(
     tmp_path, rate, count, seconds, megabytes
@@ -241,8 +251,8 @@ def test_of_longer_sounds_the_page_holds_what_there_is_room_for(
     )
     assert (tmp_path / "a.html").stat().st_size < 1e6 * megabytes
     page = Page((tmp_path / "a.html").read_text())
-    assert {len(samples) for samples in page.sounds} == {int(seconds * rate)}
-    assert page.text.count(f"the first {seconds:g} s of 12.0 s at {rate} Hz") == count
+    assert {len(samples) for samples in page.sounds} == {round(seconds * rate)}
+    assert page.text.count(f"the first {seconds:.1f} s of 12.00 s at {rate} Hz") == count
 
 
 def test_of_a_long_sound_the_page_holds_the_first_ten_seconds_and_says_so(tmp_path):
@@ -252,7 +262,7 @@ def test_of_a_long_sound_the_page_holds_the_first_ten_seconds_and_says_so(tmp_pa
     )
     page = Page((tmp_path / "a.html").read_text())
     assert len(page.sounds[0]) == 80_000
-    assert "the first 10 s of 12.5 s at 8000 Hz" in page.text
+    assert "the first 10.0 s of 12.50 s at 8000 Hz" in page.text
 
 
 def test_curves_of_no_finite_value_or_of_a_single_one_are_drawn_without_fail(tmp_path):

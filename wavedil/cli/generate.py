@@ -181,8 +181,11 @@ def _record(args: Generate, files: list[Path], engine: str) -> None:
     }
     if args.features or args.like:
         made["of"] = [*map(str, args.features), *map(str, args.like)]
-    if args.voiced_temperature is not None:
-        made["voiced_temperature"] = args.voiced_temperature
+    if args.between is not None:
+        made["of"] = [note.removeprefix(", ") for note in _notes(args, len(files))]
+    for name in ("voiced_temperature", "pitch_factor", "flat_pitch"):
+        if getattr(args, name) is not None:
+            made[name] = getattr(args, name)
     if args.vocoder is not None:
         made["vocoder"] = str(args.vocoder)
     write_json(record_of(args), made)

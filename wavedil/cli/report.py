@@ -1,6 +1,7 @@
 """`wavedil report`: a page to listen on, in one HTML file."""
 
 import dataclasses
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -127,16 +128,30 @@ def _recordings(
     names: "Sequence[str]", runs: "list[RunFolder]", configs: "list[RunConfig]"
 ) -> "list[Column]":
     """A column of held-out recordings for each run; of runs that hold out the same ones, a single one."""
+    import numpy as np
+
     from wavedil.runs import held_out_recordings
 
-    found: dict[Any, tuple[Column, list[str]]] = {}
+    found: dict[Any, list[tuple[Column, str]]] = {}
     for name, run, config in zip(names, runs, configs, strict=True):
         column = held_out_recordings(run, config)
-        heard = ((it.title, it.about, it.sample_rate, it.samples.tobytes()) for it in column.sounds)
-        found.setdefault((*heard, *column.remarks), (column, []))[1].append(name)
-    return [
-        column
-        if len(found) == 1
-        else dataclasses.replace(column, title=f"{column.title} of {', '.join(members)}")
-        for column, members in found.values()
-    ]
+        heard = (
+            (
+                it.title,
+                it.sample_rate,
+                hashlib.sha256(np.ascontiguousarray(it.samples).data).digest(),
+            )
+            for it in column.sounds
+        )
+        found.setdefault((*heard, *column.remarks), []).append((column, name))
+    columns = []
+    for members in found.values():
+        # A run without labels hears the same as one with them.
+        column = max(
+            (it for it, _ in members), key=lambda it: sum(bool(s.about) for s in it.sounds)
+        )
+        if len(found) > 1:
+            title = f"{column.title} of {', '.join(name for _, name in members)}"
+            column = dataclasses.replace(column, title=title)
+        columns.append(column)
+    return columns

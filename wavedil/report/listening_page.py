@@ -17,11 +17,12 @@ from wavedil.report.figures import FilePath
 from wavedil.report.html_file import write_html
 from wavedil.report.pictures import QUIETEST_DB, RANGE_DB, spectrogram_db
 
-# Of each sound the page holds the first seconds: ten, or fewer, so that a sound is so many bytes on average and a page
-# of twenty below 5 MB; but not fewer than four, which above 16 kHz may be more.
+# The page holds the first ten seconds of each sound. Where all together are more than so many bytes a sound, or than
+# twenty times as many, it holds fewer seconds of each, but not fewer than four: twenty sounds are below 5 MB up to
+# 17 kHz.
 _MOST_SECONDS, _FEWEST_SECONDS = 10.0, 4.0
-_MOST_BYTES, _FEW_SOUNDS = 140_000, 20
-# Columns and rows of a spectrogram, and of how fine a picture.
+_BYTES_A_SOUND, _FEW_SOUNDS = 140_000, 20
+# The most columns and rows of a spectrogram, and the quality of its WebP file from 0 to 100.
 _MOST_FRAMES, _MOST_BANDS, _QUALITY = 800, 200, 60
 _SCALE = (
     f"All spectrograms have the same scale: {RANGE_DB:g} dB from the loudest moment of all to black; "
@@ -49,7 +50,7 @@ class Sound:
     def first(self, seconds: float) -> Float[np.ndarray, " time"]:
         """The first of its seconds, as a 16-bit file stores them."""
         samples = within_full_scale(self.samples, f"samples of {self.title}")
-        return samples[: int(seconds * self.sample_rate)]
+        return samples[: round(seconds * self.sample_rate)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -94,7 +95,7 @@ def write_listening_page(
 ) -> None:
     """Write the page: sounds with players and spectrograms, and of each run the model, scores, curves and settings.
 
-    Spectrograms are those of `waveform_and_spectrogram`, all on one scale of dB.
+    Spectrograms are like those of `waveform_and_spectrogram` with fewer rows and columns, all on one scale of dB.
 
     Args:
       path: HTML file to write.
@@ -141,7 +142,7 @@ def _section(heading: str, content: str) -> str:
     return f'<section aria-label="{heading}">\n<h2>{heading}</h2>\n{content}\n</section>'
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class _Kept:
     """What the page holds of a sound: its first seconds as a WAV file, and their spectrogram in dB."""
 
@@ -156,15 +157,17 @@ def _kept(sounds: Sequence[Sound]) -> dict[int, _Kept]:
     for sound in sounds:
         samples, rate = sound.first(seconds), sound.sample_rate
         spectrum = spectrogram_db(samples, rate, _MOST_FRAMES, _MOST_BANDS)
-        kept[id(sound)] = _Kept(len(samples) / rate, encoded(samples, rate, "WAV"), spectrum)
+        kept[id(sound)] = _Kept(
+            seconds=len(samples) / rate, wav=encoded(samples, rate, "WAV"), spectrum=spectrum
+        )
     return kept
 
 
 def _seconds_kept(sounds: Sequence[Sound]) -> float:
-    room = _MOST_BYTES * max(len(sounds), _FEW_SOUNDS)
-    # In tenths, which people can read.
+    """The most seconds, in tenths, that the page has room for of each sound; never fewer than four."""
+    room = _BYTES_A_SOUND * max(len(sounds), _FEW_SOUNDS)
     for tenths in range(round(10 * _MOST_SECONDS), round(10 * _FEWEST_SECONDS), -1):
-        samples = sum(min(len(it.samples), it.sample_rate * tenths // 10) for it in sounds)
+        samples = sum(len(it.first(tenths / 10)) for it in sounds)
         if 2 * samples <= room:
             return tenths / 10
     return _FEWEST_SECONDS
@@ -188,7 +191,7 @@ def _figure(sound: Sound, kept: _Kept, loudest_db: float, longest: float) -> str
     seconds, total = kept.seconds, len(sound.samples) / sound.sample_rate
     length = f"{seconds:.2f} s at {sound.sample_rate} Hz"
     if seconds < total:
-        length = f"the first {seconds:g} s of {total:.1f} s at {sound.sample_rate} Hz"
+        length = f"the first {seconds:.1f} s of {total:.2f} s at {sound.sample_rate} Hz"
     picture = _data("image/webp", _picture(kept.spectrum, loudest_db))
     title, about = html.escape(sound.title), html.escape(sound.about)
     about = f"{about}; {length}" if about else length

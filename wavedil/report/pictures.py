@@ -150,8 +150,11 @@ def spectrogram_db(
 ) -> np.ndarray:
     """Decibels above a sine of full scale, [frequency, frame], one frame every quarter window.
 
-    Of a long sound a column is the mean power of several frames, so that there are not more than a picture shows; a row
-    likewise that of several frequencies.
+    Args:
+      samples: Sound.
+      sample_rate: Hz.
+      most_frames: Of a longer sound a column is the mean power of several frames.
+      most_bands: Where there are more, a row is the loudest of several frequencies; None: a row for each.
     """
     size = max(16, 2 ** round(math.log2(_WINDOW_SECONDS * sample_rate)))
     padded = np.pad(np.asarray(samples), size // 2)
@@ -166,8 +169,7 @@ def spectrogram_db(
     bands = np.stack(power, axis=1)
     in_row = 1 if most_bands is None else -(-len(bands) // most_bands)
     firsts = np.arange(0, len(bands), in_row)
-    counts = np.diff(firsts, append=len(bands))[:, None]
-    magnitude = np.sqrt(np.add.reduceat(bands, firsts) / counts) / (0.5 * window.sum())
+    magnitude = np.sqrt(np.maximum.reduceat(bands, firsts)) / (0.5 * window.sum())
     return 20.0 * np.log10(np.maximum(magnitude, 1e-9))
 
 

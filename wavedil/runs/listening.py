@@ -22,6 +22,8 @@ from wavedil.training.task import RunConfig
 _MOST_SOUNDS = 20
 _NUM_RECORDINGS = 6
 _MOST_STEPS = 4
+# Of what `generate` was asked for.
+_SAID = ("temperature", "voiced_temperature", "guidance", "pitch_factor", "flat_pitch", "seed")
 
 
 def generated_sounds(run: RunFolder, config: RunConfig, name: str) -> Column:
@@ -174,8 +176,8 @@ def _made_how(file: Path) -> str:
                 words = [_named(labels)] if isinstance(labels, dict) and labels else []
                 words += [f"of {sources}"] if isinstance(sources, str) and sources else []
                 words += [
-                    f"{name} {made[name]}"
-                    for name in ("temperature", "guidance", "seed")
+                    f"{name.replace('_', ' ')} {made[name]}"
+                    for name in _SAID
                     if name in made and (name != "guidance" or made[name] != 1)
                 ]
                 return ", ".join(words)
