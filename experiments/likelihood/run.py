@@ -68,10 +68,10 @@ TRAINING = TrainingConfig(
     log_every=100,
 )
 # The larger fields of equal cost again, for six times as long.
+LONGER = ("dilations to 9", "dilations to 27", "dilations to 243", "context stack")
 LONG = dataclasses.replace(TRAINING, steps=9000, evaluate_every=1500, save_every=1500)
-FAR_SIGHTED = list(MODELS)[2:6]
 TRAINED = {name: (model, TRAINING) for name, model in MODELS.items()} | {
-    f"{name}, 9,000 steps": (MODELS[name], LONG) for name in FAR_SIGHTED
+    f"WaveNet, {name}, 9,000 steps": (MODELS[f"WaveNet, {name}"], LONG) for name in LONGER
 }
 
 

@@ -14,7 +14,7 @@ from run import DATA, LABELS, MODEL, TRAINING
 
 import wavedil as wd
 from wavedil.data import CorpusConfig, Recording, read_sounds
-from wavedil.evaluation import griffin_lim
+from wavedil.evaluation import griffin_lim, resynthesize
 from wavedil.generation import draw_frames, known_labels
 from wavedil.mel import MelConfig
 from wavedil.runs import RunFolder
@@ -190,11 +190,7 @@ def stages(model: wd.FeatureNet, vocoder: wd.WaveNet) -> Draw:
 
 def copies(vocoder: wd.WaveNet, plain: float, voiced: float) -> list[np.ndarray]:
     """The held-out recordings as a vocoder makes them again, at a temperature of its own where they are voiced."""
-    items = _held_out()
-    features = [np.asarray(item.features) for item in items]
-    codes = wd.generate(vocoder, 0, features=features, temperature=plain, voiced_temperature=voiced)
-    decode = vocoder.config.quantizer.decode
-    return [decode(row[: item.num_samples]) for row, item in zip(codes, items, strict=True)]
+    return resynthesize(vocoder, _held_out(), 0, temperature=plain, voiced_temperature=voiced)
 
 
 def griffin_lim_copies() -> list[np.ndarray]:

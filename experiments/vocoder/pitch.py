@@ -212,17 +212,7 @@ def at_temperature(taps: str, steps: int, plain: float, voiced: float) -> dict[s
     model = wd.load(RUNS / f"pitch_{taps}_{steps}")
     chosen = spread(TASK.read(config_of(taps, steps)).test, NUM_RESYNTHESISED)
     sounds = read_sounds(CORPUS, [item.path for item in chosen])
-    codes = wd.generate(
-        model,
-        0,
-        features=[np.asarray(item.features) for item in chosen],
-        temperature=plain,
-        voiced_temperature=voiced,
-    )
-    made = [
-        model.config.quantizer.decode(row[: item.num_samples])
-        for row, item in zip(codes, chosen, strict=True)
-    ]
+    made = resynthesize(model, chosen, 0, temperature=plain, voiced_temperature=voiced)
     local = model.config.local_conditioning
     distances = mean_distances(sounds, made, 8000, None if local is None else local.mel)
     return {

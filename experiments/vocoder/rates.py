@@ -119,15 +119,11 @@ def at_temperature(part: str, plain: float, voiced: float) -> dict[str, Any]:
     config = _config(MelConfig(num_mels=num_mels, fft_size=256, hop=hop), maker)
     model = wd.load(RUNS / f"rates_{part}")
     chosen = spread(config.task.read(config).test, NUM_RESYNTHESISED)
-    frames = [np.asarray(item.features) for item in chosen]
-    wd.generate(model, 0, features=frames[:1], voiced_temperature=voiced)  # compiles
+    temperatures = {"temperature": plain, "voiced_temperature": voiced}
+    resynthesize(model, chosen[:1], 0, **temperatures)  # compiles
     started = time.perf_counter()
-    codes = wd.generate(model, 0, features=frames, temperature=plain, voiced_temperature=voiced)
+    made = resynthesize(model, chosen, 0, **temperatures)
     elapsed = time.perf_counter() - started
-    made = [
-        model.config.quantizer.decode(row[: item.num_samples])
-        for row, item in zip(codes, chosen, strict=True)
-    ]
     return _scores(chosen, made, elapsed)
 
 

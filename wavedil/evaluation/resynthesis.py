@@ -38,6 +38,9 @@ def resynthesize(
     recordings: Sequence[Recording],
     key: PRNGKeyArray | int,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    temperature: float = 1.0,
+    voiced_temperature: float | None = None,
 ) -> list[Sound]:
     """Each recording as a vocoder draws it from its features and labels alone, of the same length.
 
@@ -46,10 +49,20 @@ def resynthesize(
       recordings: With the features that it takes; at least one.
       key: Random key or seed; the same key gives the same sounds.
       progress: Called with the samples drawn so far and in all.
+      temperature: As of `generate`.
+      voiced_temperature: As of `generate`.
     """
     labels = Vocabulary(model.config.labels).rows_of([item.labels for item in recordings])
     features = [np.asarray(item.features) for item in recordings]
-    codes = generate(model, key, features=features, labels=labels, progress=progress)
+    codes = generate(
+        model,
+        key,
+        features=features,
+        labels=labels,
+        temperature=temperature,
+        voiced_temperature=voiced_temperature,
+        progress=progress,
+    )
     sounds = model.config.quantizer.decode(codes)
     return [sound[: item.num_samples] for sound, item in zip(sounds, recordings, strict=True)]
 

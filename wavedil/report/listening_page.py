@@ -167,7 +167,7 @@ def _seconds_kept(sounds: Sequence[Sound]) -> float:
     """The most seconds, in tenths, that the page has room for of each sound; never fewer than four."""
     room = _BYTES_A_SOUND * max(len(sounds), _FEW_SOUNDS)
     for tenths in range(round(10 * _MOST_SECONDS), round(10 * _FEWEST_SECONDS), -1):
-        samples = sum(len(it.first(tenths / 10)) for it in sounds)
+        samples = sum(min(len(it.samples), round(tenths / 10 * it.sample_rate)) for it in sounds)
         if 2 * samples <= room:
             return tenths / 10
     return _FEWEST_SECONDS
